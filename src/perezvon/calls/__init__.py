@@ -1,0 +1,41 @@
+"""What happened: PBX events in, call facts out. Pure: no I/O, no clock, no settings beyond numbering."""
+
+from perezvon.calls.call import Call, Leg, Transfer
+from perezvon.calls.events import Event, ExpectedCall, Snapshot
+from perezvon.calls.facts import (
+    Answered,
+    CallEnded,
+    CallStarted,
+    Fact,
+    Held,
+    LeftTalk,
+    MenuChosen,
+    Recorded,
+    Ringing,
+    StoppedRinging,
+    Transferred,
+)
+from perezvon.calls.numbering import Numbering
+from perezvon.calls.tracker import Tracker
+
+__all__ = [
+    "Answered",
+    "Call",
+    "CallEnded",
+    "CallStarted",
+    "Event",
+    "ExpectedCall",
+    "Fact",
+    "Held",
+    "Leg",
+    "LeftTalk",
+    "MenuChosen",
+    "Numbering",
+    "Recorded",
+    "Ringing",
+    "Snapshot",
+    "StoppedRinging",
+    "Tracker",
+    "Transfer",
+    "Transferred",
+]

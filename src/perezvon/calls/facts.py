@@ -1,0 +1,130 @@
+"""The facts that the tracker tells of a call. Every fact names its call and its moment (POSIX seconds, UTC).
+
+Order for one call: CallStarted first, CallEnded last and once. `extension` is the employee's, or the outside number where a
+desk phone was forwarded to a mobile (empty `extension` never occurs in Ringing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perezvon.calls.call import Call, Direction, LegOutcome, TransferKind
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A client's call (or an internal one) is known, its direction and client too. `extension`: who placed an outgoing or
+    internal call. `expected`: the `uniqueid` of the ExpectedCall that this call is, else empty."""
+
+    call: str
+    at: float
+    direction: Direction
+    client: str
+    client_raw: str
+    client_name: str
+    line: str
+    line_raw: str
+    trunk: str
+    extension: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """An employee's phone began to be rung for the client (from DialBegin: before the phone confirms)."""
+
+    call: str
+    at: float
+    extension: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedRinging:
+    """The phone rings no more and its owner does not talk (an answer is told by `Answered` instead)."""
+
+    call: str
+    at: float
+    extension: str
+    channel: str
+    outcome: LegOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """From now on the employee and the client talk. Also told when a transfer or a pick-up brings a further employee in.
+
+    For an outgoing call: told when the *client* answers, with the employee who called.
+    """
+
+    call: str
+    at: float
+    extension: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftTalk:
+    """The employee talks with the client no more, while the call goes on."""
+
+    call: str
+    at: float
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`on` tells whether the client was put on hold or taken back."""
+
+    call: str
+    at: float
+    extension: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    call: str
+    at: float
+    kind: TransferKind
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The PBX began to write this file (as the PBX names it)."""
+
+    call: str
+    at: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class MenuChosen:
+    call: str
+    at: float
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The client's leg is gone (or, for an internal call, the last talker's). `record` is final."""
+
+    call: str
+    at: float
+    record: Call
+
+
+Fact = (
+    CallStarted
+    | Ringing
+    | StoppedRinging
+    | Answered
+    | LeftTalk
+    | Held
+    | Transferred
+    | Recorded
+    | MenuChosen
+    | CallEnded
+)

@@ -1,0 +1,65 @@
+"""The words of decisions: what is to be asked of the portal, in which order, how urgently, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+Json = Any
+
+
+class Kind(StrEnum):
+    """What a step does. Each kind has one REST method and one "was it done?" check (delivery/kinds.py)."""
+
+    REGISTER = "register"
+    SHOW = "show"
+    HIDE = "hide"
+    FINISH = "finish"
+    ATTACH_RECORD = "attach_record"
+
+
+class Priority(IntEnum):
+    """Lower goes first when the portal's limit is short."""
+
+    CARD = 0
+    FINISH = 10
+    CRM = 20
+    RECORD = 30
+    DIRECTORY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why. `text` is a gettext message id with `{name}` places, `args` fills them."""
+
+    text: str
+    args: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The field of the result of an earlier step of the same lane: its value when that step is done, `$result[…]` when both
+    ride in one batch."""
+
+    kind: Kind
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDraft:
+    """One REST request to be made. `key` is unique in the portal for ever (the idempotency key).
+
+    `expires`: POSIX seconds after which the step is useless and is skipped; only showing a card has one.
+    """
+
+    key: str
+    kind: Kind
+    params: Mapping[str, Json | Ref]
+    priority: Priority
+    reason: Reason
+    expires: float | None = None
