@@ -77,7 +77,7 @@ class Call:
     """One physical call of one client (or of two employees), whoever talked.
 
     `client` and `line` are E.164 where the number can be understood, else as the PBX gave them ("" when hidden).
-    `duration` is seconds from the first answer by an employee (incoming) or by the client (outgoing) to the client's hang-up;
+    `duration`: seconds from the first answer by an employee (incoming) or by the client (outgoing) to the client's hang-up;
     0 when there was no such answer. `talkers` are extensions in the order in which they first talked.
     """
 

@@ -116,15 +116,4 @@ class CallEnded:
     record: Call
 
 
-Fact = (
-    CallStarted
-    | Ringing
-    | StoppedRinging
-    | Answered
-    | LeftTalk
-    | Held
-    | Transferred
-    | Recorded
-    | MenuChosen
-    | CallEnded
-)
+Fact = CallStarted | Ringing | StoppedRinging | Answered | LeftTalk | Held | Transferred | Recorded | MenuChosen | CallEnded

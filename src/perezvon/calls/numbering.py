@@ -24,7 +24,7 @@ class Numbering:
     trunks: frozenset[str] = frozenset()
     region: str = "RU"
     lines: frozenset[str] = frozenset()
-    ignored_peers: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+    ignored_peers: frozenset[str] = field(default_factory=frozenset[str])
 
     def is_extension(self, number: str) -> bool:
         return re.fullmatch(self.extension_pattern, number) is not None

@@ -35,7 +35,7 @@ class Reason:
     """Why. `text` is a gettext message id with `{name}` places, `args` fills them."""
 
     text: str
-    args: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    args: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:
         return self.text.format_map(self.args)
