@@ -1,0 +1,1 @@
+"""Builds the parts and supervises them; the only place where everything meets."""
