@@ -1,0 +1,21 @@
+"""What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
+
+from perezvon.rules.plan import Decision, PlanState, plan, refuse_click
+from perezvon.rules.policy import Line, People, Policy
+from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
+
+__all__ = [
+    "Decision",
+    "Json",
+    "Kind",
+    "Line",
+    "People",
+    "PlanState",
+    "Policy",
+    "Priority",
+    "Reason",
+    "Ref",
+    "StepDraft",
+    "plan",
+    "refuse_click",
+]

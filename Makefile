@@ -1,0 +1,56 @@
+# `make demo` shows the main job on a real Asterisk; `make test` proves it. Both install what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TESTS ?= tests
+
+.PHONY: help install dev demo test check lint bench requirements clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.base ## Make .venv with the perezvon command
+
+$(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml
+	PYTHON=$(PYTHON) scripts/packages base
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --progress-bar on --require-hashes -r requirements/base.txt -r requirements/build.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+dev: $(VENV)/.dev
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+	$(PIP) install --progress-bar on --require-hashes -r requirements/dev.txt
+	touch $@
+
+demo: install ## Real Asterisk, pretend Bitrix24, real calls. ONCE=1 ends by itself
+	PYTHON=$(PYTHON) scripts/packages demo
+	$(BIN)/perezvon sandbox demo $(if $(ONCE),--once)
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright src
+	$(BIN)/lint-imports
+
+check: lint ## The fast part: style, types, floors, tests without servers (under a minute)
+	$(BIN)/pytest -q -m "not asterisk and not postgresql and not browser and not load" $(TESTS)
+
+test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill tests
+	$(MAKE) dev
+	PYTHON=$(PYTHON) scripts/packages test
+	$(MAKE) lint
+	$(BIN)/pytest $(TESTS)
+
+bench: dev ## Speed and memory, each beside a yardstick
+	PYTHON=$(PYTHON) scripts/packages test
+	$(BIN)/python -m benchmarks
+
+requirements: dev ## Pin the dependencies anew (hashes, no URLs)
+	$(BIN)/python scripts/pin.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis test-results

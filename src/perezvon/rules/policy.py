@@ -1,0 +1,51 @@
+"""The settings that decide what goes to the portal, and who is who there: plain values, made by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory."""
+
+    number: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the planner needs of the settings.
+
+    `installation` goes into every EXTERNAL_CALL_ID. `lines` maps each alias of a company number (as the PBX says it, and as
+    E.164) to its line. `fallback_user` gets the calls of employees without a portal user, `missed_user` the missed calls
+    for which nobody was rung (empty: `fallback_user`). `card_lifetime`: seconds after which showing a card is useless.
+    `anonymous_number` is sent when the caller hides his number: the portal demands one.
+    """
+
+    installation: str
+    fallback_user: str
+    missed_user: str = ""
+    internal_calls: bool = False
+    lead_for_incoming: bool = True
+    lead_for_outgoing: bool = True
+    show_card: bool = True
+    card_lifetime: float = 30.0
+    anonymous_number: str = "000000"
+    lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
+
+    def line(self, number: str, raw: str) -> Line:
+        """The line of a dialled number: by its settings, else the number itself."""
+        return self.lines.get(number) or self.lines.get(raw) or Line(number or raw)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Extension -> the portal's user id (active employees only)."""
+
+    users: Mapping[str, str]
+
+    def user(self, extension: str) -> str:
+        """The user id, or "" for an extension that the portal does not know."""
+        return self.users.get(extension, "")

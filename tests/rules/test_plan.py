@@ -1,0 +1,290 @@
+"""The planner as tables: what happened on the left, what the portal is asked for on the right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from perezvon.calls.call import Call, Direction, LegOutcome, Outcome
+from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, LeftTalk, Ringing, StoppedRinging
+from perezvon.rules import Decision, Line, People, PlanState, Policy, Ref, plan, refuse_click
+from perezvon.rules.vocabulary import Reason, StepDraft
+
+POLICY = Policy(
+    installation="inst",
+    fallback_user="1",
+    lines={"+74951234567": Line("+74951234567", "ADVERTISING"), "office": Line("+74950000000")},
+)
+PEOPLE = People({"101": "11", "102": "12", "103": "13"})
+T = 1_000.0
+
+
+def started(**changes: Any) -> CallStarted:
+    return replace(
+        CallStarted(
+            call="c",
+            at=T,
+            direction=Direction.INCOMING,
+            client="+79161234567",
+            client_raw="79161234567",
+            client_name="",
+            line="+74951234567",
+            line_raw="74951234567",
+            trunk="carrier",
+            extension="",
+            expected="",
+        ),
+        **changes,
+    )
+
+
+def record(**changes: Any) -> Call:
+    return replace(
+        Call(
+            id="c",
+            direction=Direction.INCOMING,
+            client="+79161234567",
+            client_raw="79161234567",
+            client_name="",
+            line="+74951234567",
+            line_raw="74951234567",
+            trunk="carrier",
+            started=T,
+            answered=None,
+            ended=T + 9,
+            outcome=Outcome.MISSED,
+            duration=0.0,
+            rung=(),
+            talkers=(),
+            last_talker="",
+            transfers=(),
+            picked_up_by="",
+            forwarded_to="",
+            queue="",
+            menu=(),
+            third_parties=(),
+            recordings=(),
+            legs=(),
+        ),
+        **changes,
+    )
+
+
+def ring(extension: str, channel: str = "") -> Ringing:
+    return Ringing("c", T + 1, extension, channel or f"PJSIP/{extension}-1")
+
+
+def stop(extension: str, channel: str = "") -> StoppedRinging:
+    return StoppedRinging("c", T + 2, extension, channel or f"PJSIP/{extension}-1", LegOutcome.CANCELLED)
+
+
+def answer(extension: str) -> Answered:
+    return Answered("c", T + 3, extension, f"PJSIP/{extension}-1")
+
+
+def end(**changes: Any) -> CallEnded:
+    return CallEnded("c", T + 9, record(**changes))
+
+
+def answered_by(*talkers: str, **changes: Any) -> CallEnded:
+    return end(
+        answered=T + 3,
+        outcome=Outcome.ANSWERED,
+        duration=6.2,
+        talkers=talkers,
+        last_talker=talkers[-1],
+        rung=talkers,
+        **changes,
+    )
+
+
+def run(
+    *rounds: list[Fact], policy: Policy = POLICY, people: People = PEOPLE, state: PlanState | None = None
+) -> list[Decision]:
+    """Each round's state goes through its JSON form, as it does over a restart."""
+    state = state or PlanState()
+    decisions: list[Decision] = []
+    for facts in rounds:
+        state, more = plan(state, facts, policy, people)
+        state = PlanState.from_json(json.loads(json.dumps(state.as_json())))
+        decisions += more
+    return decisions
+
+
+def steps(decisions: list[Decision]) -> list[StepDraft]:
+    return [step for decision in decisions for step in decision.steps]
+
+
+def told(decisions: list[Decision]) -> list[tuple[Any, ...]]:
+    """Each step in short: register(user), show(users), hide(users), finish(user, duration, status)."""
+    short: list[tuple[Any, ...]] = []
+    for step in steps(decisions):
+        p = step.params
+        match step.kind:
+            case "finish":
+                short.append(("finish", p["USER_ID"], p["DURATION"], p["STATUS_CODE"]))
+            case _:
+                short.append((str(step.kind), p["USER_ID"]))
+    return short
+
+
+STORIES: list[tuple[str, list[list[Fact]], list[tuple[Any, ...]]]] = [
+    (
+        "one phone answers: one card, finished by the talker, whose card the finish takes away",
+        [[started()], [ring("101")], [answer("101")], [answered_by("101")]],
+        [("register", 11), ("show", [11]), ("finish", 11, 6, "200")],
+    ),
+    (
+        "ring group: one show for all who began to ring together, the losers' cards go before the winner talks",
+        [[started(), ring("101"), ring("102"), ring("103")], [stop("101"), stop("103")], [answer("102")], [answered_by("102")]],
+        [("register", 11), ("show", [11, 12, 13]), ("hide", [11, 13]), ("finish", 12, 6, "200")],
+    ),
+    (
+        "a queue rings one after the other: the card follows",
+        [[started(), ring("101")], [stop("101"), ring("102")], [answer("102")], [answered_by("102")]],
+        [("register", 11), ("show", [11]), ("show", [12]), ("hide", [11]), ("finish", 12, 6, "200")],
+    ),
+    (
+        "nobody answers: the last who was rung is responsible, no card is left up",
+        [[started(), ring("101"), ring("102")], [end(rung=("101", "102"))]],
+        [("register", 11), ("show", [11, 12]), ("hide", [11]), ("finish", 12, 0, "304")],
+    ),
+    (
+        "hung up in the menu before anybody rang: still told, to the fall-back user",
+        [[started()], [end()]],
+        [("register", 1), ("finish", 1, 0, "304")],
+    ),
+    (
+        "two devices of one employee: one card, which stays while one of them rings",
+        [[started(), ring("101", "PJSIP/101-1"), ring("101", "SIP/101-2")], [stop("101", "SIP/101-2")], [end(rung=("101",))]],
+        [("register", 11), ("show", [11]), ("finish", 11, 0, "304")],
+    ),
+    (
+        "transfer: the card moves, the last talker is responsible",
+        [[started(), ring("101")], [answer("101")], [ring("102")], [answer("102"), LeftTalk("c", T + 5, "101")],
+         [answered_by("101", "102")]],
+        [("register", 11), ("show", [11]), ("show", [12]), ("hide", [11]), ("finish", 12, 6, "200")],
+    ),
+    (
+        "outgoing: the caller's card at once, finished by him",
+        [[started(direction=Direction.OUTGOING, extension="101")],
+         [end(direction=Direction.OUTGOING, outcome=Outcome.BUSY)]],
+        [("register", 11), ("show", [11]), ("finish", 11, 0, "486")],
+    ),
+    (
+        "outgoing, given up by the employee",
+        [[started(direction=Direction.OUTGOING, extension="101")],
+         [end(direction=Direction.OUTGOING, outcome=Outcome.CANCELLED)]],
+        [("register", 11), ("show", [11]), ("finish", 11, 0, "603-S")],
+    ),
+    (
+        "an internal call is nobody's business",
+        [[started(direction=Direction.INTERNAL, extension="101"), ring("102")], [answered_by("102")]],
+        [],
+    ),
+    (
+        "a talk of a third of a second is still an answered call",
+        [[started(), ring("101")], [answer("101")], [end(answered=T + 3, outcome=Outcome.ANSWERED, duration=0.3, last_talker="101")]],
+        [("register", 11), ("show", [11]), ("finish", 11, 1, "200")],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "rounds", "expected"), STORIES, ids=[story for story, _, _ in STORIES])
+def test_story(story: str, rounds: list[list[Fact]], expected: list[tuple[Any, ...]]) -> None:
+    assert told(run(*rounds)) == expected
+
+
+def test_employee_without_portal_user_loses_no_call_and_is_counted() -> None:
+    decisions = run([started(), ring("199")], [answer("199")], [answered_by("199")])
+    assert told(decisions) == [("register", 1), ("finish", 1, 6, "200")]
+    assert [e for d in decisions for e in d.unmapped] == ["199", "199"]
+
+
+def test_registration_says_all_that_the_portal_must_know() -> None:
+    (register, *_) = steps(run([started(), ring("101")]))
+    assert register.key == "c:register"
+    assert register.params == {
+        "USER_ID": 11,
+        "PHONE_NUMBER": "+79161234567",
+        "TYPE": 2,
+        "CALL_START_DATE": "1970-01-01T00:16:40.000+00:00",
+        "CRM_CREATE": 1,
+        "SHOW": 0,
+        "ADD_TO_CHAT": 0,
+        "EXTERNAL_CALL_ID": "inst-c",
+        "LINE_NUMBER": "+74951234567",
+        "CRM_SOURCE": "ADVERTISING",
+    }
+
+
+def test_hidden_caller_is_registered_without_a_lead() -> None:
+    (register, *_) = steps(run([started(client="", client_raw="<unknown>"), ring("101")]))
+    assert (register.params["PHONE_NUMBER"], register.params["CRM_CREATE"]) == ("000000", 0)
+
+
+def test_line_is_found_by_the_name_that_the_pbx_uses() -> None:
+    (register, *_) = steps(run([started(line="", line_raw="office"), ring("101")]))
+    assert register.params["LINE_NUMBER"] == "+74950000000"
+
+
+def test_only_showing_a_card_expires() -> None:
+    all_steps = steps(run([started(), ring("101"), ring("102")], [stop("102")], [end(rung=("101", "102"))]))
+    assert {str(step.kind): step.expires for step in all_steps} == {
+        "register": None,
+        "show": T + 1 + POLICY.card_lifetime,
+        "hide": None,
+        "finish": None,
+    }
+
+
+def test_call_id_is_the_registrations_result() -> None:
+    finish = steps(run([started()], [end()]))[-1]
+    assert finish.params["CALL_ID"] == Ref(steps(run([started()], [end()]))[0].kind, "CALL_ID")
+
+
+def test_click_uses_the_portals_own_call() -> None:
+    clicked = PlanState(portal_call="externalCall.x.1", shown=("11",))
+    rounds: list[list[Fact]] = [
+        [started(direction=Direction.OUTGOING, extension="101", expected="u"), ring("101")],
+        [answer("101")],
+        [answered_by("101", direction=Direction.OUTGOING)],
+    ]
+    (finish,) = steps(run(*rounds, state=clicked))
+    assert finish.params["CALL_ID"] == "externalCall.x.1"
+    assert (finish.params["USER_ID"], finish.params["STATUS_CODE"]) == (11, "200")
+
+
+def test_refused_click_is_finished_too() -> None:
+    step = refuse_click("externalCall.x.1", "11", "480", Reason("the phone is offline"))
+    assert (step.params["CALL_ID"], step.params["DURATION"], step.params["STATUS_CODE"]) == ("externalCall.x.1", 0, "480")
+
+
+def test_nothing_follows_a_finish() -> None:
+    assert told(run([started()], [end()], [ring("101")], [end()])) == [("register", 1), ("finish", 1, 0, "304")]
+
+
+def test_keys_of_one_call_never_repeat() -> None:
+    rounds: list[list[Fact]] = [[started()]]
+    for _ in range(5):
+        rounds += [[ring("101")], [stop("101")]]
+    keys = [step.key for step in steps(run(*rounds, [end(rung=("101",))]))]
+    assert len(keys) == len(set(keys)) == 12
+
+
+def test_cards_can_be_switched_off() -> None:
+    assert told(
+        run([started(), ring("101")], [answer("101")], [answered_by("101")], policy=replace(POLICY, show_card=False))
+    ) == [
+        ("register", 11),
+        ("finish", 11, 6, "200"),
+    ]
+
+
+def test_every_step_says_why() -> None:
+    for story, rounds, _ in STORIES:
+        for decision in run(*rounds):
+            assert "{" not in str(decision.reason), story
