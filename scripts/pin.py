@@ -7,16 +7,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMON = [
-    "uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--python-version", "3.11", "--universal",
+    "uv", "pip", "compile", "--generate-hashes", "--python-version", "3.11", "--universal",
     "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet", "--upgrade",
 ]  # fmt: skip
 
 
-def pin(name: str, *options: str) -> None:
-    subprocess.run([*COMMON, *options, "-o", f"requirements/{name}.txt"], cwd=ROOT, check=True)
+def pin(name: str, *options: str, source: tuple[str, ...] = ("pyproject.toml",)) -> None:
+    subprocess.run([*COMMON, *source, *options, "-o", f"requirements/{name}.txt"], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
     pin("dev", "--all-extras", "--group", "dev")
     pin("base", "--all-extras", "-c", "requirements/dev.txt")
-    pin("build", "--only-group", "build", "-c", "requirements/dev.txt")
+    pin("build", "--group", "build", "-c", "requirements/dev.txt", source=())
