@@ -1,0 +1,244 @@
+"""The protocol object under a `Session`: reads whatever comes, sorts it, keeps it within bounds. One socket, no login.
+
+Asterisk closes a connection that is read slowly, so the event loop hands the bytes straight to this object, whatever the
+consumer does. What the consumer has not taken waits in a bounded queue; when that is full, the connection is dropped on
+purpose (`Overflow`): a gap that is known is better than one that is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import structlog
+
+from perezvon.asterisk.errors import ConnectionLost, Overflow, ProtocolBroken
+from perezvon.asterisk.message import Message, encode, parse
+from perezvon.asterisk.wire import BLANK, Framer, Sieve
+from perezvon.calls import Event
+
+GREETING = b"Asterisk Call Manager"
+GREETING_CAP = 1024
+UNSENT_BYTES = 1024 * 1024
+
+T = TypeVar("T")
+Taker = Callable[[Message, int], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`events` and `bytes` (on the wire) may wait for the consumer. `keep_alive`: seconds of silence before a Ping is sent;
+    after as many again without a single byte the connection counts as lost."""
+
+    events: int = 20_000
+    bytes: int = 32 * 1024 * 1024
+    keep_alive: float = 15.0
+
+
+class Connection(asyncio.Protocol):
+    """Counters: `seen` messages, `taken` wanted events, `received` bytes."""
+
+    def __init__(self, where: str, sieve: Sieve, limits: Limits, *, fallback: str, prefix: str) -> None:
+        """`where` names the peer in errors. `prefix` begins the ActionID of every action of this connection."""
+        self.seen = 0
+        self.taken = 0
+        self.received = 0
+        self.lost: ConnectionLost | None = None
+        self.closed = asyncio.Event()
+        self.raw_tap: Callable[[bytes], None] | None = None
+        loop = asyncio.get_running_loop()
+        self.greeting: asyncio.Future[str] = loop.create_future()
+        self.booted: asyncio.Future[None] = loop.create_future()
+        self.answers: dict[str, asyncio.Future[Message]] = {}
+        self.watchers: dict[str, Taker] = {}
+        self._loop = loop
+        self._where = where
+        self._sieve = sieve
+        self._limits = limits
+        self._fallback = fallback
+        self._ping = encode("Ping", action_id=f"{prefix}ping")
+        self._ours = b"\r\nActionID: " + prefix.encode()
+        self._framer = Framer()
+        self._greeted = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._pending: set[asyncio.Future[object]] = set()
+        self._queue: list[Event] = []
+        self._queued = 0
+        self._arrived = asyncio.Event()
+        self._heard = 0.0
+        self._pinged = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._heard = self._loop.time()
+        self._timer = self._loop.call_later(self._limits.keep_alive, self._watch_silence)
+
+    def data_received(self, data: bytes) -> None:
+        arrived = time.time()
+        self.received += len(data)
+        self._heard = self._loop.time()
+        self._pinged = False
+        if self.lost is not None:
+            return
+        try:
+            if not self.greeting.done():
+                data = self._greet(data)
+            frames = self._framer.feed(data)
+        except ProtocolBroken as error:
+            self.drop(error)
+            return
+        if frames:
+            self._record(frames)
+            for frame in frames:
+                self._sort(frame, arrived)
+            if self._queue:
+                self._arrived.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        why = f": {exc}" if exc else ""
+        self._end(ConnectionLost(f"{self._where} closed the connection{why}"))
+        self.closed.set()
+
+    # ---- called by the session
+
+    def send(self, data: bytes) -> None:
+        if self.lost is not None or self._transport is None:
+            raise self.loss()
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > UNSENT_BYTES:
+            self.drop(ConnectionLost(f"{self._where} takes no more actions: {UNSENT_BYTES} bytes wait to be sent"))
+
+    async def result(self, future: asyncio.Future[T]) -> T:
+        """What the future brings, or the reason of the loss when the connection goes first."""
+        if self.lost is not None and not future.done():
+            raise self.loss()
+        pending = cast("asyncio.Future[object]", future)
+        self._pending.add(pending)
+        try:
+            return await future
+        finally:
+            self._pending.discard(pending)
+
+    async def events(self) -> list[Event]:
+        """Everything that has arrived, at least one event. Raises the reason of the loss once the queue is empty."""
+        while not self._queue:
+            if self.lost is not None:
+                raise self.loss()
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken, self._queue, self._queued = self._queue, [], 0
+        return taken
+
+    def drop(self, reason: ConnectionLost) -> None:
+        """Ends the connection at once and tells everybody who waits why."""
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def close(self) -> None:
+        """Ends the connection after what was written has been sent; a peer that takes nothing gets a second for it."""
+        self._end(ConnectionLost(f"the connection with {self._where} was closed by us"))
+        transport = self._transport
+        if transport is None:
+            return
+        transport.close()
+        try:
+            async with asyncio.timeout(1):
+                await self.closed.wait()
+        except TimeoutError:
+            transport.abort()
+        await self.closed.wait()
+
+    def loss(self) -> ConnectionLost:
+        """A fresh exception, for everybody who has to be told."""
+        if self.lost is None:
+            return ConnectionLost(f"not connected with {self._where}")
+        return type(self.lost)(*self.lost.args)
+
+    # ---- inside
+
+    def _end(self, reason: ConnectionLost) -> None:
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if isinstance(reason, Overflow):
+            self._queue.clear()
+        for future in self._pending:
+            if not future.done():
+                future.set_exception(self.loss())
+        self._arrived.set()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _greet(self, data: bytes) -> bytes:
+        """The greeting is one line, without a blank line after it. Returns what follows it."""
+        self._greeted += data
+        line, newline, rest = bytes(self._greeted).partition(b"\r\n")
+        if not GREETING.startswith(line[: len(GREETING)]) or len(line) > GREETING_CAP:
+            raise ProtocolBroken(f"{self._where} is no AMI port: it greets with {line[:60]!r}")
+        if not newline:
+            return b""
+        self._greeted.clear()
+        self.greeting.set_result(line.decode("ascii", "replace").rpartition("/")[2])
+        return rest
+
+    def _record(self, frames: list[bytes]) -> None:
+        self.seen += len(frames)
+        if self.raw_tap is None:
+            return
+        try:
+            self.raw_tap(BLANK.join(frames) + BLANK)
+        except Exception:
+            self.raw_tap = None
+            log.exception("AMI recording stopped: its file cannot be written", pbx=self._where)
+
+    def _sort(self, frame: bytes, arrived: float) -> None:
+        if frame.startswith(b"Event: "):
+            if not self.booted.done() and frame.startswith(b"Event: FullyBooted\r\n"):
+                self.booted.set_result(None)
+            if self.watchers and self._ours in frame:
+                self._tell_watcher(parse(frame, self._fallback), len(frame))
+        elif (answer := parse(frame, self._fallback)) and not answer.is_event:
+            waiting = self.answers.get(answer.action_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
+            return
+        event = self._sieve.event(frame, arrived)
+        if event is None:
+            return
+        self.taken += 1
+        self._queued += len(frame)
+        self._queue.append(event)
+        if len(self._queue) > self._limits.events or self._queued > self._limits.bytes:
+            self.drop(
+                Overflow(
+                    f"{len(self._queue)} events ({self._queued} bytes) of {self._where} waited to be taken: "
+                    "dropped the connection, the state will be read anew"
+                )
+            )
+
+    def _tell_watcher(self, message: Message, length: int) -> None:
+        taker = self.watchers.get(message.action_id)
+        if taker is not None:
+            taker(message, length)
+
+    def _watch_silence(self) -> None:
+        limit = self._limits.keep_alive
+        quiet = self._loop.time() - self._heard
+        if quiet < limit:
+            self._timer = self._loop.call_later(limit - quiet, self._watch_silence)
+        elif self._pinged:
+            self.drop(ConnectionLost(f"{self._where} has been silent for {quiet:.0f} s, even after a Ping"))
+        else:
+            self._pinged = True
+            self._timer = self._loop.call_later(limit, self._watch_silence)
+            self.send(self._ping)
