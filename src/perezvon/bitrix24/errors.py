@@ -1,0 +1,278 @@
+"""What can go wrong between us and a portal, sorted by what the caller can do about it.
+
+PortalError
+├── NotSent              no connection, DNS, TLS, or a batch halted before this command: safe to repeat at once
+├── Ambiguous            sent, but the answer was not seen or not readable: the work may be done. Check before repeating
+├── Temporary            the portal refused or could not, nothing was done: repeat after `retry_after` seconds
+├── RateLimited          503 QUERY_LIMIT_EXCEEDED, refused before any work: the whole portal pauses
+├── OperationLimited     429 OPERATION_TIME_LIMIT, refused before any work: this `method` pauses until `reset_at`
+├── Permanent            the same request will never succeed
+│   ├── BadParameters    a parameter is wrong (`argument` names it when the portal did)
+│   ├── Forbidden        this user, this application or this plan must not
+│   ├── NotFound         the object is not there
+│   │   ├── CallNotFound     no live call (finish) or no finished one (attachRecord) with this CALL_ID
+│   │   ├── UserNotFound     the employee is unknown or not active
+│   │   └── MethodNotFound   the portal does not know the method
+│   └── AlreadyExists    the object (a line, a handler) is there already
+├── AuthRefused          wrong, revoked or expired credentials: nothing goes until somebody repairs them
+│   ├── TokenExpired     the access token is over and a refresh did not help (the client refreshes by itself first)
+│   ├── MissingScope     the webhook or the application lacks a permission
+│   └── AppContextRequired   the method wants an application's token and we came with a webhook
+├── PortalMoved          the portal is at another address and following it failed: `location`
+└── PortalBlocked        plan, deletion, overload, or something that is not Bitrix24 answers: a human has to look
+
+No message carries a token or a webhook's secret: every text passes through `redact`.
+Sources: contract.json (system_errors, conventions, limits), from the REST documentation; texts count where codes are empty.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from perezvon.bitrix24.redaction import redact
+
+
+class PortalError(Exception):
+    """`code` and `description`: as the portal gave them. `status`: HTTP status, 0 when there was no answer.
+
+    `retry_after`: seconds to wait before the next try where that is known, else None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        description: str = "",
+        status: int = 0,
+        method: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        self.code = redact(code)
+        self.description = redact(description)
+        self.status = status
+        self.method = method
+        self.retry_after = retry_after
+        super().__init__(redact(message))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the step's stored result and for `--json` outputs."""
+        return {
+            "error": type(self).__name__,
+            "code": self.code,
+            "description": self.description,
+            "status": self.status,
+            "method": self.method,
+            "message": str(self),
+        }
+
+
+class NotSent(PortalError):
+    """The request did not leave: safe to repeat."""
+
+
+class Ambiguous(PortalError):
+    """The request left, its fate is unknown."""
+
+
+class Temporary(PortalError):
+    """Nothing was done; try again later."""
+
+    def __init__(self, message: str, *, retry_after: float | None = 5.0, **rest: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **rest)
+
+
+class RateLimited(PortalError):
+    """Too many requests from our address. The portal gives no waiting time: `Bucket.penalise` does."""
+
+
+class OperationLimited(PortalError):
+    """`reset_at`: POSIX seconds, UTC, when the oldest basket of `method` drops; None when the portal did not say."""
+
+    def __init__(self, message: str, *, reset_at: float | None = None, **rest: Any) -> None:
+        self.reset_at = reset_at
+        super().__init__(message, **rest)
+
+
+class Permanent(PortalError):
+    """Repeating is useless."""
+
+
+class BadParameters(Permanent):
+    def __init__(self, message: str, *, argument: str = "", **rest: Any) -> None:
+        self.argument = argument
+        super().__init__(message, **rest)
+
+
+class Forbidden(Permanent):
+    pass
+
+
+class NotFound(Permanent):
+    pass
+
+
+class CallNotFound(NotFound):
+    pass
+
+
+class UserNotFound(NotFound):
+    pass
+
+
+class MethodNotFound(NotFound):
+    pass
+
+
+class AlreadyExists(Permanent):
+    pass
+
+
+class AuthRefused(PortalError):
+    pass
+
+
+class TokenExpired(AuthRefused):
+    pass
+
+
+class MissingScope(AuthRefused):
+    pass
+
+
+class AppContextRequired(AuthRefused):
+    pass
+
+
+class PortalMoved(PortalError):
+    """`location`: scheme and host that the portal pointed to."""
+
+    def __init__(self, message: str, *, location: str = "", **rest: Any) -> None:
+        self.location = redact(location)
+        super().__init__(message, **rest)
+
+
+class PortalBlocked(PortalError):
+    def __init__(self, message: str, *, retry_after: float | None = 300.0, **rest: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **rest)
+
+
+_BY_CODE: dict[str, tuple[type[PortalError], str]] = {
+    "QUERY_LIMIT_EXCEEDED": (RateLimited, "the portal takes no more requests from this address for now"),
+    "OPERATION_TIME_LIMIT": (OperationLimited, "the method has used up its working time on the portal"),
+    "OVERLOAD_LIMIT": (
+        PortalBlocked,
+        "the vendor has blocked REST on this portal because of overload: ask Bitrix24 support",
+    ),
+    "PORTAL_DELETED": (PortalBlocked, "the portal was deleted"),
+    "PAYMENT_REQUIRED": (PortalBlocked, "the application or the plan is not paid for"),
+    "NO_AUTH_FOUND": (
+        AuthRefused,
+        "the portal does not accept the credentials: make a new webhook or reinstall the application",
+    ),
+    "INVALID_CREDENTIALS": (
+        AuthRefused,
+        "the portal does not accept the credentials, or their user lacks the right: check that the webhook still exists",
+    ),
+    "INVALID_CLIENT": (AuthRefused, "client_id or client_secret is wrong: copy both from the application's page"),
+    "USER_ACCESS_ERROR": (
+        AuthRefused,
+        "the user has no access to the application: open it to him in the application's settings",
+    ),
+    "EXPIRED_TOKEN": (TokenExpired, "the access token has expired"),
+    "INVALID_TOKEN": (TokenExpired, "the portal does not know the access token"),
+    "INVALID_GRANT": (AuthRefused, "the refresh token is no longer good: reinstall the application in the portal"),
+    "INSUFFICIENT_SCOPE": (MissingScope, "a permission (scope) is missing: add it to the webhook or the application"),
+    "INVALID_SCOPE": (MissingScope, "a permission (scope) is missing: add it to the webhook or the application"),
+    "WRONG_AUTH_TYPE": (AppContextRequired, "the method needs a local application, a webhook is not enough"),
+    "METHOD_CONFIRM_WAITING": (Temporary, "an administrator of the portal has yet to approve this method"),
+    "METHOD_CONFIRM_DENIED": (Forbidden, "an administrator of the portal has refused this method"),
+    "ERROR_METHOD_NOT_FOUND": (MethodNotFound, "the portal does not know the method"),
+    "ERROR_BATCH_METHOD_NOT_ALLOWED": (Permanent, "the method cannot be called in a batch"),
+    "ERROR_BATCH_LENGTH_EXCEEDED": (NotSent, "the batch was too long, this command was left out"),
+    "INTERNAL_SERVER_ERROR": (Ambiguous, "the portal failed while working"),
+    "ERROR_UNEXPECTED_ANSWER": (Ambiguous, "the portal failed while working"),
+    "ERROR_EVENT_NOT_FOUND": (NotFound, "the portal does not know the event"),
+    "ERROR_PLACEMENT_NOT_FOUND": (
+        NotFound,
+        "the portal does not know the placement, or the telephony permission is missing",
+    ),
+    "BITRIX_REST_V3_EXCEPTION_INSUFFICIENTSCOPEEXCEPTION": (MissingScope, "a permission (scope) is missing"),
+    "BITRIX_REST_V3_EXCEPTION_ACCESSDENIEDEXCEPTION": (Forbidden, "access denied"),
+}
+
+# Many methods answer ERROR_CORE, an empty code or a phrase for a code: the meaning is in the text (first match wins).
+_BY_TEXT: tuple[tuple[re.Pattern[str], type[PortalError], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, meaning)
+    for pattern, kind, meaning in (
+        (r"https required", PortalBlocked, "the portal wants https: change the address in the settings"),
+        (r"only on commercial plans", PortalBlocked, "REST works only on a commercial plan or a trial: renew the plan"),
+        (
+            r"application context required",
+            AppContextRequired,
+            "the method needs a local application, a webhook is not enough",
+        ),
+        (r"current authorization type is denied", AppContextRequired, "the method needs a local application"),
+        (
+            r"\bcall\b.*\bis not found\b|\bcall is not found\b|not found in the statistic table",
+            CallNotFound,
+            "no such call",
+        ),
+        (
+            r"user is not found|USER_ID or USER_PHONE_INNER should be set",
+            UserNotFound,
+            "the employee is unknown or not active",
+        ),
+        (r"database error|\bDB error", Ambiguous, "the portal's database failed while working"),
+        (
+            r"server returns http error code|SERVER_NOT_AVAILABLE",
+            Temporary,
+            "the portal could not download the file from us",
+        ),
+        (r"method not found", MethodNotFound, "the portal does not know the method"),
+        (r"access denied|access_denied|accessexception", Forbidden, "access denied"),
+        (r"already exists|unable to set event handler|handler already binded", AlreadyExists, "it is there already"),
+        (r"could not find|\bnot found\b", NotFound, "no such object"),
+    )
+)
+
+
+def refusal(
+    *, code: str, description: str, status: int, method: str, argument: str = "", reset_at: float | None = None
+) -> PortalError:
+    """The error for an answer that has an `error` member (whole answers and single commands of a batch alike).
+
+    `status` is 200 for a command of a batch: then the code and the text decide alone.
+    """
+    kind, meaning = _sort(code, description, status)
+    told = f"{code}: {description}".strip(": ") or f"HTTP {status}"
+    message = f"{method}: {meaning} ({told})"
+    rest: dict[str, Any] = {"code": code, "description": description, "status": status, "method": method}
+    if kind is OperationLimited:
+        return OperationLimited(message, reset_at=reset_at, **rest)
+    if kind is BadParameters:
+        return BadParameters(message, argument=argument, **rest)
+    if code.upper() == "METHOD_CONFIRM_WAITING":
+        return Temporary(message, retry_after=300.0, **rest)
+    return kind(message, **rest)
+
+
+def _sort(code: str, description: str, status: int) -> tuple[type[PortalError], str]:
+    known = _BY_CODE.get(code.upper())
+    if known is not None:
+        return known
+    for pattern, kind, meaning in _BY_TEXT:
+        if pattern.search(f"{code} {description}"):
+            return kind, meaning
+    if status in (429, 503):
+        return Temporary, "the portal is busy"
+    if status >= 500:
+        return Ambiguous, "the portal failed while working"
+    if status == 401:
+        return AuthRefused, "the portal does not accept the credentials"
+    if status == 403:
+        return Forbidden, "access denied"
+    if status == 404:
+        return NotFound, "no such method or object"
+    return BadParameters, "the portal refuses the parameters"
