@@ -11,25 +11,46 @@ from perezvon.asterisk.errors import (
     InjectionRefused,
     LoginRefused,
     NotBooted,
+    NotConnected,
     Overflow,
     ProtocolBroken,
 )
 from perezvon.asterisk.message import Message
+from perezvon.asterisk.originate import Fate, Originate, Originated, originate
+from perezvon.asterisk.probe import Probe, probe
 from perezvon.asterisk.session import Session
+from perezvon.asterisk.snapshot import Dump, take_snapshot
+from perezvon.asterisk.supervisor import BackOff, State, Status, Supervisor
+from perezvon.asterisk.wire import events, messages
 
 __all__ = [
     "ActionRefused",
     "ActionTimeout",
     "AmiAddress",
     "AmiError",
+    "BackOff",
     "CannotConnect",
     "ConnectionLost",
+    "Dump",
+    "Fate",
     "InjectionRefused",
     "Limits",
     "LoginRefused",
     "Message",
     "NotBooted",
+    "NotConnected",
+    "Originate",
+    "Originated",
     "Overflow",
+    "Probe",
     "ProtocolBroken",
     "Session",
+    "State",
+    "Status",
+    "Supervisor",
+    "events",
+    "messages",
+    "originate",
+    "probe",
+    "take_snapshot",
 ]

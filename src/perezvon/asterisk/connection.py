@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 import structlog
 
-from perezvon.asterisk.errors import ConnectionLost, Overflow, ProtocolBroken
+from perezvon.asterisk.errors import ConnectionLost, NotConnected, Overflow, ProtocolBroken
 from perezvon.asterisk.message import Message, encode, parse
 from perezvon.asterisk.wire import BLANK, Framer, Sieve
 from perezvon.calls import Event
@@ -111,8 +111,9 @@ class Connection(asyncio.Protocol):
     # ---- called by the session
 
     def send(self, data: bytes) -> None:
+        """Raises NotConnected when there is nowhere to send to."""
         if self.lost is not None or self._transport is None:
-            raise self.loss()
+            raise NotConnected(str(self.lost or f"not connected with {self._where}") + "; nothing was sent")
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > UNSENT_BYTES:
             self.drop(ConnectionLost(f"{self._where} takes no more actions: {UNSENT_BYTES} bytes wait to be sent"))
@@ -160,9 +161,7 @@ class Connection(asyncio.Protocol):
 
     def loss(self) -> ConnectionLost:
         """A fresh exception, for everybody who has to be told."""
-        if self.lost is None:
-            return ConnectionLost(f"not connected with {self._where}")
-        return type(self.lost)(*self.lost.args)
+        return type(self.lost)(*self.lost.args) if self.lost else NotConnected(f"not connected with {self._where}")
 
     # ---- inside
 
@@ -207,11 +206,11 @@ class Connection(asyncio.Protocol):
                 self.booted.set_result(None)
             if self.watchers and self._ours in frame:
                 self._tell_watcher(parse(frame, self._fallback), len(frame))
-        elif (answer := parse(frame, self._fallback)) and not answer.is_event:
-            waiting = self.answers.get(answer.action_id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(answer)
+        elif not (message := parse(frame, self._fallback)).is_event:
+            self._answer(message)
             return
+        elif self.watchers:
+            self._tell_watcher(message, len(frame))
         event = self._sieve.event(frame, arrived)
         if event is None:
             return
@@ -225,6 +224,12 @@ class Connection(asyncio.Protocol):
                     "dropped the connection, the state will be read anew"
                 )
             )
+
+    def _answer(self, message: Message) -> None:
+        """An answer that nobody waits for any more (its action timed out) is dropped."""
+        waiting = self.answers.get(message.action_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
 
     def _tell_watcher(self, message: Message, length: int) -> None:
         taker = self.watchers.get(message.action_id)

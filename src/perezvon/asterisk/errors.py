@@ -7,6 +7,7 @@ The class says what the caller can do::
     ├── LoginRefused        Asterisk is there but wants another name or secret: nothing helps but new settings
     ├── NotBooted           logged in, yet Asterisk never said FullyBooted: wait, or give the user the right `system`
     ├── ConnectionLost      the connection is gone: connect again and take a new snapshot
+    │   ├── NotConnected    ... was gone before: the action was surely not sent
     │   ├── Overflow        ... dropped by us, because events came faster than they were taken
     │   └── ProtocolBroken  ... dropped by us, because the bytes were no AMI (or a message above the size limit)
     ├── ActionRefused       Asterisk answered `Response: Error`: its message tells why
@@ -15,8 +16,6 @@ The class says what the caller can do::
 
 No message ever contains the secret.
 """
-
-# ruff: noqa: N818 - the names tell what happened; `except` already tells that it is an error
 
 from __future__ import annotations
 
@@ -38,6 +37,10 @@ class NotBooted(AmiError):
 
 
 class ConnectionLost(AmiError):
+    pass
+
+
+class NotConnected(ConnectionLost):
     pass
 
 

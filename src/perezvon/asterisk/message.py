@@ -62,9 +62,12 @@ class Message:
     def as_event(self, arrived: float) -> Event:
         """`arrived`: POSIX seconds, used when the message has no `Timestamp`."""
         variables: dict[str, str] = {}
-        for value in self.all("ChanVariable"):
-            name, _, content = value.partition("=")
-            variables.setdefault(name, content)
+        for header, value in self.pairs:
+            if header.lower().startswith(
+                "chanvariable"
+            ):  # `ChanVariable(SIP/…)` before Asterisk 13, and in OriginateResponse
+                name, _, content = value.partition("=")
+                variables.setdefault(name, content)
         return Event(self["Event"], moment(self.headers, arrived), self.headers, variables)
 
 

@@ -57,7 +57,7 @@ class Session:
         variables: Set[str] | None = WANTED_VARIABLES,
         fallback: str = "cp1251",
         timeout: float = 10.0,
-        boot_timeout: float = 60.0,
+        boot_timeout: float | None = 60.0,
         limits: Limits | None = None,
         raw_tap: Callable[[bytes], None] | None = None,
     ) -> Self:
@@ -66,7 +66,8 @@ class Session:
         `wanted`: names of the events that `events()` gives, None for all; `variables`: the `VarSet` events that are wanted,
         None for all (always all when `wanted` is None). `fallback`: the encoding of what is not UTF-8.
         `timeout`: seconds for connecting and logging in. `boot_timeout`: seconds after the login in which Asterisk must say
-        that it is fully booted. `raw_tap` is given the messages as they came, blank lines included.
+        that it is fully booted; None does not wait (call `wait_for_boot`). `raw_tap` is given the messages as they came,
+        blank lines included.
         Raises CannotConnect, LoginRefused, NotBooted, ConnectionLost.
         """
         prefix = f"perezvon-{secrets.token_hex(4)}-"
@@ -76,7 +77,8 @@ class Session:
         session = cls(address, connection, prefix)
         try:
             await session._begin(timeout)
-            await session._wait_for_boot(boot_timeout)
+            if boot_timeout is not None:
+                await session.wait_for_boot(boot_timeout)
         except BaseException:
             await connection.close()
             raise
@@ -139,7 +141,8 @@ class Session:
                 "manager.conf, and its permit= lines with the address that we come from"
             )
 
-    async def _wait_for_boot(self, boot_timeout: float) -> None:
+    async def wait_for_boot(self, boot_timeout: float) -> None:
+        """Until Asterisk says `FullyBooted`, at most so many seconds. Raises NotBooted, ConnectionLost."""
         try:
             async with asyncio.timeout(boot_timeout):
                 await self._connection.result(self._connection.booted)

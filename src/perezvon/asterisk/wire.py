@@ -119,6 +119,8 @@ class Sieve:
             text = frame.decode()
         except UnicodeDecodeError:
             text = decode(frame, self._fallback)
+        if "ChanVariable(" in text:
+            return parse(frame, self._fallback).as_event(arrived)
         before, *variables = text.split("\r\nChanVariable: ")
         lines = before.split("\r\n")
         found: dict[str, str] = {}
@@ -134,7 +136,7 @@ class Sieve:
             headers = {lowered[name]: value for name, value in [line.split(": ", 1) for line in lines]}
         except ValueError:
             return parse(frame, self._fallback).as_event(arrived)
-        if "chanvariable" in headers:  # spelled in another case, or without a value
+        if "chanvariable" in headers:  # in another case
             return parse(frame, self._fallback).as_event(arrived)
         if variables:
             headers["chanvariable"] = variables[0].partition("\r\n")[0]

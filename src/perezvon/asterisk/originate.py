@@ -1,0 +1,155 @@
+"""Places a call through AMI `Originate`, and tells what became of its first leg.
+
+Source: https://docs.asterisk.org/Asterisk_22_Documentation/API_Documentation/AMI_Actions/Originate/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from perezvon.asterisk.errors import ActionTimeout, InjectionRefused
+from perezvon.asterisk.message import Message
+from perezvon.asterisk.session import Session
+
+RESPONSE_SLACK = 15.0
+"""Seconds that Asterisk gets, beyond the ringing time, to tell what became of the call."""
+
+_EXTEN = re.compile(r"[\w*#+.:-]{1,79}", re.ASCII)
+_CONTEXT = re.compile(r"[\w.-]{1,79}", re.ASCII)
+_VARIABLE = re.compile(r"\w+(\([\w,-]*\))?", re.ASCII)
+_SEPARATORS = re.compile(r'([\\,"()\[\]])')
+_UNSHOWABLE = re.compile(r'[\x00-\x1f\x7f"<>\\]+')
+
+
+class Fate(StrEnum):
+    """What became of the leg that was dialled first."""
+
+    ANSWERED = "answered"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    CONGESTION = "congestion"
+    UNREACHABLE = "unreachable"
+
+
+REASONS: Mapping[str, tuple[Fate, str]] = {
+    "0": (Fate.UNREACHABLE, "no such channel, extension or context, or the phone is not registered"),
+    "1": (Fate.DECLINED, "the called side hung up before an answer"),
+    "3": (Fate.NO_ANSWER, "it rang until the time was over"),
+    "4": (Fate.ANSWERED, "answered"),
+    "5": (Fate.BUSY, "busy"),
+    "8": (Fate.CONGESTION, "congestion: the line or the phone is not available"),
+}
+"""`OriginateResponse.Reason`, a number of Asterisk's control frames. 0, 3, 4, 5 and 8 were seen on Asterisk 22."""
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """`channel` is dialled first; when it answers it goes to `exten@context`, or runs `application(data)` if given.
+
+    `timeout`: seconds that `channel` may ring. `variables` are set on `channel` (a name with `__` in front is inherited).
+    `channel_id` becomes the uniqueid of that channel, so that it can be told from others; it must be unique on that PBX.
+    """
+
+    channel: str
+    context: str = ""
+    exten: str = ""
+    priority: int = 1
+    application: str = ""
+    data: str = ""
+    caller_number: str = ""
+    caller_name: str = ""
+    timeout: float = 30.0
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    channel_id: str = ""
+    account: str = ""
+
+    def headers(self) -> list[tuple[str, str]]:
+        """As `Originate` wants them. Raises InjectionRefused for a number, context or variable name that is none."""
+        found = [("Channel", self.channel), ("Timeout", str(round(self.timeout * 1000))), ("Async", "true")]
+        if self.application:
+            found += [("Application", self.application), ("Data", self.data)]
+        else:
+            found += [
+                ("Context", _checked(_CONTEXT, self.context, "context")),
+                ("Exten", _checked(_EXTEN, self.exten, "extension or number")),
+                ("Priority", str(self.priority)),
+            ]
+        if self.caller_number or self.caller_name:
+            found.append(("CallerID", self._caller_id()))
+        if self.account:
+            found.append(("Account", self.account))
+        if self.channel_id:
+            found.append(("ChannelId", self.channel_id))
+        found += [
+            ("Variable", f"{_checked(_VARIABLE, name, 'variable name')}={_SEPARATORS.sub(_BACKSLASH, value)}")
+            for name, value in self.variables.items()
+        ]
+        return found
+
+    def _caller_id(self) -> str:
+        name = _UNSHOWABLE.sub(" ", self.caller_name).strip()
+        number = self.caller_number and _checked(_EXTEN, self.caller_number, "caller number")
+        return f'"{name}" <{number}>'
+
+
+_BACKSLASH = r"\\\1"
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise InjectionRefused(f"{text[:60]!r} is no {what}: the call was not placed")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Originated:
+    """`reason` explains `fate` in English; `uniqueid` and `channel` are those of the leg dialled first, "" for none."""
+
+    fate: Fate
+    reason: str
+    uniqueid: str
+    channel: str
+
+
+async def originate(session: Session, call: Originate) -> Originated:
+    """Places the call, once, and waits until its first leg has been answered or has failed.
+
+    Raises ActionRefused (nothing was dialled: rights, malformed), InjectionRefused and NotConnected (nothing was sent), and
+    ActionTimeout or ConnectionLost, after which the call may be going on: it is found by its `channel_id`.
+    """
+    headers = call.headers()
+    action_id = session.new_action_id()
+    told: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+    def take(message: Message, _length: int) -> None:
+        if message["Event"] == "OriginateResponse" and not told.done():
+            told.set_result(message)
+
+    deadline = call.timeout + RESPONSE_SLACK
+    with session.watch(action_id, take):
+        await session.action("Originate", headers, action_id=action_id)
+        try:
+            async with asyncio.timeout(deadline):
+                message = await session.result(told)
+        except TimeoutError:
+            raise ActionTimeout(
+                f"{session.address} did not tell within {deadline:g} s what became of the call to {call.channel}; the AMI "
+                f"user {session.address.user!r} needs `call` in `read =` of manager.conf for it"
+            ) from None
+    return read_response(message)
+
+
+def read_response(message: Message) -> Originated:
+    """What an `OriginateResponse` says."""
+    number = message["Reason"]
+    if message["Response"].lower() == "success":
+        fate, reason = REASONS["4"]
+    else:
+        fate, reason = REASONS.get(number, (Fate.UNREACHABLE, f"failed with Asterisk's reason {number or 'left out'}"))
+    uniqueid = message["Uniqueid"]
+    return Originated(fate, reason, "" if uniqueid == "<null>" else uniqueid, message["Channel"])
