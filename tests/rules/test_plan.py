@@ -288,3 +288,16 @@ def test_every_step_says_why() -> None:
     for story, rounds, _ in STORIES:
         for decision in run(*rounds):
             assert "{" not in str(decision.reason), story
+
+
+def test_call_without_a_number_belongs_to_the_line_of_its_trunk() -> None:
+    policy = replace(POLICY, trunk_lines={"gsm": Line("+79990000000", "CALL")})
+    (register, *_) = steps(run([started(line="", line_raw="", trunk="gsm"), ring("101")], policy=policy))
+    assert (register.params["LINE_NUMBER"], register.params["CRM_SOURCE"]) == ("+79990000000", "CALL")
+
+
+def test_click_is_finished_once_whichever_way_it_ends() -> None:
+    clicked = PlanState(portal_call="externalCall.x.1", shown=("11",))
+    rounds: list[list[Fact]] = [[started(direction=Direction.OUTGOING, extension="101")], [end()]]
+    (finish,) = steps(run(*rounds, state=clicked))
+    assert finish.key == refuse_click("externalCall.x.1", "11", "480", Reason("…")).key

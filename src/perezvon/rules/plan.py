@@ -112,10 +112,15 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
     return state, decisions + final
 
 
+def finish_key(portal_call: str) -> str:
+    """One key for both ways in which a click may end, so that it is finished once."""
+    return f"click:{portal_call}:finish"
+
+
 def refuse_click(portal_call: str, user: str, status: str, reason: Reason) -> StepDraft:
     """The finish of a click on a number that could not even ring the employee's phone: the portal's card must not hang."""
     return StepDraft(
-        key=f"click:{portal_call}:finish",
+        key=finish_key(portal_call),
         kind=Kind.FINISH,
         params={"CALL_ID": portal_call, "USER_ID": int(user), "DURATION": 0, "STATUS_CODE": status, "ADD_TO_CHAT": 0},
         priority=Priority.FINISH,
@@ -201,7 +206,7 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     if duration == 0 and status == "200":
         status = "304"
     step = StepDraft(
-        key=f"{started.call}:finish",
+        key=finish_key(state.portal_call) if state.portal_call else f"{started.call}:finish",
         kind=Kind.FINISH,
         params={
             "CALL_ID": _call_id(state),
@@ -246,7 +251,7 @@ def _why_registered(started: CallStarted, owner: str, people: People) -> Reason:
 
 
 def _registration(started: CallStarted, user: str, policy: Policy, reason: Reason) -> Decision:
-    line = policy.line(started.line, started.line_raw)
+    line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
     params: dict[str, Json] = {
         "USER_ID": int(user),

@@ -19,7 +19,7 @@ class Policy:
     """What the planner needs of the settings.
 
     `installation` goes into every EXTERNAL_CALL_ID. `lines` maps each alias of a company number (as the PBX says it, and as
-    E.164) to its line. `fallback_user` gets the calls of employees without a portal user, `missed_user` the missed calls
+    E.164) to its line, `trunk_lines` a trunk to the line of calls for which the PBX names no number. `fallback_user` gets the calls of employees without a portal user, `missed_user` the missed calls
     for which nobody was rung (empty: `fallback_user`). `card_lifetime`: seconds after which showing a card is useless.
     `anonymous_number` is sent when the caller hides his number: the portal demands one.
     """
@@ -34,10 +34,13 @@ class Policy:
     card_lifetime: float = 30.0
     anonymous_number: str = "000000"
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
+    trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
 
-    def line(self, number: str, raw: str) -> Line:
-        """The line of a dialled number: by its settings, else the number itself."""
-        return self.lines.get(number) or self.lines.get(raw) or Line(number or raw)
+    def line(self, number: str, raw: str, trunk: str) -> Line:
+        """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""
+        if number or raw:
+            return self.lines.get(number) or self.lines.get(raw) or Line(number or raw)
+        return self.trunk_lines.get(trunk) or Line("")
 
 
 @dataclass(frozen=True, slots=True)
