@@ -19,9 +19,10 @@ class Policy:
     """What the planner needs of the settings.
 
     `installation` goes into every EXTERNAL_CALL_ID. `lines` maps each alias of a company number (as the PBX says it, and as
-    E.164) to its line, `trunk_lines` a trunk to the line of calls for which the PBX names no number. `fallback_user` gets the calls of employees without a portal user, `missed_user` the missed calls
-    for which nobody was rung (empty: `fallback_user`). `card_lifetime`: seconds after which showing a card is useless.
-    `anonymous_number` is sent when the caller hides his number: the portal demands one.
+    E.164) to its line, `trunk_lines` a trunk to the line of calls for which the PBX names no number. `fallback_user` gets
+    the calls of employees without a portal user, `missed_user` the missed calls for which nobody was rung (empty:
+    `fallback_user`). `card_lifetime`: seconds after which showing a card is useless. `anonymous_number` is sent when the
+    caller hides his number: the portal demands one.
     """
 
     installation: str
