@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedUpload:
+    """A two-step upload whose first step was made: the second is a multipart post with the file in `field`. `complete(name, content)`
+    gives the `result` of that post; it may raise RestError."""
+
+    name: str
+    field: str
+    user_id: int
+    complete: Callable[[str, bytes], Json]
+    call_id: str = ""
 
 
 @dataclass(slots=True)

@@ -48,7 +48,7 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._last = 0
         self.http_requests = 0
-        """Real HTTP requests to REST methods (a batch is one; refused and failed ones count; tokens and files do not)."""
+        """Real HTTP requests to REST methods (a batch is one; refused, failed and upload requests count; tokens and downloads do not)."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)

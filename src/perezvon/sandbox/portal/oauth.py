@@ -19,7 +19,9 @@ class OAuthError(Exception):
 
     def __init__(self, code: str, description: str, http: int = 400) -> None:
         super().__init__(f"{code}: {description}")
-        self.code, self.description, self.http = code, description, http
+        self.code = code
+        self.description = description
+        self.http = http
 
 
 @dataclass(slots=True)

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from perezvon.sandbox.portal.contract import contract
+from perezvon.sandbox.portal.files import ExpectedUpload
 from perezvon.sandbox.portal.params import Params
 from perezvon.sandbox.portal.state import PortalState
 
@@ -123,3 +125,14 @@ def page_of(items: Sequence[Json], start: int, size: int = PAGE) -> Page:
         return Page(list(items[:size]), None, None)
     following = start + size
     return Page(list(items[start:following]), len(items), following if following < len(items) else None)
+
+
+def expect_upload(
+    portal: PortalState, who: Caller, name: str, complete: Callable[[str, bytes], Json], call_id: str = ""
+) -> dict[str, str]:
+    """Answer the first step of a two-step upload: where to post the file, in a multipart field. `complete(name, content)` runs at
+    the second step and gives its `result`. The address holds the caller's token and dies with it."""
+    token = secrets.token_urlsafe(18)
+    portal.uploads[token] = ExpectedUpload(name, "file", who.user_id, complete, call_id)
+    auth = f"auth={who.token}&" if who.kind == "oauth" else ""
+    return {"uploadUrl": f"{who.rest_url}upload/?{auth}token={token}", "fieldName": "file"}

@@ -8,6 +8,7 @@ value of its own: `portal.part(TaskBoard)`.
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from perezvon.sandbox.portal.crm import Change, Crm, Entity
 from perezvon.sandbox.portal.events import EventBus
 from perezvon.sandbox.portal.faults import Faults
 from perezvon.sandbox.portal.feed import Feed
-from perezvon.sandbox.portal.files import Files
+from perezvon.sandbox.portal.files import ExpectedUpload, Files
 from perezvon.sandbox.portal.journal import Journal
 from perezvon.sandbox.portal.limits import LeakyBuckets, OperatingTime
 from perezvon.sandbox.portal.oauth import Authority
@@ -27,6 +28,8 @@ from perezvon.sandbox.portal.people import People
 
 Json = Any
 T = TypeVar("T")
+acting_user: ContextVar[int] = ContextVar("acting_user", default=0)
+"""Whose request is being served: events that follow from it carry him. 0 outside of requests."""
 CRM_EVENT_TYPES = frozenset({"LEAD", "CONTACT", "COMPANY", "DEAL", "ACTIVITY", "TIMELINECOMMENT"})
 
 
@@ -42,6 +45,7 @@ class PortalState:
         self.crm.mode = config.crm_mode
         self.book = CallBook()
         self.files = Files()
+        self.uploads: dict[str, ExpectedUpload] = {}
         self.feed = Feed(self.now)
         self.journal = Journal(config.journal_limit)
         self.authority = Authority(self.now, config.access_token_ttl, config.refresh_token_ttl)
@@ -50,8 +54,6 @@ class PortalState:
         self.operating = OperatingTime(config.operating)
         self.faults = Faults(self.now)
         self.placements: list[dict[str, Json]] = []
-        self.acting_user = 0
-        """Whose request is being served: events that follow from it carry him. 0 outside of requests."""
         self._parts: dict[type, object] = {}
 
     def now(self) -> float:
@@ -78,7 +80,7 @@ class PortalState:
 
     def emit(self, event: str, data: dict[str, Json], user_id: int | None = None, only_app: str | None = None) -> None:
         """A portal event, to handlers and the offline queue. `user_id` None: the user whose request is being served."""
-        self.events.emit(event, data, self.acting_user if user_id is None else user_id, only_app)
+        self.events.emit(event, data, acting_user.get() if user_id is None else user_id, only_app)
 
     def calls(self) -> list[PortalCall]:
         """Every call ever registered, oldest first, with all that happened to it."""
