@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from perezvon.bitrix24.errors import (
     Temporary,
     refusal,
 )
+from perezvon.bitrix24.values import Json, keyed, real, rows, text, whole
 
-Json = Any
 _JUNK_BEFORE_JSON = 20_000
+_ANSWER = re.compile(r'\{\s*"(?:result|error)"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,15 @@ def read_answer(body: bytes, status: int, content_type: str, method: str) -> Ans
     data = tolerant_json(body)
     if not isinstance(data, dict):
         return _no_json(body, status, content_type, method)
-    whole = cast("dict[str, Json]", data)
-    if whole.get("error") not in (None, "", [], {}) or ("error" in whole and "result" not in whole):
-        return read_refusal(whole, status, method, _timing(whole.get("time")))
-    if "result" not in whole:
+    found = cast("dict[str, Json]", data)
+    if found.get("error") not in (None, "", [], {}) or ("error" in found and "result" not in found):
+        return read_refusal(found, status, method, _timing(found.get("time")))
+    if "result" not in found:
         if status >= 400:
             return refusal(code="", description="", status=status, method=method)
-        return Ambiguous(
-            f"{method}: the answer (HTTP {status}) has neither a result nor an error", status=status, method=method
-        )
-    return Answer(whole["result"], _int(whole.get("total")), _int(whole.get("next")), _timing(whole.get("time")))
+        told = f"{method}: the answer (HTTP {status}) has neither a result nor an error"
+        return Ambiguous(told, status=status, method=method)
+    return Answer(found["result"], whole(found.get("total")), whole(found.get("next")), _timing(found.get("time")))
 
 
 def read_refusal(data: dict[str, Json], status: int, method: str, timing: Timing) -> PortalError:
@@ -71,24 +70,24 @@ def read_refusal(data: dict[str, Json], status: int, method: str, timing: Timing
     error = data.get("error")
     if isinstance(error, dict):
         inner = cast("dict[str, Json]", error)
-        code, description = _text(inner.get("code")), _text(inner.get("message"))
+        code, description = text(inner.get("code")), text(inner.get("message"))
         argument = ", ".join(
-            _text(cast("dict[str, Json]", row).get("field"))
-            for row in _list(inner.get("validation"))
+            text(cast("dict[str, Json]", row).get("field"))
+            for row in rows(inner.get("validation"))
             if isinstance(row, dict)
         )
     else:
-        code, description = _text(error), _text(data.get("error_description"))
-        argument = _text(data.get("argument"))
+        code, description = text(error), text(data.get("error_description"))
+        argument = text(data.get("argument"))
     reset = timing.operating_reset_at
     return refusal(code=code, description=description, status=status, method=method, argument=argument, reset_at=reset)
 
 
 def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> list[Answer | PortalError]:
     """The batch's answer cut into one for each command, in the order of the commands."""
-    body = _map(answer.result)
-    results, errors = _map(body.get("result")), _map(body.get("result_error"))
-    totals, nexts, times = _map(body.get("result_total")), _map(body.get("result_next")), _map(body.get("result_time"))
+    body = keyed(answer.result)
+    results, errors = keyed(body.get("result")), keyed(body.get("result_error"))
+    totals, nexts, times = keyed(body.get("result_total")), keyed(body.get("result_next")), keyed(body.get("result_time"))
     read: list[Answer | PortalError] = []
     failed = False
     for command in commands:
@@ -96,11 +95,11 @@ def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> li
         timing = _timing(times.get(key))
         if key in errors:
             error = errors[key]
-            data = cast("dict[str, Json]", error) if isinstance(error, dict) else {"error": _text(error)}
+            data = cast("dict[str, Json]", error) if isinstance(error, dict) else {"error": text(error)}
             read.append(read_refusal(data, 200, method, timing))
             failed = True
         elif key in results:
-            read.append(Answer(results[key], _int(totals.get(key)), _int(nexts.get(key)), timing))
+            read.append(Answer(results[key], whole(totals.get(key)), whole(nexts.get(key)), timing))
         elif halt and failed:
             read.append(NotSent(f"{method}: not run, because an earlier command of the batch failed", method=method))
         else:
@@ -109,20 +108,23 @@ def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> li
 
 
 def tolerant_json(body: bytes) -> Json:
-    """The JSON value of a body, also behind a byte order mark or PHP's warnings; None when there is none."""
-    text = body.decode("utf-8-sig", "replace").strip()
+    """The JSON value of a body, also between PHP's warnings or behind a byte order mark; None when there is none.
+
+    A truncated answer is none: only the first object that begins like an answer counts, never one inside it.
+    """
+    content = body.decode("utf-8-sig", "replace").strip()
     try:
-        return json.loads(text)
+        return json.loads(content)
     except (ValueError, RecursionError):
         pass
-    for match in re.finditer(r"\{\s*\"", text[:_JUNK_BEFORE_JSON]):
-        try:
-            value, end = json.JSONDecoder().raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            continue
-        if not text[end:].lstrip().startswith((",", "}", "]")):  # an inner object is not the answer
-            return value
-    return None
+    start = _ANSWER.search(content[:_JUNK_BEFORE_JSON])
+    if start is None:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(content, start.start())
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def _no_json(body: bytes, status: int, content_type: str, method: str) -> PortalError:
@@ -156,43 +158,10 @@ def _title(body: bytes) -> str:
 
 
 def _timing(block: Json) -> Timing:
-    data = _map(block)
+    data = keyed(block)
     return Timing(
-        duration=_float(data.get("duration")),
-        finish=_float(data.get("finish")),
-        operating=_float(data.get("operating")),
-        operating_reset_at=_float(data.get("operating_reset_at")),
+        duration=real(data.get("duration")),
+        finish=real(data.get("finish")),
+        operating=real(data.get("operating")),
+        operating_reset_at=real(data.get("operating_reset_at")),
     )
-
-
-def _map(value: Json) -> dict[str, Json]:
-    """PHP writes an empty map as `[]`, and one with the keys 0, 1, 2… as a list."""
-    if isinstance(value, dict):
-        return cast("dict[str, Json]", value)
-    return {str(index): item for index, item in enumerate(_list(value))}
-
-
-def _list(value: Json) -> list[Json]:
-    return cast("list[Json]", value) if isinstance(value, list) else []
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def _float(value: Json) -> float | None:
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            return None
-        return number if math.isfinite(number) else None
-    return None
-
-
-def _int(value: Json) -> int | None:
-    number = _float(value)
-    return None if number is None else int(number)
-
-
-__all__ = ["Answer", "Json", "Timing", "read_answer", "read_batch", "tolerant_json"]

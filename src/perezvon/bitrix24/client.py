@@ -21,7 +21,7 @@ import aiohttp
 import structlog
 
 from perezvon.bitrix24.address import Address, OAuthGrant, Webhook, root
-from perezvon.bitrix24.answers import Answer, Json, read_answer, read_batch
+from perezvon.bitrix24.answers import Answer, read_answer, read_batch
 from perezvon.bitrix24.encoding import MAX_COMMANDS, Command, json_body
 from perezvon.bitrix24.errors import (
     AuthRefused,
@@ -37,6 +37,7 @@ from perezvon.bitrix24.errors import (
 from perezvon.bitrix24.limits import Bucket, OperatingBudget
 from perezvon.bitrix24.redaction import redact
 from perezvon.bitrix24.renewal import GrantKeeper
+from perezvon.bitrix24.values import Json, mapping, rows
 from perezvon.bitrix24.wire import Reply, Wire
 
 PAGE = 50
@@ -51,8 +52,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Exchange:
     """One HTTP request as the observer is told of it. No member holds a secret.
 
-    `what`: a method, "batch", "upload" or "download"; `methods`: what was asked (several in a batch). `outcome`: "ok", or the name of the error's class. `status`: 0 without
-    an answer. `seconds`: from sending to the last byte.
+    `what`: a method, "batch", "upload" or "download". `methods`: what was asked (several in a batch). `outcome`: "ok", or
+    the name of the error's class. `status`: 0 without an answer. `seconds`: from sending to the last byte.
     """
 
     portal: str
@@ -73,8 +74,8 @@ OnMoved = Callable[[str, str], Awaitable[None]]
 class Portal:
     """`name`: the portal's name in the settings. `identity`: in whose name we speak.
 
-    `bucket` and `operating` are shared with whoever decides when to send: every request takes from the bucket and never waits
-    for it, unless `reserve` says how many tokens have to stay.
+    `bucket` and `operating` are shared with whoever decides when to send: every request takes from the bucket and never
+    waits for it, unless `reserve` says how many tokens have to stay.
 
     `on_moved(old host, new host)` is awaited before the new address is used; a grant is stored by its keeper too.
     """
@@ -162,7 +163,7 @@ class Portal:
         The first page comes alone, the others in batches. Raises a PortalError as soon as one page fails.
         """
         answer = await self.call(method, params, reserve=reserve)
-        for row in _rows(answer.result, items):
+        for row in rows(_member(answer.result, items)):
             yield row
         start = answer.next
         pages = 1
@@ -174,7 +175,7 @@ class Portal:
                 if isinstance(page, PortalError):
                     raise page
                 answer = page
-                for row in _rows(page.result, items):
+                for row in rows(_member(page.result, items)):
                     yield row
             pages += len(starts)
             start = answer.next if answer.next is not None and answer.next > starts[-1] else None
@@ -400,12 +401,8 @@ def _glance(reply: Reply, what: str) -> PortalError | None:
     return outcome if isinstance(outcome, PortalError) else None
 
 
-def _rows(result: Json, items: str) -> list[Json]:
-    if items and isinstance(result, dict):
-        result = cast("dict[str, Json]", result).get(items)
-    if isinstance(result, dict):
-        return list(cast("dict[str, Json]", result).values())
-    return cast("list[Json]", result) if isinstance(result, list) else []
+def _member(result: Json, items: str) -> Json:
+    return mapping(result).get(items) if items else result
 
 
 def _media_type(filename: str) -> str:
