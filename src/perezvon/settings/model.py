@@ -1,0 +1,337 @@
+"""The settings: one typed model, whose faces are the web forms, TOML files and the generated documentation.
+
+An empty model is valid: a service without a PBX or a portal runs and says what to set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Annotated, Literal, Self
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.confidential import Secret
+from perezvon.settings.errors import SecretMissing, Wrong
+from perezvon.settings.pbx import AsteriskSettings
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, AbsolutePath, OneLine, Pattern, Section
+from perezvon.settings.urls import CompanyDatabaseUrl, OwnDatabaseUrl
+
+
+def _region(text: str) -> str:
+    if text not in phonenumbers.SUPPORTED_REGIONS:
+        raise Wrong(Reason("must be a country's two capital letters, e.g. RU, KZ, BY"))
+    return text
+
+
+class CallSettings(Section):
+    """How calls are understood and reported."""
+
+    extension_pattern: Pattern = Field(
+        default=r"^\d{2,4}$",
+        title="Extensions",
+        description="A regular expression that tells an employee's extension from any other number.",
+        examples=[r"^\d{3}$"],
+    )
+    region: Annotated[str, AfterValidator(_region)] = Field(
+        default="RU",
+        title="Country",
+        description="Where numbers without a country code are at home.",
+        examples=["RU"],
+    )
+    internal: bool = Field(
+        default=False,
+        title="Internal calls",
+        description="Whether calls between employees go to the portal too.",
+        examples=[False],
+    )
+    create_lead_incoming: bool = Field(
+        default=True,
+        title="Lead for an unknown caller",
+        description="Whether the portal makes a lead (or what its own rules say) for a call of an unknown number.",
+        examples=[True],
+    )
+    create_lead_outgoing: bool = Field(
+        default=True,
+        title="Lead for an unknown callee",
+        description="The same for an outgoing call to an unknown number.",
+        examples=[True],
+    )
+    show_card: bool = Field(
+        default=True,
+        title="Client's card",
+        description="Whether the client's card appears on the screen of whoever is being rung.",
+        examples=[True],
+    )
+    card_expires: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        title="Card's shelf life",
+        description="A card that could not be shown within this time is not shown any more.",
+        examples=[30],
+        json_schema_extra=SECONDS,
+    )
+    anonymous_number: OneLine = Field(
+        default="000000",
+        min_length=1,
+        title="Number of a hidden caller",
+        description="What the portal is told when the caller hides the number: the portal demands one.",
+        examples=["000000"],
+    )
+
+
+class LineSettings(Section):
+    """One of the company's own numbers."""
+
+    number: OneLine = Field(
+        min_length=1,
+        title="Number",
+        description="The company's number, in international form.",
+        examples=["+74951234567"],
+    )
+    aliases: tuple[OneLine, ...] = Field(
+        default=(),
+        title="Aliases",
+        description="Other forms in which the PBX names this number.",
+        examples=[["84951234567", "multifon-in"]],
+    )
+    name: OneLine = Field(
+        default="",
+        title="Name",
+        description="How people call this number.",
+        examples=["Billboard on the ring road"],
+    )
+    trunk: OneLine = Field(
+        default="",
+        title="Trunk",
+        description="The trunk that this number comes through. A call from that trunk for which the PBX names no number is "
+        "counted to this line.",
+        examples=["multifon"],
+    )
+    source: OneLine = Field(
+        default="",
+        title="Source",
+        description="The STATUS_ID of the CRM source that a new lead from this number gets.",
+        examples=["CALL"],
+    )
+
+
+class RecordingSettings(Section):
+    """What happens to recordings."""
+
+    mode: Literal["upload", "off"] = Field(
+        default="upload",
+        title="Recordings",
+        description="upload: converted to mp3 and stored in the portal; off: left on the PBX.",
+        examples=["upload"],
+    )
+    bitrate: int = Field(
+        default=32,
+        ge=8,
+        le=320,
+        title="Bit rate",
+        description="Of the mp3. 32 is plenty for telephone speech: 14 MB an hour.",
+        examples=[32],
+        json_schema_extra=KBIT,
+    )
+    quality: int = Field(
+        default=5,
+        ge=0,
+        le=9,
+        title="Encoder's care",
+        description="From 0 (best, slow) to 9 (fast).",
+        examples=[5],
+    )
+    inline_limit: int = Field(
+        default=1_000_000,
+        ge=0,
+        le=20_000_000,
+        title="Inline limit",
+        description="A smaller mp3 rides inside the request; a larger one is uploaded in two steps.",
+        examples=[1_000_000],
+        json_schema_extra=BYTES,
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        title="Converters",
+        description="How many recordings are converted at the same time, each on its own core at low priority.",
+        examples=[1],
+    )
+    deadline: float = Field(
+        default=24.0,
+        gt=0,
+        le=24 * 30,
+        title="Deadline",
+        description="How long to look for a recording and to try to convert it before it is given up.",
+        examples=[24],
+        json_schema_extra=HOURS,
+    )
+
+
+class WebSettings(Section):
+    """The pages. Where they listen is told on the command line (`perezvon serve --bind`)."""
+
+    language: Literal["auto", "ru", "en"] = Field(
+        default="auto",
+        title="Language of the pages",
+        description="auto: the browser's, Russian when it wants neither Russian nor English.",
+        examples=["ru"],
+    )
+    password: Secret | None = Field(
+        default=None,
+        title="Password of the status page",
+        description="Asked for at /, /status and /metrics (any user name). Without it these answer to this machine only.",
+        examples=["file:/etc/perezvon/web-password"],
+    )
+
+
+class LogSettings(Section):
+    """What the service writes into its log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        title="Level",
+        description="The least serious message that is written.",
+        examples=["info"],
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        title="Format",
+        description="auto: coloured lines on a terminal, JSON elsewhere.",
+        examples=["json"],
+    )
+
+
+class DatabaseSettings(Section):
+    """Where Perezvon keeps its own tables."""
+
+    url: OwnDatabaseUrl | None = Field(
+        default=None,
+        title="Own database",
+        description="Empty: an SQLite file in the data directory. The address is kept in the data directory, not in the "
+        "history of settings; changing it needs a restart, and nothing is moved.",
+        examples=["postgresql+asyncpg://perezvon:secret@127.0.0.1/perezvon"],
+    )
+
+
+class IvrSettings(Section):
+    """The voice menu out of the company's own tables. Kept, but not used by this version."""
+
+    database: CompanyDatabaseUrl | None = Field(
+        default=None,
+        title="Database",
+        description="Where the company's tables of the voice menu are; only read.",
+        examples=["mysql://reader:secret@127.0.0.1/pbx"],
+    )
+    sounds: AbsolutePath = Field(
+        default="",
+        title="Sounds folder",
+        description="Where the prompts of the voice menu are.",
+        examples=["/var/lib/perezvon/sounds"],
+    )
+
+
+class ConferenceSettings(Section):
+    """The third person in a call. Kept, but not used by this version."""
+
+    database: CompanyDatabaseUrl | None = Field(
+        default=None,
+        title="Database",
+        description="Where the company's table of short codes is; only read.",
+        examples=["mysql://reader:secret@127.0.0.1/pbx"],
+    )
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    asterisk: tuple[AsteriskSettings, ...] = Field(
+        default=(), title="Asterisk", description="The PBXs that are watched and dialled through."
+    )
+    portal: tuple[PortalSettings, ...] = Field(
+        default=(), title="Portal", description="The Bitrix24 portals that calls are written into."
+    )
+    line: tuple[LineSettings, ...] = Field(default=(), title="Line", description="The company's own numbers.")
+    calls: CallSettings = Field(
+        default_factory=CallSettings, title="Calls", description="How calls are understood and reported."
+    )
+    recordings: RecordingSettings = Field(
+        default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
+    )
+    web: WebSettings = Field(
+        default_factory=WebSettings,
+        title="Pages",
+        description="Where they listen is told on the command line (perezvon serve --bind).",
+    )
+    log: LogSettings = Field(default_factory=LogSettings, title="Log", description="What the service writes into its log.")
+    database: DatabaseSettings = Field(
+        default_factory=DatabaseSettings, title="Database", description="Where Perezvon keeps its own tables."
+    )
+    ivr: IvrSettings | None = Field(
+        default=None, title="Voice menu", description="Read and kept; the voice menu itself comes with a later version."
+    )
+    conference: ConferenceSettings | None = Field(
+        default=None, title="Conference", description="Read and kept; the conference itself comes with a later version."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        portals = [portal.name for portal in self.portal]
+        _unique("asterisk", "name", [pbx.name for pbx in self.asterisk])
+        _unique("portal", "name", portals)
+        for index, pbx in enumerate(self.asterisk):
+            if pbx.portal and pbx.portal not in portals:
+                known = {"name": pbx.portal, "known": ", ".join(portals) or "—"}
+                raise Wrong(Reason("there is no portal {name}; known: {known}", known), ("asterisk", index, "portal"))
+        taken: dict[str, int] = {}
+        for index, line in enumerate(self.line):
+            for number in {line.number, *line.aliases}:
+                if taken.setdefault(number, index) != index:
+                    raise Wrong(
+                        Reason(
+                            "{number} belongs to {other} already", {"number": number, "other": f"line[{taken[number]}]"}
+                        ),
+                        ("line", index, "number" if number == line.number else "aliases"),
+                    )
+        return self
+
+    def portal_of(self, pbx: str) -> PortalSettings | None:
+        """The portal that the calls of this PBX go to; None while there is no portal."""
+        wanted = next((entry.portal for entry in self.asterisk if entry.name == pbx), "")
+        return next((portal for portal in self.portal if not wanted or portal.name == wanted), None)
+
+    def secrets(self) -> Iterator[tuple[str, Secret]]:
+        """All secrets with their paths (`portal[0].webhook`)."""
+        yield from _secrets(self, "")
+
+    def secret_values(self) -> frozenset[str]:
+        """What must never be seen, for the log's redaction. References that lead nowhere are left out."""
+        values: set[str] = set()
+        for _, secret in self.secrets():
+            try:
+                values |= {secret.secret_part(), "" if secret.is_reference else secret.stored_part()}
+            except SecretMissing:
+                continue
+        return frozenset(values - {""})
+
+
+def _secrets(value: object, path: str) -> Iterator[tuple[str, Secret]]:
+    if isinstance(value, Secret):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name), f"{path}.{name}" if path else name)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            yield from _secrets(item, f"{path}[{index}]")  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _unique(section: str, key: str, names: Sequence[Hashable]) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise Wrong(Reason("{name} is there twice", {"name": str(name)}), (section, index, key))

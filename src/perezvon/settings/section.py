@@ -1,0 +1,91 @@
+"""What all sections of the settings share: strictness, immutability, and the words that describe a setting.
+
+Titles and descriptions are gettext message ids (English); their Russian stands in web/locale. The web forms, the generated
+documentation and the error messages all take them from here.
+"""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import Wrong
+
+SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
+HOURS: Final[dict[str, Any]] = {"unit": "hours"}
+BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
+KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}
+PER_SECOND: Final[dict[str, Any]] = {"unit": "requests a second"}
+REQUESTS: Final[dict[str, Any]] = {"unit": "requests"}
+
+
+class Section(BaseModel):
+    """Unknown keys, and values of another type, are mistakes. `hide_input_in_errors`: an input may be a secret."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+        revalidate_instances="never",
+    )
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}", text) is None:
+        raise Wrong(Reason("a name has Latin letters, digits, - and _ only (at most 50), the first a letter or a digit"))
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise Wrong(Reason("is no regular expression: {why}", {"why": str(error)})) from None
+    return text
+
+
+def _absolute(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise Wrong(Reason("must be an absolute path, beginning with /"))
+    return text
+
+
+def _http_url(text: str) -> str:
+    if text and re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text) is None:
+        raise Wrong(Reason("must be an address like https://pbx.example.com"))
+    return text.rstrip("/")
+
+
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 for character in text):
+        raise Wrong(Reason("must be one line, without control characters"))
+    return text
+
+
+def template(*places: str) -> AfterValidator:
+    """A text with `{place}`s, of which only these are known."""
+
+    def check(text: str) -> str:
+        known = {"places": ", ".join(f"{{{place}}}" for place in places)}
+        try:
+            used = {place for _, place, _, _ in Formatter().parse(text) if place is not None}
+        except ValueError:
+            raise Wrong(Reason("the braces do not pair up; known places are {places}", known)) from None
+        if not used <= set(places):
+            raise Wrong(Reason("there is an unknown place in braces; known places are {places}", known))
+        return _one_line(text)
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
