@@ -16,8 +16,8 @@ from perezvon.asterisk.errors import (
     ProtocolBroken,
 )
 from perezvon.asterisk.message import Message
-from perezvon.asterisk.originate import Fate, Originate, Originated, originate
-from perezvon.asterisk.probe import Probe, probe
+from perezvon.asterisk.originate import Fate, Originate, Originated, place_call
+from perezvon.asterisk.probe import Probe, probe_pbx
 from perezvon.asterisk.session import Session
 from perezvon.asterisk.snapshot import Dump, take_snapshot
 from perezvon.asterisk.supervisor import BackOff, State, Status, Supervisor
@@ -50,7 +50,7 @@ __all__ = [
     "Supervisor",
     "events",
     "messages",
-    "originate",
-    "probe",
+    "place_call",
+    "probe_pbx",
     "take_snapshot",
 ]

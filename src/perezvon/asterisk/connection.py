@@ -99,6 +99,8 @@ class Connection(asyncio.Protocol):
             self._record(frames)
             for frame in frames:
                 self._sort(frame, arrived)
+                if self.lost is not None:
+                    return
             if self._queue:
                 self._arrived.set()
 
@@ -202,7 +204,7 @@ class Connection(asyncio.Protocol):
 
     def _sort(self, frame: bytes, arrived: float) -> None:
         if frame.startswith(b"Event: "):
-            if not self.booted.done() and frame.startswith(b"Event: FullyBooted\r\n"):
+            if not self.booted.done() and frame.startswith(b"Event: FullyBooted"):
                 self.booted.set_result(None)
             if self.watchers and self._ours in frame:
                 self._tell_watcher(parse(frame, self._fallback), len(frame))

@@ -15,9 +15,6 @@ from perezvon.asterisk.errors import ActionTimeout, InjectionRefused
 from perezvon.asterisk.message import Message
 from perezvon.asterisk.session import Session
 
-RESPONSE_SLACK = 15.0
-"""Seconds that Asterisk gets, beyond the ringing time, to tell what became of the call."""
-
 _EXTEN = re.compile(r"[\w*#+.:-]{1,79}", re.ASCII)
 _CONTEXT = re.compile(r"[\w.-]{1,79}", re.ASCII)
 _VARIABLE = re.compile(r"\w+(\([\w,-]*\))?", re.ASCII)
@@ -92,7 +89,7 @@ class Originate:
         return found
 
     def _caller_id(self) -> str:
-        name = _UNSHOWABLE.sub(" ", self.caller_name).strip()
+        name = " ".join(_UNSHOWABLE.sub(" ", self.caller_name).split())
         number = self.caller_number and _checked(_EXTEN, self.caller_number, "caller number")
         return f'"{name}" <{number}>'
 
@@ -116,11 +113,12 @@ class Originated:
     channel: str
 
 
-async def originate(session: Session, call: Originate) -> Originated:
+async def place_call(session: Session, call: Originate, *, slack: float = 15.0) -> Originated:
     """Places the call, once, and waits until its first leg has been answered or has failed.
 
-    Raises ActionRefused (nothing was dialled: rights, malformed), InjectionRefused and NotConnected (nothing was sent), and
-    ActionTimeout or ConnectionLost, after which the call may be going on: it is found by its `channel_id`.
+    `slack`: seconds that Asterisk gets beyond the ringing time. Raises ActionRefused (nothing was dialled: a right is missing,
+    or the call is malformed), InjectionRefused and NotConnected (nothing was sent), and ActionTimeout or ConnectionLost,
+    after which the call may be going on: it is found by its `channel_id`.
     """
     headers = call.headers()
     action_id = session.new_action_id()
@@ -130,7 +128,7 @@ async def originate(session: Session, call: Originate) -> Originated:
         if message["Event"] == "OriginateResponse" and not told.done():
             told.set_result(message)
 
-    deadline = call.timeout + RESPONSE_SLACK
+    deadline = call.timeout + slack
     with session.watch(action_id, take):
         await session.action("Originate", headers, action_id=action_id)
         try:

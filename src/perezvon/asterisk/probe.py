@@ -52,7 +52,7 @@ class Probe:
     timestamps: bool | None = None
 
 
-async def probe(address: AmiAddress, *, contexts: Iterable[str] = (), timeout: float = 10.0) -> Probe:
+async def probe_pbx(address: AmiAddress, *, contexts: Iterable[str] = (), timeout: float = 10.0) -> Probe:
     """Never raises for what a PBX does: that is what it reports. `timeout`: seconds for the login, and for every answer."""
     where = str(address)
     try:

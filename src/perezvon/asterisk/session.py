@@ -242,11 +242,12 @@ class Session:
         def take(message: Message, length: int) -> None:
             nonlocal size
             size += length
+            if complete.done():
+                return
             if size > LIST_BYTES:
                 self._connection.drop(ProtocolBroken(f"the list {name} of {self.address} has more than {LIST_BYTES} bytes"))
             elif message["EventList"].lower() in {"complete", "cancelled"} or message["Event"].endswith("Complete"):
-                if not complete.done():
-                    complete.set_result(None)
+                complete.set_result(None)
             else:
                 entries.append(message)
 

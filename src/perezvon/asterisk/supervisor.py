@@ -20,7 +20,7 @@ from perezvon.asterisk.address import AmiAddress
 from perezvon.asterisk.connection import Limits
 from perezvon.asterisk.errors import AmiError, LoginRefused, NotConnected, Overflow
 from perezvon.asterisk.message import Headers, Message
-from perezvon.asterisk.originate import Originate, Originated, originate
+from perezvon.asterisk.originate import Originate, Originated, place_call
 from perezvon.asterisk.session import Session
 from perezvon.asterisk.snapshot import take_snapshot
 from perezvon.calls import Event, Snapshot
@@ -202,8 +202,8 @@ class Supervisor:
         return await self._connection().collect(name, headers, timeout=timeout)
 
     async def originate(self, call: Originate) -> Originated:
-        """As `originate`; raises NotConnected at once while the PBX is not live: nothing was dialled then."""
-        return await originate(self._connection(), call)
+        """As `place_call`; raises NotConnected at once while the PBX is not live: nothing was dialled then."""
+        return await place_call(self._connection(), call)
 
     def _connection(self) -> Session:
         if self._session is None or self._state is not State.LIVE:

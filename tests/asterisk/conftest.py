@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from scripted_ami import ScriptedPbx
+
+
+@pytest.fixture
+async def pbx() -> AsyncIterator[ScriptedPbx]:
+    async with ScriptedPbx() as server:
+        yield server
