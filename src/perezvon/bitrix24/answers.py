@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urljoin, urlsplit
 
+from perezvon.bitrix24.address import root
 from perezvon.bitrix24.encoding import Command
 from perezvon.bitrix24.errors import (
     Ambiguous,
@@ -17,6 +19,7 @@ from perezvon.bitrix24.errors import (
     Permanent,
     PortalBlocked,
     PortalError,
+    PortalMoved,
     Temporary,
     refusal,
 )
@@ -105,6 +108,22 @@ def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> li
         else:
             read.append(Ambiguous(f"{method}: the batch's answer says nothing about this command", method=method))
     return read
+
+
+def read_redirect(url: str, location: str, status: int, method: str) -> PortalError:
+    """A renamed portal points to the same path at another host: PortalMoved. Anything else (a login page, a way from https to
+    plain http) is not to be followed: PortalBlocked."""
+    rest: dict[str, Any] = {"status": status, "method": method}
+    try:
+        target = urljoin(url, location)
+        new_root = root(target)
+    except ValueError:
+        return PortalBlocked(f"{method}: the portal redirects to an address that is none", **rest)
+    if urlsplit(target).path.rstrip("/") != urlsplit(url).path.rstrip("/") or new_root == root(url):
+        return PortalBlocked(f"{method}: the portal redirects to a page ({new_root}): check the portal's address", **rest)
+    if url.startswith("https:") and not new_root.startswith("https:"):
+        return PortalBlocked(f"{method}: the portal redirects to plain http ({new_root}), not followed", **rest)
+    return PortalMoved(f"{method}: the portal has moved to {new_root}", location=new_root, **rest)
 
 
 def tolerant_json(body: bytes) -> Json:

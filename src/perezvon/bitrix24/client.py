@@ -21,7 +21,7 @@ import aiohttp
 import structlog
 
 from perezvon.bitrix24.address import Address, OAuthGrant, Webhook, root
-from perezvon.bitrix24.answers import Answer, read_answer, read_batch
+from perezvon.bitrix24.answers import Answer, read_answer, read_batch, read_redirect
 from perezvon.bitrix24.encoding import MAX_COMMANDS, Command, json_body
 from perezvon.bitrix24.errors import (
     AuthRefused,
@@ -153,6 +153,8 @@ class Portal:
         read = read_batch(outcome, commands, halt=halt)
         for command, part in zip(commands, read, strict=True):
             self._note(command.method, part)
+            if isinstance(part, PortalError):
+                part.scrub(self.address.secrets)
         return read
 
     async def listing(
@@ -234,9 +236,8 @@ class Portal:
                 return reply.body
             if reply.status not in _REDIRECTS or not reply.location:
                 outcome = read_answer(reply.body, reply.status, reply.content_type, what)
-                raise (
-                    outcome if isinstance(outcome, PortalError) else Temporary(f"{what}: HTTP {reply.status}", method=what)
-                )
+                error = Temporary(f"{what}: HTTP {reply.status}", method=what) if isinstance(outcome, Answer) else outcome
+                raise error.scrub(self.address.secrets)
             url = urljoin(url, reply.location)
         raise PortalBlocked(f"{what}: the portal redirects in a circle", method=what)
 
@@ -279,7 +280,7 @@ class Portal:
         if isinstance(reply, PortalError):
             return reply
         if reply.status in _REDIRECTS and reply.location:
-            return _redirected(url, reply, method)
+            return read_redirect(url, reply.location, reply.status, method)
         return read_answer(reply.body, reply.status, reply.content_type, method)
 
     async def _exchange(
@@ -333,7 +334,7 @@ class Portal:
             self.bucket.accepted()
         if method != "batch":
             self._note(method, outcome)
-        return outcome
+        return outcome if isinstance(outcome, Answer) else outcome.scrub(self.address.secrets)
 
     def _note(self, method: str, outcome: Answer | PortalError) -> None:
         if isinstance(outcome, OperationLimited):
@@ -365,30 +366,6 @@ class Portal:
         except ValueError:
             return False
         return scheme == "https" or scheme == urlsplit(self.address.rest).scheme
-
-
-def _redirected(url: str, reply: Reply, method: str) -> PortalError:
-    """A renamed portal points to the same path at another host. Anything else (login page, plain http) is not followed."""
-    try:
-        target = urljoin(url, reply.location)
-        new_root = root(target)
-    except ValueError:
-        return PortalBlocked(
-            f"{method}: the portal redirects to an address that is none", status=reply.status, method=method
-        )
-    if urlsplit(target).path.rstrip("/") != urlsplit(url).path.rstrip("/") or new_root == root(url):
-        return PortalBlocked(
-            f"{method}: the portal redirects to a page ({new_root}): check the portal's address",
-            status=reply.status,
-            method=method,
-        )
-    if url.startswith("https:") and not new_root.startswith("https:"):
-        return PortalBlocked(
-            f"{method}: the portal redirects to plain http ({new_root}), not followed", status=reply.status, method=method
-        )
-    return PortalMoved(
-        f"{method}: the portal has moved to {new_root}", location=new_root, status=reply.status, method=method
-    )
 
 
 def _glance(reply: Reply, what: str) -> PortalError | None:

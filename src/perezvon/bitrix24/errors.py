@@ -21,14 +21,15 @@ PortalError
 ├── PortalMoved          the portal is at another address and following it failed: `location`
 └── PortalBlocked        plan, deletion, overload, or something that is not Bitrix24 answers: a human has to look
 
-No message carries a token or a webhook's secret: every text passes through `redact`.
+No message carries a token or a webhook's secret: every text passes through `redact`, at the client with its own secrets.
 Sources: contract.json (system_errors, conventions, limits), from the REST documentation; texts count where codes are empty.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from perezvon.bitrix24.redaction import redact
 
@@ -55,6 +56,13 @@ class PortalError(Exception):
         self.method = method
         self.retry_after = retry_after
         super().__init__(redact(message))
+
+    def scrub(self, secrets: Iterable[str]) -> Self:
+        """Takes these values out too, wherever a portal may have quoted them."""
+        secrets = tuple(secrets)
+        self.code, self.description = redact(self.code, secrets), redact(self.description, secrets)
+        self.args = (redact(str(self), secrets),)
+        return self
 
     def as_json(self) -> dict[str, Any]:
         """For the step's stored result and for `--json` outputs."""

@@ -8,6 +8,7 @@ one-minute baskets; when they are full, 429 OPERATION_TIME_LIMIT. Source: contra
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Bucket:
         self._sleep = sleep
         self._level = 0.0
         self._at = clock()
-        self._closed_until = self._at
+        self._closed_until = -math.inf
         self._refusals = 0
 
     def tokens(self, now: float | None = None) -> float:

@@ -68,7 +68,7 @@ class AuthorizationServer:
         reply = await self._wire.exchange("GET", f"{root(endpoint)}/oauth/token/?{urlencode(full)}", what=what)
         outcome = reply if isinstance(reply, PortalError) else self._read(grant, reply, what, dead)
         if isinstance(outcome, PortalError):
-            raise outcome
+            raise outcome.scrub((*grant.secrets, *query.values()))
         return outcome
 
     def _read(self, grant: OAuthGrant, reply: Reply, what: str, dead: str) -> OAuthGrant | PortalError:

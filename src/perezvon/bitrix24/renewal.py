@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -75,7 +76,7 @@ class GrantKeeper:
             self._running.add_done_callback(self._finished)
         error = await asyncio.shield(self._running)
         if error is not None:
-            raise error
+            raise copy.copy(error)  # each waiter raises its own: a shared one would gather all their tracebacks
 
     async def keep_alive(self) -> bool:
         """To be called once a day: refreshes an application so long idle that its grant would die. True: it did."""
