@@ -1,4 +1,5 @@
-"""Whether bytes are a wav or mp3 that would play, and for how long. Headers are walked to the end; samples are not decoded."""
+"""Whether bytes are a wav or mp3 that would play, and for how long. Headers are walked to the end; samples are not
+decoded."""
 
 from __future__ import annotations
 
@@ -22,10 +23,7 @@ class Audio:
 def examine(name: str, content: bytes) -> Audio:
     """Judge by the content; the name's extension has to agree with it."""
     extension = name.rpartition(".")[2].lower()
-    if content[:4] in {b"RIFF", b"RIFX", b"RF64"}:
-        found = _wav(content)
-    else:
-        found = _mp3(content)
+    found = _wav(content) if content[:4] == b"RIFF" else _mp3(content)
     if not found.problem and found.format != extension:
         return Audio(found.format, found.duration, f"{name} holds {found.format}")
     return found

@@ -19,12 +19,14 @@ from perezvon.sandbox.portal.state import PortalState
 
 Json = Any
 AUTHORIZATION_DOMAIN = "oauth.portal.invalid"
-"""`domain` of a token answer is the authorization server's, not the portal's: who takes it for the portal fails here at once."""
+"""`domain` of a token answer is the authorization server's, not the portal's: who takes it for the portal fails here at
+once."""
 
 
 def authorization_routes(portal: PortalState, mishaps: Mishaps) -> list[Route]:
     async def authorize(request: Request) -> Response:
-        """A browser of the signed-in user (sandbox: `user`, default the application's owner); the consent is always given."""
+        """A browser of the signed-in user (sandbox: `user`, default the application's owner); the consent is always
+        given."""
         query = request.query_params
         try:
             user = int(query.get("user", portal.config.app_user))

@@ -1,8 +1,8 @@
 """What the portal checks before a handler runs, read out of the contract: caller, scope, parameters.
 
 Errors are the documented ones of the method where one fits. What a real portal would silently ignore or cast (an unknown
-parameter, a wrong type, a value outside its enumeration) is an integrator's mistake: with `strict_params` it is refused with a
-code of ours, SANDBOX_UNKNOWN_PARAMETER or SANDBOX_WRONG_VALUE.
+parameter, a wrong type, a value outside its enumeration) is an integrator's mistake: with `strict_params` it is refused
+with a code of ours, SANDBOX_UNKNOWN_PARAMETER or SANDBOX_WRONG_VALUE.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def _check_value(spec: MethodSpec, param: ParamSpec, value: Json) -> None:
 
 
 def fits(type_: str, value: Json) -> bool:
-    """Whether a value, from JSON or out of a form, can be of the documented type. An empty text always can: forms send it."""
+    """Whether a value, from JSON or out of a form, can be of the documented type. An empty text always can: forms send
+    it."""
     if value == "":
         return True
     return any(_fits(alternative.strip(), value) for alternative in re.split(r"\s*\|\s*", type_))

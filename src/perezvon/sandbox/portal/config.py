@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ALL_SCOPES = frozenset(
-    "bizproc calendar call crm department disk im imbot imopenlines placement pull task tasks telephony timeman "
-    "user user_basic user_brief".split()
+    [
+        *("bizproc", "calendar", "call", "crm", "department", "disk", "im", "imbot", "imopenlines", "placement", "pull"),
+        *("task", "tasks", "telephony", "timeman", "user", "user_basic", "user_brief"),
+    ]
 )
 
 
@@ -36,7 +38,8 @@ class Operating:
 class PortalConfig:
     """`rate` or `operating` None: no such limit (a self-hosted portal).
 
-    `strict_app_context`: register, finish and externalLine.* refuse a webhook, as documented; off: as the self-hosted edition.
+    `strict_app_context`: register, finish and externalLine.* refuse a webhook, as documented; off: as the self-hosted
+    edition.
     `strict_params`: an undocumented parameter, or a value of a wrong type or outside its enumeration, is refused with a
     SANDBOX_… error. The real portal ignores or casts such things, which hides mistakes.
     `one_card_per_user`: the browser drops a card pushed while another is open, as the self-hosted edition does.
@@ -63,8 +66,8 @@ class PortalConfig:
     access_token_ttl: float = 3600.0
     refresh_token_ttl: float = 180 * 86400.0
     client_id: str = "local.65f0c0ffee0000.12345678"
-    client_secret: str = "sandbox-client-secret"
-    webhook_secret: str = "sandboxwebhook01"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105
+    webhook_secret: str = "sandboxwebhook01"  # noqa: S105
     webhook_user: int = 1
     app_user: int = 1
     scopes: frozenset[str] = ALL_SCOPES

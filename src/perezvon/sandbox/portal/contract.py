@@ -83,7 +83,7 @@ def contract() -> Contract:
 
 def _method(name: str, raw: dict[str, Json]) -> MethodSpec:
     names = {str(returned["name"]) for returned in raw["returns"]}
-    shape = raw.get("response_shape") or {}
+    shape: dict[str, Json] = raw.get("response_shape") or {}
     return MethodSpec(
         name=name,
         scopes=tuple(s for s in raw["scope"] if s != "basic" and " " not in s),

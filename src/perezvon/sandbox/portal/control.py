@@ -10,7 +10,8 @@ POST /sandbox/click                 {"user_id", "number", "line"?}
 POST /sandbox/callback              {"number", "line"?, "crm_type"?, "crm_id"?}
 POST /sandbox/card/close            {"user_id", "call_id"}
 POST /sandbox/install               {} -> tokens; /sandbox/uninstall
-POST /sandbox/faults                {"fault", "method"?, "times"?, "seconds"?, "skip"?, "http"?, "code"?, "description"?, "wait"?};
+POST /sandbox/faults                {"fault", "method"?, "times"?, "seconds"?, "skip"?, "http"?, "code"?, "description"?,
+"wait"?};
                                     fault "outage" takes "seconds"; GET lists, DELETE clears
 POST /sandbox/clock                 {"advance": seconds} | {"stop": true} | {"start": true}
 POST /sandbox/limits                {"per_second", "block_above"} | {"unlimited": true}; {"empty": true} drains the buckets
@@ -22,7 +23,7 @@ GET  /sandbox/feed                  server-sent events: cards, calls, CRM, reque
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import Request
@@ -87,19 +88,25 @@ def control_routes(server: PortalServer) -> list[Mount]:
     return [Mount("/sandbox", routes=[*routes, Route("/feed", control.feed, methods=["GET"])])]
 
 
-def _guarded(handler: Any) -> Any:
+Action = Callable[[Request, dict[str, Json]], Json]
+
+
+def _guarded(action: Action) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
-            body = await request.body()
-            given = json.loads(body) if body else {}
-            if not isinstance(given, dict):
-                raise ControlError("the body should be a JSON object")
-            return JSONResponse(handler(request, cast("dict[str, Json]", given)))
+            return JSONResponse(action(request, _object(await request.body())))
         except (ControlError, desk.DeskError, ValueError, KeyError, TypeError) as problem:
             text = f"{problem} is missing" if isinstance(problem, KeyError) else str(problem)
             return JSONResponse({"error": text}, 400)
 
     return answer
+
+
+def _object(body: bytes) -> dict[str, Json]:
+    given: Json = json.loads(body) if body else {}
+    if not isinstance(given, dict):
+        raise ControlError("the body should be a JSON object")
+    return cast("dict[str, Json]", given)
 
 
 class Control:

@@ -19,8 +19,9 @@ class DeskError(Exception):
 
 
 def click(portal: PortalState, user_id: int, number: str, line: str | None = None, app: str | None = None) -> PortalCall:
-    """A user clicks a number. The portal itself registers the call (TYPE 1, no EXTERNAL_CALL_ID), shows him the card and tells the
-    application that owns the line (ONEXTERNALCALLSTART, handler and offline queue). `line` None: the application is the line."""
+    """A user clicks a number. The portal itself registers the call (TYPE 1, no EXTERNAL_CALL_ID), shows him the card and
+    tells the application that owns the line (ONEXTERNALCALLSTART, handler and offline queue). `line` None: the
+    application is the line."""
     owner = _app(portal, app)
     if portal.people.active(user_id) is None:
         raise DeskError(f"user {user_id} is not there or not active: only employees at work can click")
@@ -95,8 +96,8 @@ def close_card(portal: PortalState, user_id: int, call_id: str) -> None:
 
 
 def install(portal: PortalState, app_id: str | None = None, user_id: int | None = None) -> tuple[str, str]:
-    """An administrator adds the local application ("uses API only"): ONAPPINSTALL with tokens and application_token goes to its
-    initial installation path, when it has one. Gives (access token, refresh token), as the application got them."""
+    """An administrator adds the local application ("uses API only"): ONAPPINSTALL with tokens and application_token goes
+    to its initial installation path, when it has one. Gives (access token, refresh token), as the application got them."""
     app = _app(portal, app_id)
     admin = portal.config.app_user if user_id is None else user_id
     app.installed, app.removed = True, False
@@ -109,7 +110,8 @@ def install(portal: PortalState, app_id: str | None = None, user_id: int | None 
 
 
 def uninstall(portal: PortalState, app_id: str | None = None) -> None:
-    """The application is removed: its tokens die, its lines, handlers and widgets go; ONAPPUNINSTALL goes to the install path."""
+    """The application is removed: its tokens die, its lines, handlers and widgets go; ONAPPUNINSTALL goes to the install
+    path."""
     app = _app(portal, app_id)
     app.removed = True
     portal.authority.revoke(app.client_id)

@@ -15,7 +15,7 @@ import structlog
 from perezvon.sandbox.portal.checks import check_caller, check_params
 from perezvon.sandbox.portal.contract import MethodSpec, contract
 from perezvon.sandbox.portal.journal import Entry, brief
-from perezvon.sandbox.portal.params import as_flag, as_int
+from perezvon.sandbox.portal.params import as_flag, as_int, as_mapping
 from perezvon.sandbox.portal.php import parse_query
 from perezvon.sandbox.portal.registry import Caller, Page, RestError, registered
 from perezvon.sandbox.portal.state import PortalState, acting_user
@@ -94,16 +94,12 @@ class Dispatcher:
         answer = Answer()
         try:
             if name.lower() == "batch":
-                if nested:
-                    error = contract().system_error("ERROR_BATCH_METHOD_NOT_ALLOWED")
-                    raise RestError(error.code, error.description, error.http)
-                answer.result = await self._batch(values, who, entry)
+                outcome = await self._batch(values, who, entry, nested)
             else:
                 outcome = await self._run(spec, name, values, who, v3)
-                if isinstance(outcome, Page):
-                    answer.result, answer.total, answer.next = outcome.items, outcome.total, outcome.next
-                else:
-                    answer.result = outcome
+            answer.result = outcome
+            if isinstance(outcome, Page):
+                answer.result, answer.total, answer.next = outcome.items, outcome.total, outcome.next
         except RestError as failure:
             answer.failure = failure
         except Exception:
@@ -131,7 +127,7 @@ class Dispatcher:
         if handler is None:
             raise RestError(
                 "NOT_IMPLEMENTED_BY_SANDBOX",
-                f"{spec.name} is documented but the pretend portal cannot do it: write a handler in sandbox/portal/handlers",
+                f"{spec.name} is documented, but the pretend portal cannot do it: add it to sandbox/portal/handlers",
                 501,
             )
         params = check_params(portal, spec, handler, values)
@@ -143,12 +139,13 @@ class Dispatcher:
             acting_user.reset(token)
             portal.operating.charge(who.app, spec.name, portal.now(), portal.monotonic() - started)
 
-    async def _batch(self, values: Mapping[str, Json], who: Caller, entry: Entry) -> dict[str, Json]:
+    async def _batch(self, values: Mapping[str, Json], who: Caller, entry: Entry, nested: bool) -> dict[str, Json]:
         """Commands run one after the other in the given order; their errors do not fail the batch."""
-        commands = values.get("cmd")
-        if isinstance(commands, list):
-            commands = {str(index): command for index, command in enumerate(cast("list[Json]", commands))}
-        if not isinstance(commands, dict) or not commands:
+        if nested:
+            error = contract().system_error("ERROR_BATCH_METHOD_NOT_ALLOWED")
+            raise RestError(error.code, error.description, error.http)
+        commands = as_mapping(values.get("cmd"))
+        if not commands:
             raise RestError("ERROR_ARGUMENT", "Argument 'cmd' is null or empty", 400, argument="cmd")
         halt = as_flag(values.get("halt") or "")
         results: dict[str, Json] = {}
@@ -156,7 +153,7 @@ class Dispatcher:
         totals: dict[str, Json] = {}
         nexts: dict[str, Json] = {}
         times: dict[str, Json] = {}
-        for position, (key, command) in enumerate(cast("dict[str, Json]", commands).items()):
+        for position, (key, command) in enumerate(commands.items()):
             if position >= BATCH_MAX:
                 error = contract().system_error("ERROR_BATCH_LENGTH_EXCEEDED")
                 errors[key] = {"error": error.code, "error_description": error.description}
@@ -226,8 +223,8 @@ class Dispatcher:
 
 
 def substitute(value: Json, results: Mapping[str, Json]) -> Json:
-    """`$result[key][FIELD]` inside the parameters of a later command. A text that is nothing but one reference takes the value
-    as it is (also a list); a reference to nothing gives null alone, nothing inside a text."""
+    """`$result[key][FIELD]` inside the parameters of a later command. A text that is nothing but one reference takes the
+    value as it is (also a list); a reference to nothing gives null alone, nothing inside a text."""
     if isinstance(value, dict):
         return {key: substitute(item, results) for key, item in cast("dict[str, Json]", value).items()}
     if isinstance(value, list):

@@ -27,7 +27,8 @@ INSTALL_EVENTS = frozenset({"ONAPPINSTALL", "ONAPPUPDATE", "ONOFFLINEEVENT"})
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """event.bind. `auth_type`: the user as whom the handler runs, 0 = the user whose action fired the event. `bound_by`: who bound it.
+    """event.bind. `auth_type`: the user as whom the handler runs, 0 = the user whose action fired the event. `bound_by`:
+    who bound it.
     `connector`: auth_connector of an offline binding."""
 
     id: int

@@ -43,9 +43,9 @@ class Fault(StrEnum):
 
 @dataclass(slots=True)
 class Planned:
-    """`left`: how many requests it still strikes (None: any number); `until`: until when (portal's clock; None: for ever). `method`: REST
-    method or pattern with * (any case), matched for single requests and for batches that contain such a command; also
-    "oauth.token", "upload" and "download"."""
+    """`left`: how many requests it still strikes (None: any number); `until`: until when (portal's clock; None: for
+    ever). `method`: REST method or pattern with * (any case), matched for single requests and for batches that contain
+    such a command; also "oauth.token", "upload" and "download"."""
 
     fault: Fault
     method: str = "*"
@@ -80,7 +80,8 @@ class Faults:
         description: str = "",
         wait: float = 60.0,
     ) -> Planned:
-        """Let the next `times` requests to `method` fail (1 when neither `times` nor `seconds` is given), or all of them for
+        """Let the next `times` requests to `method` fail (1 when neither `times` nor `seconds` is given), or all of them
+        for
         `seconds`; the first `skip` matching ones pass. `wait` is the delay of SLOW and LOST_ANSWER in seconds."""
         planned = Planned(
             fault=Fault(fault),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`kind`: card.shown, card.hidden, call.registered, call.finished, call.recorded, crm.add, crm.update, crm.delete, task, message,
-    request, employee, fault, … `at`: POSIX seconds by the portal's clock."""
+    """`kind`: card.shown, card.hidden, call.registered, call.finished, call.recorded, crm.add, crm.update, crm.delete,
+    task, message, request, employee, fault, … `at`: POSIX seconds by the portal's clock."""
 
     kind: str
     at: float
@@ -37,7 +37,7 @@ class Feed:
                 reader.put_nowait(news)
 
     @contextmanager
-    def subscribed(self) -> Iterator[AsyncIterator[News]]:
+    def subscribed(self) -> Generator[AsyncIterator[News]]:
         """An iterator over what is published from now on; it ends when the portal closes."""
         queue: asyncio.Queue[News | None] = asyncio.Queue()
         self._readers.add(queue)

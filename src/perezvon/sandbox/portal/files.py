@@ -12,8 +12,8 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class ExpectedUpload:
-    """A two-step upload whose first step was made: the second is a multipart post with the file in `field`. `complete(name, content)`
-    gives the `result` of that post; it may raise RestError."""
+    """A two-step upload whose first step was made: the second is a multipart post with the file in `field`.
+    `complete(name, content)` gives the `result` of that post; it may raise RestError."""
 
     name: str
     field: str

@@ -17,7 +17,8 @@ class Entry:
     """One HTTP request, or one command of a batch (`batch` is then the number of the batch's own entry).
 
     `method`: REST method as the contract spells it (as asked when unknown), or "oauth.token", "upload", "download".
-    `at`: POSIX seconds by the portal's clock; `monotonic`: seconds on the machine's monotonic clock when the request arrived.
+    `at`: POSIX seconds by the portal's clock; `monotonic`: seconds on the machine's monotonic clock when the request
+    arrived.
     `ms`: time to answer. `error`: the code, "" when it went well. `fault`: which fault struck. `answered` is False when the
     client never got the answer.
     """
@@ -48,7 +49,8 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._last = 0
         self.http_requests = 0
-        """Real HTTP requests to REST methods (a batch is one; refused, failed and upload requests count; tokens and downloads do not)."""
+        """Real HTTP requests to REST methods (a batch is one; refused, failed and upload requests count; tokens and
+        downloads do not)."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)

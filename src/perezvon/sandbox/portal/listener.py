@@ -1,4 +1,5 @@
-"""A listening address with uvicorn's HTTP protocol behind it, which can be shut and opened again and whose connections can be broken.
+"""A listening address with uvicorn's HTTP protocol behind it, which can be shut and opened again and whose connections
+can be broken.
 
 uvicorn.Server owns signals and a slow main loop; the pretend portal needs neither, but needs outages and resets.
 """

@@ -1,4 +1,5 @@
-"""Lets a planned fault happen to a request that is being answered: refusals, broken connections, answers that never come."""
+"""Lets a planned fault happen to a request that is being answered: refusals, broken connections, answers that never
+come."""
 
 from __future__ import annotations
 
@@ -42,8 +43,8 @@ class Mishaps:
     async def refuse(
         self, request: Request, entry: Entry, planned: Planned, respond: Callable[[RestError, int], Response]
     ) -> Response | None:
-        """A fault that strikes before the work; None when there is nobody left to answer. `respond(failure, reset_at)` writes an
-        error in the form of the address asked."""
+        """A fault that strikes before the work; None when there is nobody left to answer. `respond(failure, reset_at)`
+        writes an error in the form of the address asked."""
         reset_at = 0
         match planned.fault:
             case Fault.RESET:
@@ -78,6 +79,8 @@ class Mishaps:
             case Fault.LOST_ANSWER:
                 entry.answered = False
                 await _gone(request, planned.seconds)
+            case _:
+                pass
         return await self._leave(request, entry, reset=False)
 
     async def _leave(self, request: Request, entry: Entry, *, reset: bool) -> None:

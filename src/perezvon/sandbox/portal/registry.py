@@ -6,8 +6,8 @@
         raise RestError("", "Not found", 400)
 
 A handler runs after the checks of `checks.py` (method known, caller allowed, scope, required parameters, names, types,
-enumerations). It returns the `result`, or a `Page` for a list with `total` and `next`. It never awaits anything slow: no other
-request runs between its lines unless it awaits.
+enumerations). It returns the `result`, or a `Page` for a list with `total` and `next`. It never awaits anything slow: no
+other request runs between its lines unless it awaits.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ _registered: dict[str, Registered] = {}
 def method(name: str, *, checks_itself: Sequence[str] = ()) -> Callable[[Handler], Handler]:
     """Register the handler of the REST method `name` (the contract's spelling).
 
-    `checks_itself`: parameters whose presence, type and enumeration the handler judges, because the documentation gives them
-    errors of their own; unknown names are still refused.
+    `checks_itself`: parameters whose presence, type and enumeration the handler judges, because the documentation gives
+    them errors of their own; unknown names are still refused.
     """
     if name.lower() not in contract().methods:
         raise ValueError(f"{name}: not a method of the contract; check the spelling")
@@ -130,8 +130,8 @@ def page_of(items: Sequence[Json], start: int, size: int = PAGE) -> Page:
 def expect_upload(
     portal: PortalState, who: Caller, name: str, complete: Callable[[str, bytes], Json], call_id: str = ""
 ) -> dict[str, str]:
-    """Answer the first step of a two-step upload: where to post the file, in a multipart field. `complete(name, content)` runs at
-    the second step and gives its `result`. The address holds the caller's token and dies with it."""
+    """Answer the first step of a two-step upload: where to post the file, in a multipart field. `complete(name,
+    content)` runs at the second step and gives its `result`. The address holds the caller's token and dies with it."""
     token = secrets.token_urlsafe(18)
     portal.uploads[token] = ExpectedUpload(name, "file", who.user_id, complete, call_id)
     auth = f"auth={who.token}&" if who.kind == "oauth" else ""

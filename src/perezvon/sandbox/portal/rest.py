@@ -111,7 +111,7 @@ class Rest:
         body = await request.body()
         if kind == "application/json":
             try:
-                read = json.loads(body) if body else {}
+                read: Json = json.loads(body) if body else {}
             except ValueError:
                 return values, RestError("SANDBOX_BAD_BODY", "The body is no JSON; a real portal would see no parameters")
             if not isinstance(read, dict):
@@ -184,16 +184,7 @@ class Rest:
             who = self._authenticate(request, target, values)
             if portal.config.delay:
                 await asyncio.sleep(portal.config.delay)
-            expected = portal.uploads.get(str(values.get("token", "")))
-            if expected is None or expected.user_id != who.user_id:
-                raise RestError("ERROR_CORE", "Upload token is unknown or used")
-            form = await request.form()
-            file = form.get(expected.field)
-            if not isinstance(file, UploadFile):
-                raise RestError("ERROR_CORE", f"The multipart body has no file in the field {expected.field}")  # noqa: TRY004
-            answer.result = expected.complete(file.filename or expected.name, await file.read())
-            portal.uploads.pop(str(values["token"]), None)
-            entry.call_id = expected.call_id
+            answer.result = await self._take_file(request, entry, who, str(values.get("token", "")))
         except RestError as failure:
             answer.failure = failure
             entry.error, entry.description = failure.code, failure.description
@@ -202,6 +193,18 @@ class Rest:
         entry.result = answer.result
         response = _response(answer, target)
         return response if fault is None else await self._mishaps.spoil(request, entry, fault, response)
+
+    async def _take_file(self, request: Request, entry: Entry, who: Caller, token: str) -> Json:
+        expected = self._portal.uploads.get(token)
+        if expected is None or expected.user_id != who.user_id:
+            raise RestError("ERROR_CORE", "Upload token is unknown or used")
+        entry.call_id = expected.call_id
+        file = (await request.form()).get(expected.field)
+        if not isinstance(file, UploadFile):
+            raise RestError("ERROR_CORE", f"The multipart body has no file in the field {expected.field}")
+        result = expected.complete(file.filename or expected.name, await file.read())
+        self._portal.uploads.pop(token, None)
+        return result
 
     def _finish(self, entry: Entry, failure: RestError, target: Target) -> Response:
         entry.http, entry.error, entry.description = failure.http, failure.code, failure.description

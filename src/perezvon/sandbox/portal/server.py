@@ -1,7 +1,7 @@
 """The pretend portal as a running server: in the caller's event loop (`PortalServer`), on one or two loopback ports.
 
-The main port is the portal: REST, OAuth, the face, the control API. The control port serves the same and stays open during an
-outage.
+The main port is the portal: REST, OAuth, the face, the control API. The control port serves the same and stays open
+during an outage.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class PortalServer:
             workers = [
                 tasks.create_task(self.state.events.send(), name="portal event sender"),
                 tasks.create_task(self._serve_outages(), name="portal outages"),
+                tasks.create_task(self._do_chores(), name="portal chores"),
             ]
             self._ready.set()
             await self._stop.wait()
@@ -112,6 +113,11 @@ class PortalServer:
             await self._control.close()
             for worker in workers:
                 worker.cancel()
+
+    async def _do_chores(self) -> None:
+        while True:
+            _, chore = await self.state.chores.get()
+            await chore()
 
     async def _serve_outages(self) -> None:
         while True:
@@ -146,7 +152,8 @@ class PortalServer:
         return desk.install(self.state)
 
     def rename(self, host: str) -> None:
-        """The portal moves to another host name (same port): requests to the old one get 302. `localhost` does for 127.0.0.1."""
+        """The portal moves to another host name (same port): requests to the old one get 302. `localhost` does for
+        127.0.0.1."""
         self._moved_from.add(self.url.split("://", 1)[1])
         self.state.base_url = f"http://{host}:{self._listener.port}"
         self._moved_from.discard(self.url.split("://", 1)[1])

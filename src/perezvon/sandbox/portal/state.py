@@ -7,7 +7,9 @@ value of its own: `portal.part(TaskBoard)`.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeVar
@@ -54,6 +56,7 @@ class PortalState:
         self.operating = OperatingTime(config.operating)
         self.faults = Faults(self.now)
         self.placements: list[dict[str, Json]] = []
+        self.chores: asyncio.Queue[tuple[str, Callable[[], Awaitable[None]]]] = asyncio.Queue()
         self._parts: dict[type, object] = {}
 
     def now(self) -> float:
@@ -69,7 +72,8 @@ class PortalState:
         return datetime.fromtimestamp(self.now() if at is None else at, self.zone).isoformat(timespec="seconds")
 
     def part(self, kind: type[T]) -> T:
-        """The one value of this class in this portal, made at first use: state of a handler family (tasks, chats, drive …)."""
+        """The one value of this class in this portal, made at first use: state of a handler family (tasks, chats, drive
+        …)."""
         if kind not in self._parts:
             self._parts[kind] = kind()
         return self._parts[kind]  # pyright: ignore[reportReturnType]
@@ -81,6 +85,10 @@ class PortalState:
     def emit(self, event: str, data: dict[str, Json], user_id: int | None = None, only_app: str | None = None) -> None:
         """A portal event, to handlers and the offline queue. `user_id` None: the user whose request is being served."""
         self.events.emit(event, data, acting_user.get() if user_id is None else user_id, only_app)
+
+    def later(self, name: str, chore: Callable[[], Awaitable[None]]) -> None:
+        """Something the portal does in its own time, after the request; the server owns the task. It must not raise."""
+        self.chores.put_nowait((name, chore))
 
     def calls(self) -> list[PortalCall]:
         """Every call ever registered, oldest first, with all that happened to it."""

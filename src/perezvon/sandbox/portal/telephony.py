@@ -1,4 +1,5 @@
-"""What happens to a call inside the portal: registration, cards, the end. Used by the REST methods and by clicks on numbers.
+"""What happens to a call inside the portal: registration, cards, the end. Used by the REST methods and by clicks on
+numbers.
 
 Each rule is from the contract (`methods.telephony.*.rules`, `events`); where the documentation is silent the self-hosted
 edition's reported behaviour is taken, and said so.
@@ -7,16 +8,22 @@ edition's reported behaviour is taken, and said so.
 from __future__ import annotations
 
 import secrets
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import structlog
 
 from perezvon.sandbox.portal.calls import Card, PortalCall
 from perezvon.sandbox.portal.crm import TYPE_IDS, Entity
 from perezvon.sandbox.portal.numbers import canonical, displayed
 from perezvon.sandbox.portal.people import User
+from perezvon.sandbox.portal.recording import attach, fetch
 from perezvon.sandbox.portal.registry import RestError
 from perezvon.sandbox.portal.state import PortalState
 
 Json = Any
+log = structlog.get_logger()
 DUPLICATE_WINDOW = 30 * 60
 INCOMING = frozenset({2, 3})
 LABELS = {
@@ -44,8 +51,8 @@ def employee(portal: PortalState, user_id: int, extension: str) -> User:
 
 
 def duplicate_of(portal: PortalState, wanted: PortalCall) -> PortalCall | None:
-    """The live call that a registration within 30 minutes repeats: same application, number, type and user, and same line and
-    EXTERNAL_CALL_ID where given."""
+    """The live call that a registration within 30 minutes repeats: same application, number, type and user, and same
+    line and EXTERNAL_CALL_ID where given."""
     for call in portal.book.alike(wanted, portal.now() - DUPLICATE_WINDOW):
         same_line = not wanted.line or call.line == wanted.line
         same_id = not wanted.external_id or call.external_id == wanted.external_id
@@ -111,7 +118,8 @@ def card_face(portal: PortalState, call: PortalCall) -> dict[str, Json]:
 
 
 def close_call(portal: PortalState, call: PortalCall, user: User, end: dict[str, Json]) -> dict[str, Json]:
-    """finish: the statistics row, the activity, the responsible, the card of the finishing user (only his: self-hosted edition).
+    """finish: the statistics row, the activity, the responsible, the card of the finishing user (only his: self-hosted
+    edition).
 
     `end`: duration (seconds), status, reason, vote, cost, currency, add_to_chat. Returns the row.
     """
@@ -142,12 +150,23 @@ def close_call(portal: PortalState, call: PortalCall, user: User, end: dict[str,
             "CRM_ACTIVITY_ID": str(call.activity_id or ""),
         },
     )
+    if end["record_url"]:
+        portal.later(f"record of {call.id}", lambda: _fetch_legacy(portal, call, end["record_url"]))
     if end["add_to_chat"]:
         text = f"{LABELS[call.type]}: {displayed(call.phone, portal.config.region)}"
         portal.publish("message", user_id=user.id, call_id=call.id, text=text)
         call.chat_message = text
     portal.publish("call.finished", call=call.as_json())
     return row
+
+
+async def _fetch_legacy(portal: PortalState, call: PortalCall, url: str) -> None:
+    """RECORD_URL of finish: downloaded after the request; nobody is told when it fails."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    try:
+        attach(portal, call, name, await fetch(url), "legacy")
+    except RestError as problem:
+        log.info("portal could not fetch a recording", call=call.id, problem=str(problem))
 
 
 def portal_number(call: PortalCall) -> str:
