@@ -116,7 +116,7 @@ class Originated:
 async def place_call(session: Session, call: Originate, *, slack: float = 15.0) -> Originated:
     """Places the call, once, and waits until its first leg has been answered or has failed.
 
-    `slack`: seconds that Asterisk gets beyond the ringing time. Raises ActionRefused (nothing was dialled: a right is missing,
+    `slack`: seconds that Asterisk gets beyond the ringing time. Raises ActionRefused (nothing dialled: a right is missing,
     or the call is malformed), InjectionRefused and NotConnected (nothing was sent), and ActionTimeout or ConnectionLost,
     after which the call may be going on: it is found by its `channel_id`.
     """
