@@ -1,0 +1,143 @@
+"""The whole stand: a real PBX, the pretend portal, and `perezvon serve` between them. For the demo and the tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from perezvon.sandbox.pbx import PbxSandbox
+from perezvon.sandbox.portal import PortalServer
+from perezvon.sandbox.portal.calls import PortalCall
+from perezvon.sandbox.service_process import ServiceProcess
+
+T = TypeVar("T")
+
+SETTLED = 30.0
+
+SETTINGS = """
+[[asterisk]]
+name = "main"
+ami = "{ami}"
+recordings = "{recordings}"
+contexts = ["from-pstn", "from-internal"]
+
+[[portal]]
+name = "main"
+domain = "{portal}"
+client_id = "{client_id}"
+client_secret = "{client_secret}"
+oauth_server = "{portal}"
+events = "{events}"
+public_url = "{service}"
+offline_interval = 1
+fallback_user = 1
+rate_per_second = {rate}
+rate_burst = {burst}
+
+[[line]]
+number = "+74951234567"
+aliases = ["74951234567"]
+source = "ADVERTISING"
+
+{more}
+"""
+
+
+class Missed(Exception):
+    """What was waited for did not come; the message says what is there instead."""
+
+
+class Stand:
+    """`pbx`, `portal` and `service` as they are; questions that need two of them."""
+
+    def __init__(self, pbx: PbxSandbox, portal: PortalServer, service: ServiceProcess) -> None:
+        self.pbx = pbx
+        self.portal = portal
+        self.service = service
+
+    def settings(self, *, events: str = "offline", more: str = "") -> str:
+        config = self.portal.config
+        rate = config.rate
+        return SETTINGS.format(
+            ami=self.pbx.office_ami,
+            recordings=self.pbx.recordings,
+            portal=self.portal.url,
+            client_id=config.client_id,
+            client_secret=config.client_secret,
+            service=self.service.url,
+            events=events,
+            rate=rate.per_second if rate else 1000,
+            burst=rate.block_above if rate else 100_000,
+            more=more,
+        )
+
+    async def start_service(self, *, events: str = "offline", more: str = "") -> None:
+        """Configures the service, starts it, installs the application in the portal; returns when calls are watched."""
+        await self.service.configure(self.settings(events=events, more=more))
+        await self.service.start()
+        self.portal.app.install_url = f"{self.service.url}/bitrix24/main/install"
+        self.portal.install()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Returns when the PBX is watched and the portal's employees are known."""
+        await self.service.until(is_ready, "watches the PBX and knows the employees")
+
+    async def call_of(self, client: str, *, recorded: bool = False, within: float = SETTLED) -> PortalCall:
+        """The newest call with this client, once it is finished (and its recording attached). Raises Missed."""
+
+        def settled() -> PortalCall | None:
+            for call in reversed(self.portal.calls()):
+                if call.phone == client:
+                    return call if not call.live and (call.recording or not recorded) else None
+            return None
+
+        what = f"the portal's call with {client} is finished" + (" and recorded" if recorded else "")
+        return await self.until(settled, what, within)
+
+    async def until(self, look: Callable[[], T | None], what: str, within: float = SETTLED) -> T:
+        """What `look` gives, as soon as the portal's news make it give something. Raises Missed."""
+        with self.portal.state.feed.subscribed() as news:
+            if (found := look()) is not None:
+                return found
+            try:
+                async with asyncio.timeout(within):
+                    async for _ in news:
+                        if (found := look()) is not None:
+                            return found
+            except TimeoutError:
+                pass
+        raise Missed(f"waited {within:g} s in vain until {what}; the portal has: {self.tell()}\n{self.service.tail()}")
+
+    def tell(self) -> str:
+        return "; ".join(
+            f"{call.phone} type {call.type} user {call.finish.get('USER_ID', call.user_id)} "
+            f"{'live' if call.live else call.finish.get('STATUS_CODE')}"
+            for call in self.portal.calls()[-10:]
+        )
+
+
+def is_ready(status: dict[str, Any]) -> bool:
+    """Whether /status says that calls are watched and can be reported."""
+    pbxs: list[dict[str, Any]] = status["pbxs"]
+    portals: list[dict[str, Any]] = status["portals"]
+    if not pbxs or not portals:
+        return False
+    return all(pbx["state"] == "live" for pbx in pbxs) and all(portal["employees"] for portal in portals)
+
+
+@asynccontextmanager
+async def stand(
+    pbx: PbxSandbox, portal: PortalServer, data_dir: Path, *, events: str = "offline", more: str = ""
+) -> AsyncGenerator[Stand]:
+    """With the service running between a PBX and a portal that run already."""
+    service = ServiceProcess(data_dir)
+    whole = Stand(pbx, portal, service)
+    try:
+        await whole.start_service(events=events, more=more)
+        yield whole
+    finally:
+        await service.stop()
