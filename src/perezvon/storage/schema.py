@@ -1,9 +1,12 @@
 """The tables. Times are POSIX seconds, UTC (float); JSON is text. One schema for SQLite and PostgreSQL.
 
-Order inside a lane is `step.sequence`; `step.state` is claimed by equality, never by a range over pending rows.
+Order inside a lane is `step.sequence`. Lanes are claimed by equality on `lane.state`, never by a range over pending rows.
+Every change here needs a migration (migrations/versions/); a test compares the two.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -33,18 +37,32 @@ metadata = MetaData(
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
+
+class Words(TypeDecorator[str]):
+    """Text that comes from outside (callers' names, file names, errors): without NUL, which PostgreSQL refuses, and without
+    halves of surrogate pairs, which have no UTF-8 form."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 installation = Table(
     "installation",
     metadata,
-    Column("id", String(32), primary_key=True, comment="random, made at the first start; part of every EXTERNAL_CALL_ID"),
+    Column("id", String(32), primary_key=True, doc="random, made at the first start; part of every EXTERNAL_CALL_ID"),
     Column("created", Float, nullable=False),
 )
 
 owner = Table(
     "owner",
     metadata,
-    Column("resource", String(200), primary_key=True, comment="service | pbx:NAME | portal:NAME"),
-    Column("epoch", BigInteger, nullable=False, comment="raised at every take-over; an older owner cannot write"),
+    Column("resource", String(200), primary_key=True, doc="service | pbx:NAME | portal:NAME"),
+    Column("epoch", BigInteger, nullable=False, doc="raised at every take-over; an older owner cannot write"),
     Column("taken", Float, nullable=False),
     Column("holder", String(200), nullable=False),
 )
@@ -55,15 +73,15 @@ setting_version = Table(
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("who", String(200), nullable=False),
-    Column("note", Text, nullable=False, default=""),
-    Column("body", Text, nullable=False, comment="JSON; secrets sealed (settings/secrets.py)"),
+    Column("note", Words, nullable=False, default=""),
+    Column("body", Text, nullable=False, doc="JSON; secrets sealed (settings/secrets.py)"),
 )
 
 token = Table(
     "token",
     metadata,
     Column("portal", String(100), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False, comment="JSON of the OAuth grant, encrypted"),
+    Column("sealed", LargeBinary, nullable=False, doc="JSON of the OAuth grant, encrypted"),
     Column("member_id", String(100), nullable=False, default=""),
     Column("updated", Float, nullable=False),
 )
@@ -73,10 +91,10 @@ employee = Table(
     metadata,
     Column("portal", String(100), primary_key=True),
     Column("user_id", String(32), primary_key=True),
-    Column("extension", String(32), nullable=False, default=""),
-    Column("name", Text, nullable=False, default=""),
+    Column("extension", Words, nullable=False, default=""),
+    Column("name", Words, nullable=False, default=""),
     Column("active", Boolean, nullable=False, default=True),
-    Column("phones", Text, nullable=False, default="[]", comment="JSON list of E.164 numbers of the profile"),
+    Column("phones", Text, nullable=False, default="[]", doc="JSON list of E.164 numbers of the profile"),
     Column("refreshed", Float, nullable=False),
 )
 
@@ -87,17 +105,17 @@ call = Table(
     Column("pbx", String(100), nullable=False),
     Column("portal", String(100), nullable=False, default=""),
     Column("direction", String(16), nullable=False),
-    Column("client", String(100), nullable=False, default=""),
-    Column("line", String(100), nullable=False, default=""),
+    Column("client", Words, nullable=False, default=""),
+    Column("line", Words, nullable=False, default=""),
     Column("started", Float, nullable=False),
     Column("answered", Float),
     Column("ended", Float),
     Column("outcome", String(32)),
     Column("duration", Float, nullable=False, default=0.0),
-    Column("last_talker", String(64), nullable=False, default=""),
+    Column("last_talker", Words, nullable=False, default=""),
     Column("live", Boolean, nullable=False),
-    Column("state", Text, nullable=False, comment="JSON: the tracker's state of a live call; the record when ended"),
-    Column("plan", Text, nullable=False, default="{}", comment="JSON: the planner's state"),
+    Column("state", Text, nullable=False, doc="JSON: the tracker's state of a live call; the record when ended"),
+    Column("plan", Text, nullable=False, default="{}", doc="JSON: the planner's state"),
     Index("ix_call_pbx_live", "pbx", "live"),
     Index("ix_call_started", "started"),
     Index("ix_call_client", "client"),
@@ -117,10 +135,16 @@ fact = Table(
 lane = Table(
     "lane",
     metadata,
-    Column("id", String(200), primary_key=True, comment="a call's id, or another thing whose steps keep their order"),
+    Column("id", String(200), primary_key=True, doc="a call's id, or another thing whose steps keep their order"),
     Column("portal", String(100), nullable=False),
     Column("created", Float, nullable=False),
     Column("next_sequence", Integer, nullable=False, default=1),
+    Column("state", String(16), nullable=False, doc="idle | ready | upload | waiting | busy (storage/lanes.py)"),
+    Column("priority", Integer, nullable=False, doc="the most urgent of its pending steps; the whole lane hurries with it"),
+    Column("since", Float, nullable=False, doc="when it became ready"),
+    Column("not_before", Float, nullable=False, default=0.0, doc="of a waiting lane"),
+    Index("ix_lane_work", "portal", "state", "priority", "since"),
+    Index("ix_lane_waiting", "portal", "state", "not_before"),
 )
 
 step = Table(
@@ -132,17 +156,18 @@ step = Table(
     Column("sequence", Integer, nullable=False),
     Column("key", String(300), nullable=False),
     Column("kind", String(32), nullable=False),
-    Column("params", Text, nullable=False, comment='JSON; a Ref is {"$ref": kind, "field": name}'),
+    Column("params", Text, nullable=False, doc='JSON; a Ref is {"$ref": kind, "field": name}'),
     Column("priority", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False, doc="JSON of a Reason: why it is asked for"),
     Column("created", Float, nullable=False),
     Column("expires", Float),
-    Column("state", String(16), nullable=False, comment="new | sending | done | skipped | dead"),
+    Column("state", String(16), nullable=False, doc="new | sending | unsure | done | skipped | dead"),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("not_before", Float, nullable=False, default=0.0),
+    Column("sent", Float, doc="when it was last sent"),
     Column("finished", Float),
-    Column("result", Text, comment="JSON: the portal's answer, or the error that the step ended with"),
-    Column("error", Text, comment="the last error, in words"),
+    Column("result", Text, doc="JSON: the portal's answer, or its last error"),
+    Column("error", Words, doc="the last error, in words"),
+    Column("note", Text, doc="JSON of a Reason: why it was skipped, or what was odd about the answer"),
     UniqueConstraint("portal", "key"),
     UniqueConstraint("lane", "sequence"),
     Index("ix_step_portal_state", "portal", "state"),
@@ -155,13 +180,14 @@ recording = Table(
     Column("call", String(200), ForeignKey("call.id", ondelete="CASCADE"), nullable=False),
     Column("pbx", String(100), nullable=False),
     Column("portal", String(100), nullable=False),
-    Column("path", Text, nullable=False, comment="as the PBX names it"),
-    Column("state", String(16), nullable=False, comment="new | ready | missing | failed"),
-    Column("file", Text, nullable=False, default="", comment="our mp3"),
+    Column("path", Words, nullable=False, doc="as the PBX names it"),
+    Column("state", String(16), nullable=False, doc="new | ready | spare | missing | failed (storage/recordings.py)"),
+    Column("file", Text, nullable=False, default="", doc="our mp3"),
+    Column("seconds", Float, nullable=False, default=0.0, doc="length of our mp3"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Float, nullable=False, default=0.0),
     Column("created", Float, nullable=False),
-    Column("error", Text, nullable=False, default=""),
+    Column("error", Words, nullable=False, default=""),
     UniqueConstraint("call", "path"),
     Index("ix_recording_state", "state"),
 )
@@ -171,15 +197,15 @@ click = Table(
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("portal", String(100), nullable=False),
-    Column("portal_call", String(100), nullable=False, comment="the portal's CALL_ID"),
-    Column("user_id", String(32), nullable=False),
-    Column("number", String(100), nullable=False),
-    Column("line", String(100), nullable=False, default=""),
+    Column("portal_call", Words, nullable=False, doc="the portal's CALL_ID"),
+    Column("user_id", Words, nullable=False),
+    Column("number", Words, nullable=False),
+    Column("line", Words, nullable=False, default=""),
     Column("received", Float, nullable=False),
-    Column("uniqueid", String(150), nullable=False, default="", comment="ChannelId of our Originate"),
+    Column("uniqueid", String(150), nullable=False, default="", doc="ChannelId of our Originate"),
     Column("call", String(200), nullable=False, default=""),
-    Column("state", String(16), nullable=False, comment="new | dialling | calling | finished | dropped"),
-    Column("error", Text, nullable=False, default=""),
+    Column("state", String(16), nullable=False, doc="new | dialling | calling | finished | dropped"),
+    Column("error", Words, nullable=False, default=""),
     UniqueConstraint("portal", "portal_call"),
     Index("ix_click_state", "state"),
     Index("ix_click_uniqueid", "uniqueid"),
@@ -188,7 +214,7 @@ click = Table(
 counter = Table(
     "counter",
     metadata,
-    Column("name", String(200), primary_key=True, comment="e.g. unmapped:main:105"),
+    Column("name", String(200), primary_key=True, doc="e.g. unmapped:main:105"),
     Column("value", BigInteger, nullable=False),
     Column("last", Float, nullable=False),
 )

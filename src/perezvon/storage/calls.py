@@ -1,0 +1,148 @@
+"""Calls: what the tracker and the planner must remember of a live one, the final record of an ended one, and the list.
+
+A row is saved whole each time; its plain columns are there to be searched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.calls.call import Direction, Outcome
+from perezvon.storage.insert import insert
+from perezvon.storage.schema import call
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """Times are POSIX seconds, UTC; `duration` seconds of talk. `portal`: "" when the call is not reported to any.
+
+    `state`: `Tracker.export` while `live`, `Call.as_json` when ended. `plan`: `PlanState.as_json`.
+    """
+
+    id: str
+    pbx: str
+    direction: Direction
+    started: float
+    live: bool
+    portal: str = ""
+    client: str = ""
+    line: str = ""
+    answered: float | None = None
+    ended: float | None = None
+    outcome: Outcome | None = None
+    duration: float = 0.0
+    last_talker: str = ""
+    state: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    plan: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+async def save(conn: AsyncConnection, row: StoredCall) -> None:
+    """The call as it is now, in the place of what was known before."""
+    values: dict[str, Any] = {
+        "id": row.id,
+        "pbx": row.pbx,
+        "portal": row.portal,
+        "direction": row.direction.value,
+        "client": row.client,
+        "line": row.line,
+        "started": row.started,
+        "answered": row.answered,
+        "ended": row.ended,
+        "outcome": row.outcome.value if row.outcome else None,
+        "duration": row.duration,
+        "last_talker": row.last_talker,
+        "live": row.live,
+        "state": json.dumps(row.state),
+        "plan": json.dumps(row.plan),
+    }
+    statement = insert(conn, call)
+    changed = {name: statement.excluded[name] for name in values if name != "id"}
+    await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+
+
+async def load_live(conn: AsyncConnection, pbx: str) -> list[StoredCall]:
+    """The calls that were under way, oldest first: for `Tracker.restore`."""
+    rows = await conn.execute(
+        select(call).where(call.c.pbx == pbx, call.c.live.is_(True)).order_by(call.c.started, call.c.id)
+    )
+    return [_call(row) for row in rows]
+
+
+async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:
+    row = (await conn.execute(select(call).where(call.c.id == call_id))).one_or_none()
+    return None if row is None else _call(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What `search` looks for; fields left alone do not narrow. `since` and `until`: POSIX seconds of the call's start.
+
+    `client`: E.164, whole. `after`: the last row of the page before (its `started` and `id`).
+    """
+
+    pbx: str = ""
+    client: str = ""
+    line: str = ""
+    talker: str = ""
+    direction: Direction | None = None
+    outcome: Outcome | None = None
+    live: bool | None = None
+    since: float | None = None
+    until: float | None = None
+    after: tuple[float, str] | None = None
+
+
+async def search(conn: AsyncConnection, wanted: Search, limit: int = 50) -> list[StoredCall]:
+    """Newest first. Without `state` and `plan`, which are large: `find` has them."""
+    small = [column for column in call.c if column.name not in ("state", "plan")]
+    query = select(*small)
+    for column, value in (
+        (call.c.pbx, wanted.pbx),
+        (call.c.client, wanted.client),
+        (call.c.line, wanted.line),
+        (call.c.last_talker, wanted.talker),
+        (call.c.direction, wanted.direction and wanted.direction.value),
+        (call.c.outcome, wanted.outcome and wanted.outcome.value),
+    ):
+        if value:
+            query = query.where(column == value)
+    if wanted.live is not None:
+        query = query.where(call.c.live.is_(wanted.live))
+    if wanted.since is not None:
+        query = query.where(call.c.started >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(call.c.started < wanted.until)
+    if wanted.after is not None:
+        started, call_id = wanted.after
+        query = query.where(or_(call.c.started < started, and_(call.c.started == started, call.c.id < call_id)))
+    rows = await conn.execute(query.order_by(call.c.started.desc(), call.c.id.desc()).limit(limit))
+    return [_call(row) for row in rows]
+
+
+def _call(row: Row[Any]) -> StoredCall:
+    known = row._mapping  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public name
+    return StoredCall(
+        id=row.id,
+        pbx=row.pbx,
+        portal=row.portal,
+        direction=Direction(row.direction),
+        client=row.client,
+        line=row.line,
+        started=row.started,
+        answered=row.answered,
+        ended=row.ended,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        duration=row.duration,
+        last_talker=row.last_talker,
+        live=bool(row.live),
+        state=json.loads(known["state"]) if "state" in known else {},
+        plan=json.loads(known["plan"]) if "plan" in known else {},
+    )

@@ -1,0 +1,62 @@
+"""The journal: every fact that the tracker told of a call, kept as told, so that a stored call can be planned anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.calls.facts import Fact
+from perezvon.storage.schema import fact
+
+DECISION = "Decision"
+
+_FORMS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Fact)}
+
+
+async def append(conn: AsyncConnection, facts: Iterable[Fact]) -> None:
+    """The call of each fact must have been saved before (or in the same transaction)."""
+    rows = [
+        {
+            "call": told.call,
+            "at": told.at,
+            "kind": type(told).__name__,
+            "body": _json(told),
+        }
+        for told in facts
+    ]
+    if rows:
+        await conn.execute(fact.insert(), rows)
+
+
+async def note(conn: AsyncConnection, call_id: str, at: float, decisions: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """What was decided and why, with the keys of the steps that came of it; kept among the facts, in order."""
+    rows = [
+        {"call": call_id, "at": at, "kind": DECISION, "body": json.dumps({"reason": reason, "steps": list(keys)})}
+        for reason, keys in decisions
+    ]
+    if rows:
+        await conn.execute(fact.insert(), rows)
+
+
+async def decisions(conn: AsyncConnection, call_id: str) -> list[tuple[float, str, list[str]]]:
+    """Moment, reason, keys of the steps; in the order in which they were made."""
+    query = select(fact.c.at, fact.c.body).where(fact.c.call == call_id, fact.c.kind == DECISION).order_by(fact.c.id)
+    found = [(row.at, json.loads(row.body)) for row in await conn.execute(query)]
+    return [(at, body["reason"], body["steps"]) for at, body in found]
+
+
+async def read(conn: AsyncConnection, call_id: str) -> list[Fact]:
+    """In the order in which they were told."""
+    query = select(fact.c.kind, fact.c.body).where(fact.c.call == call_id, fact.c.kind != DECISION).order_by(fact.c.id)
+    return [_FORMS[row.kind].validate_json(row.body) for row in await conn.execute(query)]
+
+
+def _json(told: Fact) -> str:
+    """Halves of surrogate pairs become question marks: they could not be read back."""
+    return json.dumps(asdict(told), ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,256 @@
+"""Lanes and their steps: what is to be asked of a portal, in an order that is never broken inside a lane.
+
+State of a lane: idle (nothing pending) -> ready -> busy (a request with its steps is under way) -> ready | waiting | idle.
+waiting: not before a moment. upload: ready, and its next step is a file too large for a batch. The service calls `append`,
+the portal's one sender (delivery/sender.py) everything else, each inside `Database.write`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.rules.vocabulary import Reason, StepDraft
+from perezvon.storage.insert import insert
+from perezvon.storage.schema import lane, step
+from perezvon.storage.steps import PENDING, Settled, State, Step, read_step, write_params, write_reason
+
+_COUNTED = 200
+
+# Why a step is skipped when the one it needs has failed; `requeue` brings both back.
+NEEDS_FAILED = Reason("not sent: {kind} of the same call has failed")
+
+
+class LaneState(StrEnum):
+    IDLE = "idle"
+    READY = "ready"
+    UPLOAD = "upload"
+    WAITING = "waiting"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Ready lanes of one priority: how many (counted to 200 over all priorities), and since when the oldest is ready."""
+
+    priority: int
+    lanes: int
+    since: float
+
+
+async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Sequence[StepDraft], now: float) -> None:
+    """Puts steps at the lane's end (which is made when it is new). A key that the portal has had before is left out."""
+    if not drafts:
+        return
+    priority = min(int(draft.priority) for draft in drafts)
+    statement = insert(conn, lane)
+    idle = lane.c.state == LaneState.IDLE.value
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "next_sequence": lane.c.next_sequence + len(drafts),
+            "priority": case((idle | (lane.c.priority > priority), priority), else_=lane.c.priority),
+            "since": case((idle, now), else_=lane.c.since),
+            "state": case((idle, LaneState.READY.value), else_=lane.c.state),
+        },
+    ).returning(lane.c.next_sequence)
+    made = {
+        "id": lane_id,
+        "portal": portal,
+        "created": now,
+        "next_sequence": 1 + len(drafts),
+        "state": LaneState.READY.value,
+        "priority": priority,
+        "since": now,
+        "not_before": 0.0,
+    }
+    first = (await conn.execute(statement, made)).scalar_one() - len(drafts)
+    rows = [
+        {
+            "portal": portal,
+            "lane": lane_id,
+            "sequence": first + place,
+            "key": draft.key,
+            "kind": draft.kind.value,
+            "params": write_params(draft.params),
+            "priority": int(draft.priority),
+            "reason": write_reason(draft.reason),
+            "created": now,
+            "expires": draft.expires,
+            "state": State.NEW.value,
+            "attempts": 0,
+        }
+        for place, draft in enumerate(drafts)
+    ]
+    await conn.execute(insert(conn, step).on_conflict_do_nothing(index_elements=["portal", "key"]), rows)
+
+
+async def demand(conn: AsyncConnection, portal: str, state: LaneState = LaneState.READY) -> list[Demand]:
+    """The most urgent first."""
+    some = (
+        select(lane.c.priority, lane.c.since)
+        .where(lane.c.portal == portal, lane.c.state == state.value)
+        .order_by(lane.c.priority, lane.c.since)
+        .limit(_COUNTED)
+        .subquery()
+    )
+    query = select(some.c.priority, func.count(), func.min(some.c.since)).group_by(some.c.priority)
+    return [Demand(*row) for row in await conn.execute(query.order_by(some.c.priority))]
+
+
+async def next_due(conn: AsyncConnection, portal: str) -> float | None:
+    """When the first waiting lane may go on."""
+    query = select(func.min(lane.c.not_before)).where(lane.c.portal == portal, lane.c.state == LaneState.WAITING.value)
+    return (await conn.execute(query)).scalar_one()
+
+
+async def wake_due(conn: AsyncConnection, portal: str, now: float) -> None:
+    """Waiting lanes whose moment has come are ready."""
+    due = (lane.c.portal == portal, lane.c.state == LaneState.WAITING.value, lane.c.not_before <= now)
+    await conn.execute(update(lane).where(*due).values(state=LaneState.READY.value, since=now))
+
+
+async def ready(conn: AsyncConnection, portal: str, limit: int, state: LaneState = LaneState.READY) -> list[str]:
+    """Lanes whose steps may be sent: the most urgent first, among equals the one that has waited longest."""
+    query = (
+        select(lane.c.id)
+        .where(lane.c.portal == portal, lane.c.state == state.value)
+        .order_by(lane.c.priority, lane.c.since)
+        .limit(limit)
+    )
+    return list((await conn.execute(query)).scalars())
+
+
+async def load(conn: AsyncConnection, lane_ids: Collection[str]) -> dict[str, list[Step]]:
+    """The whole lanes, in order, with what is done already."""
+    steps: dict[str, list[Step]] = defaultdict(list)
+    if lane_ids:
+        query = select(step).where(step.c.lane.in_(lane_ids)).order_by(step.c.lane, step.c.sequence)
+        for row in await conn.execute(query):
+            steps[row.lane].append(read_step(row))
+    return steps
+
+
+async def mark_sending(conn: AsyncConnection, steps: Iterable[Step], now: float) -> None:
+    """Committed before the request leaves: whatever happens then, it is known that they may have been sent."""
+    rows = [{"step_id": one.id, "lane_id": one.lane} for one in steps]
+    if not rows:
+        return
+    sending = {"state": State.SENDING.value, "attempts": step.c.attempts + 1, "sent": now}
+    await conn.execute(update(step).where(step.c.id == bindparam("step_id")).values(sending), rows)
+    busy = {"state": LaneState.BUSY.value}
+    owners = [{"lane_id": lane_id} for lane_id in dict.fromkeys(row["lane_id"] for row in rows)]
+    await conn.execute(update(lane).where(lane.c.id == bindparam("lane_id")).values(busy), owners)
+
+
+async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) -> None:
+    """What became of steps. A final state is given its moment. Call `arrange` for their lanes afterwards."""
+    rows = [
+        {
+            "step_id": one.id,
+            "to": one.state.value,
+            "at": None if one.state in PENDING else now,
+            "told": None if one.result is None else json.dumps(one.result),
+            "words": one.error,
+            "remark": write_reason(one.note),
+        }
+        for one in settled
+    ]
+    if rows:
+        changed: dict[str, Any] = {
+            "state": bindparam("to"),
+            "finished": bindparam("at"),
+            "result": bindparam("told"),
+            "error": bindparam("words"),
+            "note": bindparam("remark"),
+        }
+        await conn.execute(update(step).where(step.c.id == bindparam("step_id")).values(changed), rows)
+
+
+async def arrange(
+    conn: AsyncConnection, lane_ids: Collection[str], now: float, waits: Mapping[str, float], uploads: Collection[str] = ()
+) -> None:
+    """Lanes with which the sender is through for now: idle, ready, upload, or waiting until `waits[lane]`."""
+    if not lane_ids:
+        return
+    pending = select(step.c.lane, func.min(step.c.priority)).where(step.c.lane.in_(lane_ids), step.c.state.in_(PENDING))
+    urgent: dict[str, int] = {row[0]: row[1] for row in await conn.execute(pending.group_by(step.c.lane))}
+
+    def state(lane_id: str) -> LaneState:
+        if lane_id not in urgent:
+            return LaneState.IDLE
+        if waits.get(lane_id, 0.0) > now:
+            return LaneState.WAITING
+        return LaneState.UPLOAD if lane_id in uploads else LaneState.READY
+
+    rows = [
+        {"lane_id": lane_id, "to": state(lane_id).value, "first": urgent.get(lane_id, 0), "wait": waits.get(lane_id, 0.0)}
+        for lane_id in lane_ids
+    ]
+    changed: dict[str, Any] = {
+        "state": bindparam("to"),
+        "priority": bindparam("first"),
+        "not_before": bindparam("wait"),
+        "since": now,
+    }
+    await conn.execute(update(lane).where(lane.c.id == bindparam("lane_id")).values(changed), rows)
+
+
+async def recover(conn: AsyncConnection, portal: str, now: float) -> int:
+    """At the sender's start: what the last one left under way is unsure, and every lane with work is ready again.
+
+    Gives the number of unsure steps.
+    """
+    left = (step.c.portal == portal, step.c.state == State.SENDING.value)
+    unsure = await conn.execute(update(step).where(*left).values(state=State.UNSURE.value).returning(step.c.id))
+    count = len(unsure.all())
+    for state in (LaneState.BUSY, LaneState.UPLOAD, LaneState.WAITING):
+        held = (lane.c.portal == portal, lane.c.state == state.value)
+        await conn.execute(update(lane).where(*held).values(state=LaneState.READY.value, since=now))
+    return count
+
+
+async def requeue(conn: AsyncConnection, lane_id: str, now: float) -> int:
+    """A human wants what failed to be tried again: dead steps, and those skipped because of them, are new.
+
+    Gives their number. Tell the portal's sender afterwards (`notify`).
+    """
+    steps = (await load(conn, [lane_id])).get(lane_id, [])
+    again = [
+        one.id
+        for one in steps
+        if one.state is State.DEAD
+        or (one.state is State.SKIPPED and one.note is not None and one.note.text == NEEDS_FAILED.text)
+    ]
+    await settle(conn, [Settled(step_id, State.NEW) for step_id in again], now)
+    if again:
+        idle = (lane.c.id == lane_id, lane.c.state == LaneState.IDLE.value)
+        urgent = min(one.priority for one in steps if one.id in again)
+        await conn.execute(update(lane).where(*idle).values(state=LaneState.READY.value, priority=urgent, since=now))
+    return len(again)
+
+
+async def count_pending(conn: AsyncConnection, portal: str) -> tuple[dict[int, int], float | None]:
+    """Steps that wait or are under way, by priority, and when the oldest of them was made. For the status page."""
+    counts: dict[int, int] = {}
+    oldest: float | None = None
+    for state in (*PENDING, State.SENDING):
+        query = select(step.c.priority, func.count(), func.min(step.c.created))
+        query = query.where(step.c.portal == portal, step.c.state == state.value).group_by(step.c.priority)
+        for priority, count, created in await conn.execute(query):
+            counts[priority] = counts.get(priority, 0) + count
+            oldest = created if oldest is None else min(oldest, created)
+    return counts, oldest
+
+
+async def dead(conn: AsyncConnection, portal: str, limit: int = 50) -> list[Step]:
+    """Steps that the portal refused for good, newest first: each wants a human's look."""
+    query = select(step).where(step.c.portal == portal, step.c.state == State.DEAD.value)
+    return [read_step(row) for row in await conn.execute(query.order_by(step.c.id.desc()).limit(limit))]

@@ -1,0 +1,130 @@
+"""Recordings of ended calls on their way from the PBX to the portal.
+
+State: new (to be found and converted, again after a failure) -> ready (our mp3 was queued for the portal), spare (a longer
+recording of the same call was queued instead), missing (the PBX's file never came) or failed (it cannot be read).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.storage.insert import insert
+from perezvon.storage.schema import recording
+
+
+class RecordingState(StrEnum):
+    NEW = "new"
+    READY = "ready"
+    SPARE = "spare"
+    MISSING = "missing"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Times are POSIX seconds, UTC. `path`: as the PBX names it. `file`: our mp3; `seconds`: its length."""
+
+    id: int
+    call: str
+    pbx: str
+    portal: str
+    path: str
+    state: RecordingState
+    file: str
+    seconds: float
+    attempts: int
+    not_before: float
+    created: float
+    error: str
+
+
+async def add(conn: AsyncConnection, *, call: str, pbx: str, portal: str, path: str, now: float) -> None:
+    """With the call's end, in the same transaction as its last steps. A path that the call has already is left alone."""
+    statement = insert(conn, recording).values(
+        call=call,
+        pbx=pbx,
+        portal=portal,
+        path=path,
+        state=RecordingState.NEW.value,
+        file="",
+        seconds=0.0,
+        attempts=0,
+        not_before=now,
+        created=now,
+        error="",
+    )
+    await conn.execute(statement.on_conflict_do_nothing(index_elements=["call", "path"]))
+
+
+async def due(conn: AsyncConnection, now: float, limit: int) -> list[Recording]:
+    """New ones whose moment has come, the longest due first."""
+    waiting = (recording.c.state == RecordingState.NEW.value, recording.c.not_before <= now)
+    query = select(recording).where(*waiting).order_by(recording.c.not_before, recording.c.id).limit(limit)
+    return [_recording(row) for row in await conn.execute(query)]
+
+
+async def next_due(conn: AsyncConnection) -> float | None:
+    query = select(func.min(recording.c.not_before)).where(recording.c.state == RecordingState.NEW.value)
+    return (await conn.execute(query)).scalar_one()
+
+
+async def of_call(conn: AsyncConnection, call: str) -> list[Recording]:
+    query = select(recording).where(recording.c.call == call).order_by(recording.c.id)
+    return [_recording(row) for row in await conn.execute(query)]
+
+
+async def postpone(conn: AsyncConnection, recording_id: int, *, not_before: float, error: str) -> None:
+    """A try has failed; there will be another."""
+    changed = {"attempts": recording.c.attempts + 1, "not_before": not_before, "error": error}
+    await conn.execute(update(recording).where(recording.c.id == recording_id).values(changed))
+
+
+async def settle(
+    conn: AsyncConnection, recording_id: int, to: RecordingState, *, file: str = "", seconds: float = 0.0, error: str = ""
+) -> None:
+    attempts = recording.c.attempts + 1
+    changed = {"state": to.value, "file": file, "seconds": seconds, "error": error, "attempts": attempts}
+    await conn.execute(update(recording).where(recording.c.id == recording_id).values(changed))
+
+
+async def retry(conn: AsyncConnection, recording_id: int, now: float) -> None:
+    """A human wants a missing or failed one to be tried again."""
+    given_up = (RecordingState.MISSING.value, RecordingState.FAILED.value)
+    where = (recording.c.id == recording_id, recording.c.state.in_(given_up))
+    await conn.execute(
+        update(recording).where(*where).values(state=RecordingState.NEW.value, not_before=now, created=now, attempts=0)
+    )
+
+
+async def count(conn: AsyncConnection) -> dict[RecordingState, int]:
+    """For the status page."""
+    rows = await conn.execute(select(recording.c.state, func.count()).group_by(recording.c.state))
+    return {RecordingState(state): number for state, number in rows}
+
+
+async def troubled(conn: AsyncConnection, limit: int = 50) -> list[Recording]:
+    """Those with an error, newest first."""
+    query = select(recording).where(recording.c.error != "").order_by(recording.c.id.desc()).limit(limit)
+    return [_recording(row) for row in await conn.execute(query)]
+
+
+def _recording(row: Row[Any]) -> Recording:
+    return Recording(
+        id=row.id,
+        call=row.call,
+        pbx=row.pbx,
+        portal=row.portal,
+        path=row.path,
+        state=RecordingState(row.state),
+        file=row.file,
+        seconds=row.seconds,
+        attempts=row.attempts,
+        not_before=row.not_before,
+        created=row.created,
+        error=row.error,
+    )
