@@ -55,7 +55,7 @@ def test_our_own_reader_of_forms_agrees(params: dict[str, Any]) -> None:
         ({"FILTER": {"ACTIVE": False, ">ID": 3}}, "FILTER%5BACTIVE%5D=0&FILTER%5B%3EID%5D=3"),
         ({"CALL_ID": ResultRef("reg", ("CALL_ID",))}, "CALL_ID=$result[reg][CALL_ID]"),
         ({"X": ResultRef("list", ("0", "ID"))}, "X=$result[list][0][ID]"),
-        ({"NAME": "$result[reg][CALL_ID]"}, "NAME=%24result%5Breg%5D%5BCALL_ID%5D"),
+        ({"NAME": "$result[reg][CALL_ID]"}, "NAME=%24%20result%5Breg%5D%5BCALL_ID%5D"),
         ({"PHONE_NUMBER": "+7 916"}, "PHONE_NUMBER=%2B7%20916"),
         ({"T": "a&b=c?d#e%"}, "T=a%26b%3Dc%3Fd%23e%25"),
         ({"T": "caf\udce9"}, "T=caf%3F"),

@@ -111,8 +111,8 @@ def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> li
 
 
 def read_redirect(url: str, location: str, status: int, method: str) -> PortalError:
-    """A renamed portal points to the same path at another host: PortalMoved. Anything else (a login page, a way from https to
-    plain http) is not to be followed: PortalBlocked."""
+    """A renamed portal points to the same path at another host: PortalMoved. Anything else (a login page, a way from https
+    to plain http) is not to be followed: PortalBlocked."""
     rest: dict[str, Any] = {"status": status, "method": method}
     try:
         target = urljoin(url, location)

@@ -95,7 +95,7 @@ class Portal:
         self.bucket = bucket or Bucket()
         self.operating = operating or OperatingBudget()
         self.requests = 0
-        self._identity = identity
+        self.identity = identity
         self._wire = wire or Wire()
         self._on_moved = on_moved
         self._observer = observer
@@ -110,18 +110,18 @@ class Portal:
 
     async def close(self) -> None:
         """Waits for a refresh under way (its new token must not be lost), then closes the connections."""
-        if isinstance(self._identity, GrantKeeper):
-            await self._identity.close()
+        if isinstance(self.identity, GrantKeeper):
+            await self.identity.close()
         await self._wire.close()
 
     @property
     def address(self) -> Address:
-        return self._identity.grant if isinstance(self._identity, GrantKeeper) else self._identity
+        return self.identity.grant if isinstance(self.identity, GrantKeeper) else self.identity
 
     @property
     def is_application(self) -> bool:
         """Whether we come as a local application (else as a webhook)."""
-        return isinstance(self._identity, GrantKeeper)
+        return isinstance(self.identity, GrantKeeper)
 
     def redact(self, text: str) -> str:
         return redact(text, self.address.secrets)
@@ -249,9 +249,9 @@ class Portal:
         while True:
             used = self.address
             outcome = self._settle(method, await self._once(used, method, methods, params, reserve))
-            if isinstance(outcome, TokenExpired) and isinstance(self._identity, GrantKeeper) and not renewed:
+            if isinstance(outcome, TokenExpired) and isinstance(self.identity, GrantKeeper) and not renewed:
                 renewed = True
-                await self._identity.renew(cast("OAuthGrant", used))
+                await self.identity.renew(cast("OAuthGrant", used))
             elif isinstance(outcome, PortalMoved) and not moved:
                 moved = True
                 await self._follow(used, outcome.location)
@@ -347,8 +347,8 @@ class Portal:
         if self.address.rest != used.rest:  # another request was redirected before
             return
         try:
-            if isinstance(self._identity, GrantKeeper):
-                await self._identity.moved(new_root)
+            if isinstance(self.identity, GrantKeeper):
+                await self.identity.moved(new_root)
             old, new = used.host, urlsplit(new_root).netloc
             if self._on_moved is not None:
                 await self._on_moved(old, new)
@@ -356,8 +356,8 @@ class Portal:
             raise
         except Exception as error:
             raise Temporary(f"the portal's new address {new_root} could not be stored: {type(error).__name__}") from error
-        if isinstance(self._identity, Webhook):
-            self._identity = self._identity.moved_to(new_root)
+        if isinstance(self.identity, Webhook):
+            self.identity = self.identity.moved_to(new_root)
         log.warning("portal moved", portal=self.name, old=old, new=new)
 
     def _is_http(self, url: str) -> bool:

@@ -18,8 +18,7 @@ _PATH = re.compile(r"^[A-Za-z0-9_]+$")
 class ResultRef:
     """`$result[key][FIELD]…`: a value out of the answer of an earlier command of the same batch.
 
-    Written unescaped: the portal replaces it in the query string before decoding. The same text inside an ordinary
-    parameter is escaped, so that a caller's name can never become a reference.
+    Written unescaped, as the documentation shows it.
     """
 
     key: str
@@ -56,7 +55,10 @@ class Command:
 
 def php_query(params: Mapping[str, Any]) -> str:
     """Like PHP's http_build_query: `fields[PHONE][0][VALUE]=…`. True is 1, False is 0; None and empty lists have no form
-    there and are left out. A character that is no Unicode (half a surrogate pair) becomes a question mark."""
+    there and are left out. A character that is no Unicode (half a surrogate pair) becomes a question mark.
+
+    The portal looks for references after decoding, in any text (its own SDK sends them encoded): a caller who is named
+    `$result[…]` gets a blank after the `$`, so that only a `ResultRef` is one."""
     return "&".join(f"{name}={value}" for name, value in _pairs("", params))
 
 
@@ -74,7 +76,9 @@ def _pairs(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
                 yield from _pairs(f"{prefix}%5B{index}%5D", inner)
         case bool():
             yield prefix, "1" if value else "0"
-        case str() | int() | float():
+        case str():
+            yield prefix, _quote(value.replace("$result[", "$ result["))
+        case int() | float():
             yield prefix, _quote(str(value))
         case _:
             raise TypeError(f"a REST parameter cannot be a {type(value).__name__}: {prefix}")

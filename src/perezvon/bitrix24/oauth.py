@@ -29,8 +29,7 @@ class AuthorizationServer:
     def __init__(
         self, *, wire: Wire | None = None, trusted: frozenset[str] = frozenset(), clock: Callable[[], float] = time.time
     ) -> None:
-        # aiohttp repeats a GET by itself on a kept connection that died, and a refresh must not be sent twice.
-        self._wire = wire or Wire(keep_alive=False, total=30.0, max_bytes=1024 * 1024)
+        self._wire = wire or Wire(total=30.0, max_bytes=1024 * 1024)
         self._trusted = TRUSTED_SERVERS | trusted
         self._clock = clock
         self.requests = 0
@@ -68,7 +67,7 @@ class AuthorizationServer:
         reply = await self._wire.exchange("GET", f"{root(endpoint)}/oauth/token/?{urlencode(full)}", what=what)
         outcome = reply if isinstance(reply, PortalError) else self._read(grant, reply, what, dead)
         if isinstance(outcome, PortalError):
-            raise outcome.scrub((*grant.secrets, *query.values()))
+            raise outcome.scrub((*grant.secrets, query.get("code", "")))
         return outcome
 
     def _read(self, grant: OAuthGrant, reply: Reply, what: str, dead: str) -> OAuthGrant | PortalError:

@@ -41,8 +41,7 @@ class _Flight:
 class Wire:
     """A pool of HTTP connections. Seconds for all time-outs; `connect` covers DNS, TCP and TLS.
 
-    `proxy`: `http://user:password@host:port`. `ca_file`: PEM file of a further certificate authority. `keep_alive`: aiohttp
-    sends a GET again by itself when a kept connection turns out to be dead; where that is not wanted, keep none.
+    `proxy`: `http://user:password@host:port`. `ca_file`: PEM file of a further certificate authority.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Wire:
         proxy: str = "",
         ca_file: Path | str | None = None,
         connections: int = 16,
-        keep_alive: bool = True,
     ) -> None:
         self.total = total
         self.connect = connect
@@ -62,7 +60,6 @@ class Wire:
         self._proxy = proxy or None
         self._ca_file = ca_file
         self._connections = connections
-        self._keep_alive = keep_alive
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Wire:
@@ -127,18 +124,13 @@ class Wire:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_mark)
             self._session = aiohttp.ClientSession(
-                connector=self._connector(),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl(), keepalive_timeout=12.0),
                 headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
                 trace_configs=[trace],
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
         return self._session
-
-    def _connector(self) -> aiohttp.TCPConnector:
-        if self._keep_alive:
-            return aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl(), keepalive_timeout=12.0)
-        return aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl(), force_close=True)
 
     def _ssl(self) -> ssl.SSLContext | bool:
         if not self._ca_file:
@@ -149,7 +141,11 @@ class Wire:
 
 
 async def _mark(_session: aiohttp.ClientSession, context: Any, _sent: aiohttp.TraceRequestHeadersSentParams) -> None:
+    """Called right before the first byte is written. aiohttp sends a GET again by itself when the connection breaks; a
+    refresh of a token must not go twice, so the second time ends here."""
     flight: _Flight = context.trace_request_ctx
+    if flight.left:
+        raise aiohttp.ServerDisconnectedError
     flight.left = True
 
 
