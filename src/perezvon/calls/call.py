@@ -79,6 +79,8 @@ class Call:
     `client` and `line` are E.164 where the number can be understood, else as the PBX gave them ("" when hidden).
     `duration`: seconds from the first answer by an employee (incoming) or by the client (outgoing) to the client's hang-up;
     0 when there was no such answer. `talkers` are extensions in the order in which they first talked.
+    `end_seen`: False when the end was found out by a resync (`ended` is then the moment of finding out).
+    `absorbed_into`: the id of the client's call that this one (a consultation) became part of: no call of its own any more.
     """
 
     id: str
@@ -105,6 +107,8 @@ class Call:
     third_parties: tuple[str, ...]
     recordings: tuple[str, ...]
     legs: tuple[Leg, ...]
+    end_seen: bool = True
+    absorbed_into: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The record of design.md, "The way of a call"."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 import phonenumbers
 
 HIDDEN = frozenset({"", "<unknown>", "anonymous", "unknown", "unavailable", "restricted", "private", "asterisk"})
+URI = re.compile(r"^(?:sips?|tel):([^@;]+).*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Numbering:
 
     def international(self, raw: str) -> str:
         """E.164 (`+74951234567`) where the number can be understood; a hidden number gives ""; anything else is
-        returned as its digits (or unchanged when it has none, e.g. a SIP user name)."""
+        returned as its digits (or unchanged when it has letters or no digits, e.g. a SIP user name)."""
         return _international(raw.strip(), self.region)
 
 
@@ -39,8 +40,9 @@ class Numbering:
 def _international(raw: str, region: str) -> str:
     if raw.lower() in HIDDEN:
         return ""
+    raw = URI.sub(r"\1", raw)
     digits = re.sub(r"[^\d+]", "", raw)
-    if not digits:
+    if not digits or any(letter.isalpha() for letter in raw):
         return raw
     for candidate in (digits, "+" + digits.lstrip("+")):
         try:

@@ -1,0 +1,115 @@
+"""What is written down on the way: the queue, the keys pressed in the menu, the line, the recordings' names."""
+
+from __future__ import annotations
+
+from perezvon.calls.beginning import begin_if_incoming
+from perezvon.calls.board import Board
+from perezvon.calls.call import Direction
+from perezvon.calls.channels import Channel
+from perezvon.calls.events import Event
+from perezvon.calls.facts import MenuChosen
+from perezvon.calls.live import LiveCall
+from perezvon.calls.recording import on_application, on_variable
+
+MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
+NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
+DIGITS = frozenset("0123456789*#ABCD")
+LINE = "FROM_DID"
+
+
+def on_queue_join(board: Board, event: Event) -> None:
+    """The queue of a call is the one in which it was answered: the last that it joined before the first answer."""
+    channel = board.see(event)
+    call = board.call_of(channel)
+    if channel is None or call is None or call.over:
+        return
+    if call.answered is None or not call.queue:
+        call.queue = event["queue"] or call.queue
+    if call.origin in {channel.uid, channel.other}:
+        begin_if_incoming(board, call)
+
+
+def on_dtmf(board: Board, event: Event) -> None:
+    """A key pressed by a client whom nobody talks with. `Direction: Sent` is a key on its way out to a phone."""
+    digit = event["digit"]
+    channel = board.see(event)
+    if channel is None or digit not in DIGITS or event["direction"] == "Sent":
+        return
+    call = _in_menu(board, channel)
+    if call is not None:
+        call.keys += digit
+        _chosen(board, call, digit, event.at)
+
+
+def _in_menu(board: Board, channel: Channel) -> LiveCall | None:
+    """The call whose client is in the dialplan on this channel, answered by no one but it."""
+    call = board.call_of(channel)
+    if call is None or call.over or channel.bridge or channel.app.lower() in NO_MENU_APPS:
+        return None
+    if not call.begun and channel.uid in {call.origin, _inner(board, call)}:
+        begin_if_incoming(board, call)
+    if channel.uid not in call.clients:
+        return None
+    if call.direction is not Direction.INCOMING or (channel.half == 1 and call.pair):
+        return None
+    return call
+
+
+def _inner(board: Board, call: LiveCall) -> str:
+    origin = board.switch.get(call.origin)
+    return origin.other if origin is not None and call.pair else call.origin
+
+
+def _chosen(board: Board, call: LiveCall, key: str, at: float) -> None:
+    call.menu.append(key)
+    board.tell(call, MenuChosen(call.id, at, key))
+
+
+def on_newexten(board: Board, event: Event) -> None:
+    channel = board.see(event)
+    if channel is None:
+        return
+    call = board.call_of(channel)
+    app, exten = event["application"], event["extension"] or event["exten"]
+    before, channel.app = channel.app, app
+    came_from, channel.place = channel.place, f"{event['context']},{exten}"
+    if call is None or call.over:
+        return
+    if not call.begun and not call.dialled.strip("s") and channel.uid == call.origin:
+        call.dialled = exten
+    if app in {"MixMonitor", "Monitor"}:
+        on_application(call, app, event["appdata"])
+    if before.lower() in MENU_APPS and came_from != channel.place:
+        _hint(board, channel, exten, event.at)
+    if app == "Read":
+        call.reading = event["appdata"].partition(",")[0]
+
+
+def _hint(board: Board, channel: Channel, exten: str, at: float) -> None:
+    """The dialplan jumped to the extension that was keyed in. Counts where the keys themselves were not told."""
+    if not exten or len(exten) > 6 or not DIGITS.issuperset(exten):
+        return
+    call = _in_menu(board, channel)
+    if call is None:
+        return
+    if not call.keys.endswith(exten):
+        for key in exten:
+            _chosen(board, call, key, at)
+    call.keys = ""
+
+
+def on_varset(board: Board, event: Event) -> None:
+    name = event["variable"].lstrip("_")
+    channel = board.switch.get(event["uniqueid"])
+    call = board.call_of(channel)
+    if channel is None or call is None or call.over:
+        return
+    value = event["value"]
+    if name == LINE:
+        if not call.begun and value and channel.uid in {call.origin, _inner(board, call)}:
+            call.line_raw = value
+    elif call.reading and name == call.reading:
+        call.reading = ""
+        _hint(board, channel, value, event.at)
+    else:
+        on_variable(board, call, name, value, event.at)

@@ -1,0 +1,199 @@
+"""Starting in the middle: the whole state of the PBX, after a (re)connect, put over what is known.
+
+Nothing is replayed for the time in between. Channels that are gone hang up now; channels that are new are taken in, and who
+dialled them is inferred from linkedid, application (`AppDial` under a `Dial`, `AppQueue` under a `Queue`) and bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from perezvon.calls.beginning import begin_if_incoming
+from perezvon.calls.board import Board
+from perezvon.calls.channels import HOLDING, UP, Channel, Switchboard, known, number_of
+from perezvon.calls.ending import finish, hang_up, wake_up
+from perezvon.calls.events import Snapshot
+from perezvon.calls.live import LiveCall
+from perezvon.calls.ringing import members, picked_up, ring, rings_without_dial
+from perezvon.calls.talking import refresh
+
+OUTGOING_APPS = frozenset({"appdial", "appqueue", "appdial2"})
+WAITING_APPS = frozenset({"park", "parkedcall", "parkandannounce", "bridgewait"})
+Entry = Mapping[str, str]
+
+
+def resync(board: Board, snapshot: Snapshot) -> None:
+    board.resyncing = True
+    try:
+        if snapshot.restarted:
+            _start_again(board, snapshot.at)
+        _compare(board, snapshot)
+    finally:
+        board.resyncing = False
+
+
+def _start_again(board: Board, at: float) -> None:
+    """The PBX has been restarted: nothing of what was known lives."""
+    for call in list(board.calls.values()):
+        finish(board, call, at)
+    board.switch = Switchboard()
+    board.by_link.clear()
+    board.masquerading.clear()
+    board.wakes.clear()
+    board.expected.clear()
+
+
+def _compare(board: Board, snapshot: Snapshot) -> None:
+    at = snapshot.at
+    wake_up(board, at)
+    entries = {entry["uniqueid"]: entry for entry in snapshot.channels if entry.get("uniqueid") and entry.get("channel")}
+    fresh = [entry for uid, entry in entries.items() if uid not in board.switch]
+    _take_in(board, fresh, at)
+    for uid in [uid for uid in board.switch.channels if uid not in entries]:
+        _unplug(board, uid)
+    _connect(board, snapshot, entries)
+    new = [channel for entry in fresh if (channel := board.switch.get(entry["uniqueid"])) is not None]
+    _find_diallers(board, new, entries)
+    _ring_found(board, new, at)
+    _update(board, entries, at)
+    _queues(board, snapshot)
+    for uid in [uid for uid in board.switch.channels if uid not in entries]:
+        hang_up(board, uid, at)
+    for call in list(board.calls.values()):
+        if not call.begun and _answered(board, call):
+            begin_if_incoming(board, call)
+        refresh(board, call, at)
+
+
+def _take_in(board: Board, fresh: Iterable[Entry], at: float) -> None:
+    """The channels that place calls first: they found the calls which the dialled ones join."""
+    ordered = sorted(fresh, key=lambda entry: (entry["uniqueid"] != entry.get("linkedid"), _dialled(entry), -_age(entry)))
+    for entry in ordered:
+        channel = board.switch.add(entry, "", at - _age(entry))
+        if channel is None:
+            continue
+        channel.dialled = _dialled(entry)
+        channel.app = entry.get("application", "")
+        board.admit(channel)
+        board.peers.watch_caller(channel)
+        call = board.call_of(channel)
+        if call is not None and call.origin == channel.uid and channel.dialled:
+            call.originated = True
+            channel.side = "A"
+
+
+def _dialled(entry: Entry) -> bool:
+    return entry.get("application", "").lower() in OUTGOING_APPS
+
+
+def _age(entry: Entry) -> float:
+    """`Duration` of CoreShowChannel, `HH:MM:SS`; or the seconds of Status."""
+    parts = entry.get("duration", "").split(":")
+    if len(parts) == 3 and all(part.isdecimal() for part in parts):
+        return int(parts[0]) * 3600.0 + int(parts[1]) * 60.0 + int(parts[2])
+    seconds = entry.get("seconds", "")
+    return float(seconds) if seconds.isdecimal() else 0.0
+
+
+def _unplug(board: Board, uid: str) -> None:
+    channel = board.switch.channels[uid]
+    board.switch.leave(channel)
+
+
+def _connect(board: Board, snapshot: Snapshot, entries: Mapping[str, Entry]) -> None:
+    """Bridges as they are now, in place of those that were known."""
+    places: dict[str, str] = {uid: entry.get("bridgeid", "") for uid, entry in entries.items()}
+    for bridge, names in snapshot.bridges.items():
+        for name in names:
+            channel = board.switch.by_name(name)
+            if channel is not None:
+                places[channel.uid] = bridge
+    for uid, bridge in places.items():
+        channel = board.switch.get(uid)
+        if channel is None or channel.bridge == bridge:
+            continue
+        board.switch.leave(channel)
+        if bridge:
+            waiting = entries[uid].get("application", "").lower() in WAITING_APPS
+            board.switch.enter(channel, bridge, HOLDING if waiting else "")
+
+
+def _find_diallers(board: Board, new: Iterable[Channel], entries: Mapping[str, Entry]) -> None:
+    for channel in new:
+        if not channel.dialled or channel.helper:
+            continue
+        call = board.call_of(channel)
+        candidates = [
+            other
+            for other in (members(board, call) if call is not None else ())
+            if other.uid != channel.uid
+            and entries.get(other.uid, {}).get("application", "").lower() in _dialler_of(channel)
+        ]
+        dialler = next((other for other in candidates if other.bridge and other.bridge == channel.bridge), None)
+        dialler = dialler or next((other for other in candidates if _dial_string(entries[other.uid], channel)), None)
+        dialler = dialler or (candidates[0] if candidates else None)
+        if dialler is None:
+            continue
+        channel.source = dialler.uid
+        channel.dial_string = channel.dial_string or _dial_string(entries[dialler.uid], channel)
+        dialler.dials = True
+        origin = board.switch.get(call.origin) if call is not None else None
+        if origin is not None:
+            channel.side = "B" if dialler is origin else "A" if dialler.uid == origin.other else dialler.side
+
+
+def _dialler_of(channel: Channel) -> frozenset[str]:
+    return frozenset({"queue"}) if channel.app.lower() == "appqueue" else frozenset({"dial", "followme", "page"})
+
+
+def _dial_string(dialler: Entry, channel: Channel) -> str:
+    """The part of `Dial(PJSIP/101&PJSIP/7916@multifon,30)` that made this channel."""
+    data = dialler.get("applicationdata", "") or dialler.get("data", "")
+    for target in data.partition(",")[0].split("&"):
+        tech, _, rest = target.partition("/")
+        if tech == channel.tech and channel.peer and channel.peer in rest:
+            return rest
+    return ""
+
+
+def _ring_found(board: Board, new: Iterable[Channel], at: float) -> None:
+    for channel in new:
+        call = board.call_of(channel)
+        if call is None or call.over or channel.helper or channel.uid in call.legs:
+            continue
+        if channel.local:
+            rings_without_dial(board, call, channel, at)
+        elif channel.dialled:
+            ring(board, call, channel, board.peers.callee(channel, members(board, call)), at)
+
+
+def _update(board: Board, entries: Mapping[str, Entry], at: float) -> None:
+    """What is known already has gone on in the meantime."""
+    for uid, entry in entries.items():
+        channel = board.switch.get(uid)
+        if channel is None or channel.helper:
+            continue
+        if entry["channel"] != channel.name:
+            board.switch.rename(channel, entry["channel"])
+        channel.number = known(entry.get("calleridnum", channel.number))
+        channel.app = entry.get("application", channel.app)
+        state = number_of(entry.get("channelstate", "")) or channel.state
+        if state == channel.state:
+            continue
+        channel.state = state
+        call = board.call_of(channel)
+        if state == UP and call is not None:
+            picked_up(board, call, channel, at)
+
+
+def _queues(board: Board, snapshot: Snapshot) -> None:
+    for queue, names in snapshot.waiting.items():
+        for name in names:
+            call = board.call_of(board.switch.by_name(name))
+            if call is not None and (call.answered is None or not call.queue):
+                call.queue = queue
+                begin_if_incoming(board, call)
+
+
+def _answered(board: Board, call: LiveCall) -> bool:
+    return any(channel.state == UP for channel in members(board, call))
