@@ -23,6 +23,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from perezvon.bitrix24.redaction import HIDDEN, redact
+from perezvon.settings.model import Settings
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -34,8 +35,14 @@ _NOISY = ("uvicorn.access", "aiosqlite", "asyncio", "multipart", "aiohttp.access
 _known_secrets: frozenset[str] = frozenset()
 
 
-def configure(level: Level = "info", format: Format = "auto", stream: TextIO | None = None) -> None:  # noqa: A002
-    """Sets the log up for the whole process; may be called again when the settings change."""
+def configure(settings: Settings) -> None:
+    """As the settings want it, with their secrets hidden; again whenever they change."""
+    hide(settings.secret_values())
+    set_up(settings.log.level, settings.log.format)
+
+
+def set_up(level: Level = "info", format: Format = "auto", stream: TextIO | None = None) -> None:  # noqa: A002
+    """For the whole process; may be called again."""
     out: TextIO = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and out.isatty())
     shared: list[Processor] = [

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from perezvon import log
+from perezvon.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 def test_a_transition_is_one_json_line() -> None:
     stream = io.StringIO()
-    log.configure("info", "json", stream)
+    log.set_up("info", "json", stream)
     structlog.get_logger("perezvon.pbx").info("connecting -> connected", pbx="main", name="Иван")
     logging.getLogger("aiohttp.client").warning("retry %d", 3)
     ours, theirs = lines(stream)
@@ -44,7 +45,7 @@ def test_a_transition_is_one_json_line() -> None:
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_secrets_are_in_no_line(form: log.Format) -> None:
     stream = io.StringIO()
-    log.configure("debug", form, stream)
+    log.set_up("debug", form, stream)
     log.hide({"hunter2"})
     told = structlog.get_logger()
     told.info("asked https://a.bitrix24.ru/rest/1/hunter3/user.get.json", url="tcp://u:hunter4@h", token="hunter5")
@@ -64,7 +65,7 @@ def test_an_exception_is_one_line_with_its_causes_and_places() -> None:
         raise KeyError("x")
 
     stream = io.StringIO()
-    log.configure("info", "json", stream)
+    log.set_up("info", "json", stream)
     try:
         try:
             inner()
@@ -95,7 +96,7 @@ async def test_a_group_of_exceptions_tells_all_of_them() -> None:
 
 def test_a_hostile_name_makes_no_second_line() -> None:
     stream = io.StringIO()
-    log.configure("info", "console", stream)
+    log.set_up("info", "console", stream)
     structlog.get_logger().info("call started", name="Bob\n2026-01-01 [error] owned \x1b[31m")
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b" not in stream.getvalue()
@@ -104,8 +105,18 @@ def test_a_hostile_name_makes_no_second_line() -> None:
 def test_the_level_can_be_changed_while_running() -> None:
     stream = io.StringIO()
     told = structlog.get_logger()
-    log.configure("info", "json", stream)
+    log.set_up("info", "json", stream)
     told.debug("hidden")
-    log.configure("debug", "json", stream)
+    log.set_up("debug", "json", stream)
     told.debug("shown")
     assert [line["event"] for line in lines(stream)] == ["shown"]
+
+
+def test_the_settings_say_how(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(
+        Settings.model_validate_json('{"log": {"level": "warning", "format": "json"}, "web": {"password": "hunter2"}}')
+    )
+    structlog.get_logger().info("hidden")
+    structlog.get_logger().warning("is hunter2 really")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "is *** really"

@@ -1,0 +1,121 @@
+"""All checks, at the same time, each group within its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from perezvon.bitrix24 import Portal
+from perezvon.bitrix24.errors import PortalError
+from perezvon.doctor import machine
+from perezvon.doctor.check import Check, State
+from perezvon.doctor.pbx import examine_pbx
+from perezvon.doctor.portal import examine_portal, not_installed, unmapped
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import SettingsError
+from perezvon.settings.model import Settings
+from perezvon.settings.portal import PortalSettings
+from perezvon.storage import counters
+from perezvon.storage.database import Database
+from perezvon.storage.errors import StorageError
+
+log = structlog.get_logger()
+
+OpenPortal = Callable[[PortalSettings], AbstractAsyncContextManager[Portal | None]]
+"""A client of the portal for as long as the context lasts; None for an application that is not installed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined. `database` is None when it could not be opened: the rest is examined all the same."""
+
+    settings: Settings
+    data_dir: Path
+    database: Database | None
+    open_portal: OpenPortal
+
+
+async def examine(
+    patient: Patient, *, deadline: float = 30.0, progress: Callable[[str], None] = lambda subject: None
+) -> list[Check]:
+    """`deadline`: seconds for each PBX, each portal and the machine. `progress` is told of each that is done."""
+    settings = patient.settings
+    groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
+    groups += [(f"asterisk {pbx.name}", examine_pbx(pbx)) for pbx in settings.asterisk]
+    groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(_within(subject, group, deadline, progress), name=f"doctor: {subject}")
+            for subject, group in groups
+        ]
+    return [*_unset(settings), *(check for task in running for check in task.result())]
+
+
+def subjects(settings: Settings) -> list[str]:
+    """What `progress` will be told of, in any order."""
+    return [
+        "machine",
+        *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
+        *(f"portal {p.name}" for p in settings.portal),
+    ]
+
+
+async def _within(
+    subject: str, group: Awaitable[list[Check]], deadline: float, progress: Callable[[str], None]
+) -> list[Check]:
+    try:
+        async with asyncio.timeout(deadline):
+            return await group
+    except TimeoutError:
+        seen = Reason("no answer within {seconds} s", {"seconds": f"{deadline:g}"})
+        fix = Reason("look at the network between here and there, and at the load of both")
+        return [Check("deadline", subject, State.PROBLEM, seen, fix)]
+    except Exception as error:
+        log.exception("doctor: a check failed", subject=subject)
+        seen = Reason("the check itself failed: {why}", {"why": f"{type(error).__name__}: {error}"})
+        return [Check("defect", subject, State.PROBLEM, seen, Reason("report it, with the log"))]
+    finally:
+        progress(subject)
+
+
+def _unset(settings: Settings) -> Iterable[Check]:
+    fix = Reason("write it in a settings file and save that: perezvon config apply FILE.toml")
+    if not settings.asterisk:
+        yield Check("asterisk.none", "asterisk", State.PROBLEM, Reason("no Asterisk is set: no call is seen"), fix)
+    if not settings.portal:
+        yield Check("portal.none", "portal", State.PROBLEM, Reason("no portal is set: no call is written anywhere"), fix)
+
+
+async def _machine(patient: Patient) -> list[Check]:
+    checks = await machine.examine_database(patient.database) if patient.database is not None else []
+
+    def look() -> list[Check]:
+        return [
+            *machine.examine_disk(patient.data_dir),
+            *machine.examine_key(patient.data_dir),
+            *machine.examine_secrets(patient.settings),
+            *machine.examine_encoder(patient.settings),
+        ]
+
+    return [*checks, *await asyncio.to_thread(look)]
+
+
+async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
+    checks: list[Check] = []
+    try:
+        async with patient.open_portal(settings) as portal:
+            checks += [not_installed(settings)] if portal is None else await examine_portal(settings, portal)
+    except (SettingsError, StorageError, PortalError) as error:
+        seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
+        checks.append(
+            Check("portal.auth", f"portal {settings.name}", State.PROBLEM, seen, Reason("see to what the message says"))
+        )
+    if patient.database is not None:
+        async with patient.database.read() as conn:
+            checks += unmapped(settings.name, await counters.read(conn, f"unmapped:{settings.name}:"))
+    return checks

@@ -1,0 +1,96 @@
+"""Checks of this machine: the database, the disk, the key file, referred secrets, the mp3 encoder."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from struct import pack
+
+from perezvon.doctor.check import Check, State
+from perezvon.recordings.convert import Mp3, convert_file
+from perezvon.recordings.errors import RecordingError
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import SecretMissing
+from perezvon.settings.model import Settings
+from perezvon.settings.secrets import KEY_FILE, exposed
+from perezvon.storage import counters
+from perezvon.storage.database import Database
+from perezvon.storage.errors import StorageError
+
+LITTLE_SPACE = 2 * 1024**3
+NO_SPACE = 200 * 1024**2
+
+
+async def examine_database(database: Database) -> list[Check]:
+    try:
+        await database.write(lambda conn: counters.clear(conn, "doctor"))
+    except StorageError as error:
+        seen = Reason("the database cannot be written: {why}", {"why": str(error)})
+        return [Check("database.write", "database", State.PROBLEM, seen, Reason("see to what the message says"))]
+    kind = database.url.get_backend_name()
+    return [Check("database.write", "database", State.OK, Reason("the database ({kind}) can be written", {"kind": kind}))]
+
+
+def examine_disk(data_dir: Path) -> Iterator[Check]:
+    free = shutil.disk_usage(data_dir).free
+    told = {"folder": str(data_dir), "free": f"{free / 1024**3:.1f}"}
+    if free >= LITTLE_SPACE:
+        yield Check("disk", "disk", State.OK, Reason("{free} GB free in {folder}", told))
+        return
+    seen = Reason("only {free} GB free in {folder}", told)
+    fix = Reason("make room: when the disk is full, calls are no longer stored")
+    yield Check("disk", "disk", State.PROBLEM if free < NO_SPACE else State.WARNING, seen, fix)
+
+
+def examine_key(data_dir: Path) -> Iterator[Check]:
+    path = data_dir / KEY_FILE
+    told = {"path": str(path)}
+    if not path.exists():
+        return
+    if (why := exposed(path)) is not None:
+        yield Check("key", "key file", State.PROBLEM, why, Reason("chmod 600 {path}", told))
+    else:
+        yield Check("key", "key file", State.OK, Reason("{path} is readable by its owner alone", told))
+
+
+def examine_secrets(settings: Settings) -> Iterator[Check]:
+    """The references that lead nowhere."""
+    for path, secret in settings.secrets():
+        try:
+            secret.reveal()
+        except SecretMissing as missing:
+            yield Check(
+                "secret",
+                f"settings {path}",
+                State.PROBLEM,
+                missing.reason,
+                Reason("set it for the service as for this command (systemd: Environment= or EnvironmentFile=)"),
+            )
+
+
+def examine_encoder(settings: Settings) -> Iterator[Check]:
+    """Encodes a second of tone as a recording would be."""
+    if settings.recordings.mode == "off":
+        return
+    tone = b"".join(pack("<h", int(8000 * math.sin(2 * math.pi * 440 * n / 8000))) for n in range(8000))
+    with tempfile.TemporaryDirectory(prefix="perezvon-doctor-") as folder:
+        source, target = Path(folder) / "tone.wav", Path(folder) / "tone.mp3"
+        with wave.open(str(source), "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(8000)
+            sound.writeframes(tone)
+        try:
+            made = convert_file(source, target, Mp3(settings.recordings.bitrate, settings.recordings.quality))
+        except RecordingError as error:
+            fix = Reason("install Perezvon anew (the package lameenc), and keep recordings.bitrate at 32")
+            yield Check(
+                "encoder", "mp3", State.PROBLEM, Reason("the mp3 encoder does not work: {why}", {"why": str(error)}), fix
+            )
+        else:
+            seen = Reason("a second of tone became {size} bytes of mp3", {"size": str(made.size)})
+            yield Check("encoder", "mp3", State.OK, seen)

@@ -1,0 +1,113 @@
+"""Checks of one portal: what bitrix24.probe finds, the users named in the settings, extensions that nobody has.
+
+Touches the portal (reading only, about five requests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from perezvon.bitrix24 import Portal
+from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.methods import USERS, read_user
+from perezvon.bitrix24.probe import Finding, Level, examine
+from perezvon.bitrix24.values import rows
+from perezvon.doctor.check import Check, State
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.portal import PortalSettings
+from perezvon.storage.counters import Counter
+
+_STATES = {Level.OK: State.OK, Level.WARNING: State.WARNING, Level.FAILURE: State.PROBLEM}
+_LOOK = Reason("look at it in the portal")
+
+
+async def examine_portal(settings: PortalSettings, portal: Portal) -> list[Check]:
+    """Never raises for what the portal does."""
+    subject = f"portal {settings.name}"
+    checks = [_check(finding, subject) for finding in await examine(portal)]
+    if any(check.name == "portal.auth" and check.state is State.PROBLEM for check in checks):
+        return checks
+    checks += await _users(settings, portal, subject)
+    checks += _events(settings, portal, subject)
+    return checks
+
+
+def not_installed(settings: PortalSettings) -> Check:
+    """The application has no tokens: there is nobody to ask."""
+    at = f"{settings.public_url or 'https://…'}/bitrix24/{settings.name}/install"
+    return Check(
+        "portal.installation",
+        f"portal {settings.name}",
+        State.PROBLEM,
+        Reason("the application is not installed yet: the portal has given us no access"),
+        Reason(
+            "in the portal, open the local application and save it with the initial installation path {address}",
+            {"address": at},
+        ),
+    )
+
+
+def unmapped(portal: str, counted: Iterable[Counter]) -> Iterator[Check]:
+    """Extensions that were seen in calls and that no employee has. `counted`: the counters `unmapped:PORTAL:EXTENSION`."""
+    for case in counted:
+        extension = case.name.rpartition(":")[2]
+        told = {"extension": extension, "count": str(case.value)}
+        yield Check(
+            "portal.unmapped",
+            f"portal {portal}",
+            State.WARNING,
+            Reason("no employee of the portal has the extension {extension}: {count} calls went without a card", told),
+            Reason("write {extension} into the profile of the employee (portal: telephony, telephony users)", told),
+        )
+
+
+def _check(finding: Finding, subject: str) -> Check:
+    state = _STATES[finding.level]
+    fix = finding.fix or (None if state is State.OK else _LOOK)
+    return Check(f"portal.{finding.check}", subject, state, finding.text, fix)
+
+
+async def _users(settings: PortalSettings, portal: Portal, subject: str) -> list[Check]:
+    checks: list[Check] = []
+    for setting, user in (("fallback_user", settings.fallback_user), ("missed_user", settings.missed_user)):
+        told = {"setting": setting, "user": user}
+        if not user:
+            if setting == "fallback_user":
+                checks.append(
+                    Check(
+                        "portal.fallback_user",
+                        subject,
+                        State.WARNING,
+                        Reason(
+                            "no fall-back user is set: calls of unknown extensions go to the user in whose name we speak"
+                        ),
+                        Reason("put the id of an employee into fallback_user (it stands in the address of his profile)"),
+                    )
+                )
+            continue
+        try:
+            found = rows((await portal.call(USERS, {"ID": user})).result)
+        except PortalError as error:
+            seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": str(error)})
+            checks.append(Check(f"portal.{setting}", subject, State.WARNING, seen, _LOOK))
+            continue
+        known = read_user(found[0]) if found else None
+        if known is not None and known.active:
+            seen = Reason("{setting}: {name}", {**told, "name": known.name or user})
+            checks.append(Check(f"portal.{setting}", subject, State.OK, seen))
+        else:
+            seen = Reason("{setting}: the portal has no active user {user}", told)
+            fix = Reason("put the id of an active employee into {setting}", told)
+            checks.append(Check(f"portal.{setting}", subject, State.PROBLEM, seen, fix))
+    return checks
+
+
+def _events(settings: PortalSettings, portal: Portal, subject: str) -> Iterator[Check]:
+    if settings.events != "off" and not portal.is_application:
+        yield Check(
+            "portal.events",
+            subject,
+            State.WARNING,
+            Reason("clicks on numbers need a local application; this portal is set to a webhook"),
+            Reason('make a local application, or set events = "off" to say that clicks are not wanted'),
+        )

@@ -1,0 +1,101 @@
+"""What a portal sends to us: `POST /bitrix24/{portal}/events` and `/bitrix24/{portal}/install`.
+
+The body is not understood here: it is capped, read within a deadline and passed on as bytes. The portal is answered fast;
+it does not send an event twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import Enum
+from typing import Protocol
+
+import structlog
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from perezvon.storage.errors import Unavailable
+
+LARGEST_BODY = 256 * 1024
+SLOWEST_BODY = 10.0
+"""Seconds for the whole body to come."""
+
+log = structlog.get_logger()
+
+
+class Received(Enum):
+    """What became of an event, and the HTTP status that the portal gets for it."""
+
+    ACCEPTED = 200
+    BAD = 400
+    FORGED = 403
+    UNKNOWN_PORTAL = 404
+
+
+class EventSink(Protocol):
+    """Implemented by the service. Both return when the event is safely stored (or refused), without waiting for its effect.
+    What they raise is a defect (500), but for storage.Unavailable (503)."""
+
+    async def event(self, portal: str, body: bytes, content_type: str) -> Received:
+        """An event for the handler. `portal`: as in the address, foreign text."""
+        ...
+
+    async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
+        """ONAPPINSTALL, or the page with which the portal opens the application for the installer."""
+        ...
+
+
+def routes(sink: EventSink) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/bitrix24/{portal}/events")
+    async def events(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _passed_on(request, portal, sink, install=False)
+
+    @router.post("/bitrix24/{portal}/install")
+    async def install(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _passed_on(request, portal, sink, install=True)
+
+    return router
+
+
+async def _passed_on(request: Request, portal: str, sink: EventSink, *, install: bool) -> Response:
+    peer = request.client.host if request.client else ""
+    kind = request.headers.get("content-type", "")
+    try:
+        async with asyncio.timeout(SLOWEST_BODY):
+            body = await _body(request)
+    except TimeoutError:
+        log.warning("portal event refused", portal=portal[:50], peer=peer, why="the body came too slowly")
+        return PlainTextResponse("too slow", 408)
+    except ClientDisconnect:
+        return PlainTextResponse("", 400)
+    if body is None:
+        log.warning("portal event refused", portal=portal[:50], peer=peer, why=f"larger than {LARGEST_BODY} bytes")
+        return PlainTextResponse("too large", 413, headers={"Connection": "close"})
+    try:
+        if install:
+            received = await sink.install(portal, request.query_params, body, kind)
+        else:
+            received = await sink.event(portal, body, kind)
+    except Unavailable as error:
+        log.error("portal event refused", portal=portal[:50], peer=peer, why=str(error))  # noqa: TRY400  told, no traceback
+        return PlainTextResponse("try again later", 503)
+    if received is not Received.ACCEPTED:
+        log.warning("portal event refused", portal=portal[:50], peer=peer, why=received.name.lower())
+    return PlainTextResponse(received.name.lower(), received.value)
+
+
+async def _body(request: Request) -> bytes | None:
+    """None when it is too large. Nothing beyond the cap is kept in memory."""
+    told = request.headers.get("content-length", "0")
+    if not told.isascii() or not told.isdigit() or int(told) > LARGEST_BODY:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            return None
+    return bytes(body)

@@ -1,0 +1,114 @@
+"""`GET /metrics` in Prometheus' text format: the status and the process as numbers. docs/metrics.md describes each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from perezvon.web.status import Status
+
+
+def exposition(status: Status) -> bytes:
+    registry = CollectorRegistry()
+    ProcessCollector(namespace="perezvon", registry=registry)
+    registry.register(_Collected(status))
+    return generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def collect(self) -> Iterable[Metric]:
+        return metrics(self._status)
+
+
+def metrics(status: Status) -> Iterator[Metric]:
+    yield _gauge("perezvon_info", "Always 1; the label has the version", ["version"], [((status.version,), 1)])
+    yield _gauge("perezvon_uptime_seconds", "Since the service started", [], [((), status.now - status.started)])
+    yield _gauge("perezvon_settings_version", "Number of the saved settings that apply", [], [((), status.settings)])
+    yield _gauge(
+        "perezvon_database_ok", "1 while the database can be written", [], [((), 0 if status.database.trouble else 1)]
+    )
+    pbxs = status.pbxs
+    yield _gauge(
+        "perezvon_pbx_connected", "1 while events arrive", ["pbx"], [((pbx.name,), pbx.state == "live") for pbx in pbxs]
+    )
+    yield _gauge("perezvon_pbx_live_calls", "Calls under way", ["pbx"], [((pbx.name,), pbx.live_calls) for pbx in pbxs])
+    yield _counter(
+        "perezvon_pbx_reconnects", "Lost and regained connections", ["pbx"], [((pbx.name,), pbx.reconnects) for pbx in pbxs]
+    )
+    portals = status.portals
+    yield _gauge(
+        "perezvon_portal_ready",
+        "1 while requests may leave",
+        ["portal"],
+        [((p.name,), p.state == "ready") for p in portals],
+    )
+    yield _gauge(
+        "perezvon_queue_waiting",
+        "Requests that wait for the portal",
+        ["portal", "priority"],
+        [((p.name, queue.priority), queue.waiting) for p in portals for queue in p.queue],
+    )
+    yield _gauge(
+        "perezvon_queue_oldest_seconds",
+        "How long the oldest request has waited",
+        ["portal"],
+        [((p.name,), max(0.0, status.now - p.oldest) if p.oldest is not None else 0.0) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_queue_refused",
+        "Requests that the portal refused for good",
+        ["portal"],
+        [((p.name,), p.dead) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_portal_tokens", "Requests that the limit allows now", ["portal"], [((p.name,), p.tokens) for p in portals]
+    )
+    yield _counter(
+        "perezvon_portal_requests",
+        "HTTP requests sent to the portal",
+        ["portal"],
+        [((p.name,), p.requests) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_employees",
+        "Employees of the portal with an extension",
+        ["portal"],
+        [((p.name,), p.employees) for p in portals],
+    )
+    recordings = status.recordings
+    yield _gauge(
+        "perezvon_recordings",
+        "Recordings by state",
+        ["state"],
+        [(("waiting",), recordings.waiting), (("done",), recordings.done), (("missing",), recordings.missing),
+         (("failed",), recordings.failed)],
+    )  # fmt: skip
+    yield _counter(
+        "perezvon_unmapped_calls",
+        "Calls of extensions that no employee of the portal has",
+        ["portal", "extension"],
+        [((case.portal, case.extension), case.count) for case in status.unmapped],
+    )
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _gauge(name: str, told: str, labels: list[str], samples: Samples) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, float(number))
+    return family
+
+
+def _counter(name: str, told: str, labels: list[str], samples: Samples) -> Metric:
+    family = CounterMetricFamily(name, told, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, float(number))
+    return family

@@ -1,0 +1,82 @@
+"""Templates and how values look on pages. Everything that is put into a page is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, cast
+
+from babel.dates import format_datetime, format_timedelta
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import told
+from perezvon.web.translations import Language, catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template, its language and its values."""
+
+    template: str
+    language: Language
+    values: Mapping[str, Any]
+
+    def html(self) -> str:
+        return _environment(self.language).get_template(self.template).render(language=self.language, **self.values)
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("perezvon.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = catalog(language)
+
+    def reason(given: Reason) -> str:
+        return told(given, words.gettext)
+
+    def ago(moment: float | None, now: float) -> str:
+        return "—" if moment is None else _ago(moment, now, language)
+
+    def when(moment: float | None) -> str:
+        return "—" if moment is None else _when(moment, language)
+
+    def word(text: str) -> str:
+        """A word of ours (a state, an outcome) in the page's language."""
+        return words.gettext(text) if text else ""
+
+    # No `{name}`-style formatting of foreign text anywhere: newstyle gettext escapes its arguments.
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        words.gettext, words.ngettext, newstyle=True
+    )
+    filters = cast("dict[str, Callable[..., str]]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
+    filters.update({"reason": reason, "ago": ago, "when": when, "duration": duration, "iso": iso, "word": word})
+    return environment
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:34`, `1:02:03`."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def _when(moment: float, language: Language) -> str:
+    """In the time zone of this machine."""
+    return format_datetime(datetime.fromtimestamp(moment).astimezone(), "d MMM HH:mm:ss", locale=language)
+
+
+def _ago(moment: float, now: float, language: Language) -> str:
+    return format_timedelta(timedelta(seconds=min(moment - now, 0)), add_direction=True, locale=language)

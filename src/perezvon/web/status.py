@@ -1,0 +1,208 @@
+"""What the pages show of the running service, as plain values that the service fills in. No I/O.
+
+Times are POSIX seconds, UTC. `as_json` is the answer of `GET /status`: times as ISO 8601 there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any, Protocol, cast
+
+from perezvon.calls.call import iso
+from perezvon.rules.vocabulary import Reason
+
+TIMES = frozenset(
+    {
+        "now",
+        "started",
+        "since",
+        "last_event",
+        "last_error_at",
+        "last_success",
+        "oldest",
+        "paused_until",
+        "polled",
+        "received",
+        "refreshed",
+        "last",
+        "ended",
+        "until",
+    }
+)
+"""Names of fields that hold moments."""
+
+
+@dataclass(frozen=True, slots=True)
+class PbxStatus:
+    """`state`: waiting | connecting | booting | synchronising | live (asterisk.State). `address`: without the secret."""
+
+    name: str
+    state: str
+    since: float
+    address: str = ""
+    version: str = ""
+    live_calls: int = 0
+    reconnects: int = 0
+    last_event: float | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """Steps that wait, of one priority (`cards`, `finish`, `crm`, `records`, `directories`)."""
+
+    priority: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PausedMethod:
+    """The portal takes no more of this method until then (429 OPERATION_TIME_LIMIT)."""
+
+    method: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventsStatus:
+    """How clicks on numbers come. `mode` as set: offline | handler | both | off. `polled`: when the offline queue was asked
+    last; `received`: when the last event came; `error`: why one of the ways does not work."""
+
+    mode: str
+    polled: float | None = None
+    received: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PortalStatus:
+    """`state`: ready | waiting for installation | paused | blocked | unreachable. `way`: webhook | application. `tokens`:
+    requests that may leave now, of `burst`. `dead`: steps that the portal refused for good."""
+
+    name: str
+    state: str
+    since: float
+    host: str = ""
+    way: str = ""
+    queue: tuple[QueueStatus, ...] = ()
+    oldest: float | None = None
+    dead: int = 0
+    tokens: float = 0.0
+    burst: float = 0.0
+    per_second: float = 0.0
+    paused_until: float | None = None
+    paused_methods: tuple[PausedMethod, ...] = ()
+    last_success: float | None = None
+    last_error: str = ""
+    last_error_at: float | None = None
+    events: EventsStatus = EventsStatus("off")
+    employees: int = 0
+    refreshed: float | None = None
+    directory_problem: str = ""
+    requests: int = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.waiting for queue in self.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingsStatus:
+    """Recordings by what is to become of them; `last_error` of the newest trouble."""
+
+    waiting: int = 0
+    done: int = 0
+    missing: int = 0
+    failed: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentStep:
+    """One request to the portal for a call. `kind`: register, show, …; `state`: new | sending | done | skipped | dead."""
+
+    kind: str
+    state: str
+    reason: Reason | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """`outcome` is "" while the call is under way. `duration`: seconds of talk. `responsible`: extension or name."""
+
+    id: str
+    pbx: str
+    started: float
+    direction: str
+    client: str
+    line: str = ""
+    ended: float | None = None
+    outcome: str = ""
+    duration: float = 0.0
+    responsible: str = ""
+    sent: tuple[SentStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """Calls of an extension that no employee of the portal has."""
+
+    portal: str
+    extension: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """`kind`: sqlite | postgresql. `trouble`: why it cannot be written at present."""
+
+    kind: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`calls`: the newest first. `settings`: the number of the saved version that applies, 0 while nothing is set."""
+
+    version: str
+    now: float
+    started: float
+    settings: int = 0
+    pbxs: tuple[PbxStatus, ...] = ()
+    portals: tuple[PortalStatus, ...] = ()
+    recordings: RecordingsStatus = RecordingsStatus()
+    calls: tuple[CallRow, ...] = ()
+    unmapped: tuple[Unmapped, ...] = ()
+    database: DatabaseStatus = DatabaseStatus()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def as_json(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", _plain(self))
+
+
+class StatusSource(Protocol):
+    """Implemented by the service."""
+
+    async def status(self) -> Status:
+        """Takes milliseconds, also with 100 000 calls stored. May raise storage.Unavailable."""
+        ...
+
+
+def _plain(value: object, name: str = "") -> object:
+    if isinstance(value, Reason):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {part.name: _plain(getattr(value, part.name), part.name) for part in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and name in TIMES:
+        return iso(value)
+    return value

@@ -1,0 +1,117 @@
+"""What is wrong with the running service, and what to do about each: told from its status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perezvon.doctor.check import Check, State
+from perezvon.rules.vocabulary import Reason
+from perezvon.web.status import PbxStatus, PortalStatus, Status
+
+GRACE = 10.0
+"""Seconds: a connection that is younger is still being made."""
+
+LATE = 60.0
+"""Seconds: a step that waits longer is worth a warning."""
+
+
+def troubles(status: Status) -> list[Check]:
+    """The worst first."""
+    found = [*_unset(status), *_database(status)]
+    for pbx in status.pbxs:
+        found += _pbx(pbx, status.now)
+    for portal in status.portals:
+        found += _portal(portal, status.now)
+    found += [*_recordings(status), *_unmapped(status)]
+    return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
+
+
+def _unset(status: Status) -> Iterator[Check]:
+    fix = Reason("write it in a settings file and save that: perezvon config apply FILE.toml")
+    if not status.pbxs:
+        yield Check("asterisk.none", "asterisk", State.PROBLEM, Reason("no Asterisk is set: no call is seen"), fix)
+    if not status.portals:
+        yield Check("portal.none", "portal", State.PROBLEM, Reason("no portal is set: no call is written anywhere"), fix)
+
+
+def _database(status: Status) -> Iterator[Check]:
+    if status.database.trouble:
+        seen = Reason("the database cannot be written: {why}", {"why": status.database.trouble})
+        yield Check("database", "database", State.PROBLEM, seen, Reason("see to that; calls wait in memory meanwhile"))
+
+
+def _pbx(pbx: PbxStatus, now: float) -> Iterator[Check]:
+    subject = f"asterisk {pbx.name}"
+    if pbx.state == "live":
+        return
+    if pbx.last_error:
+        seen = Reason("no connection: {why}", {"why": pbx.last_error})
+        fix = Reason("perezvon doctor names what to correct in the PBX or in the settings")
+        yield Check("asterisk.connection", subject, State.PROBLEM, seen, fix)
+    elif now - pbx.since > GRACE:
+        fix = Reason("look whether Asterisk runs: asterisk -rx 'core show uptime'")
+        yield Check("asterisk.connection", subject, State.PROBLEM, Reason("not connected yet"), fix)
+
+
+def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
+    subject = f"portal {portal.name}"
+    waiting = {"count": str(portal.waiting)}
+    if portal.state == "waiting for installation":
+        fix = Reason(
+            "install the local application in the portal; its tokens come to /bitrix24/{name}/install",
+            {"name": portal.name},
+        )
+        yield Check("portal.installation", subject, State.PROBLEM, Reason("the application is not installed yet"), fix)
+    elif portal.state in ("blocked", "unreachable"):
+        seen = Reason(
+            "the portal cannot be used: {why}; {count} requests wait, none is lost", {"why": portal.last_error, **waiting}
+        )
+        yield Check("portal.state", subject, State.PROBLEM, seen, Reason("perezvon doctor names what to correct"))
+    elif portal.state == "paused":
+        seen = Reason("the portal takes no more requests for now; {count} wait, none is lost", waiting)
+        fix = Reason(
+            "nothing needs to be done; when it happens often, look who else uses the portal's REST from this address"
+        )
+        yield Check("portal.pause", subject, State.WARNING, seen, fix)
+    if portal.oldest is not None and now - portal.oldest > LATE and portal.state == "ready":
+        seen = Reason(
+            "{count} requests wait, the oldest for {seconds} s", {**waiting, "seconds": f"{now - portal.oldest:.0f}"}
+        )
+        yield Check(
+            "portal.queue",
+            subject,
+            State.WARNING,
+            seen,
+            Reason("more calls than the portal's limit allows: they drain by themselves"),
+        )
+    if portal.dead:
+        seen = Reason("the portal refused {count} requests for good", {"count": str(portal.dead)})
+        fix = Reason("the calls below name them with the portal's reason; correct that, further calls are not affected")
+        yield Check("portal.dead", subject, State.WARNING, seen, fix)
+    if portal.events.error:
+        seen = Reason("clicks on numbers may not arrive: {why}", {"why": portal.events.error})
+        yield Check("portal.events", subject, State.WARNING, seen, Reason("perezvon doctor names what to correct"))
+    if portal.directory_problem:
+        seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
+        fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")
+        yield Check("portal.employees", subject, State.WARNING, seen, fix)
+
+
+def _recordings(status: Status) -> Iterator[Check]:
+    counts = status.recordings
+    if counts.failed or counts.missing:
+        told = {"failed": str(counts.failed), "missing": str(counts.missing), "why": counts.last_error or "—"}
+        seen = Reason("recordings: {failed} failed, {missing} not found; the last: {why}", told)
+        fix = Reason("check that `recordings` in the settings is the folder where the PBX writes, and that we may read it")
+        yield Check("recordings", "recordings", State.WARNING, seen, fix)
+
+
+def _unmapped(status: Status) -> Iterator[Check]:
+    for case in status.unmapped:
+        told = {"extension": case.extension, "count": str(case.count)}
+        seen = Reason("no employee of the portal has the extension {extension}: {count} calls went without a card", told)
+        fix = Reason(
+            "write {extension} into the profile of the employee (portal: telephony, telephony users)",
+            {"extension": case.extension},
+        )
+        yield Check("employees.unmapped", f"portal {case.portal}", State.WARNING, seen, fix)
