@@ -122,8 +122,10 @@ class Rest:
         if kind == "application/x-www-form-urlencoded":
             return values | parse_query(body.decode("utf-8", "replace")), None
         if kind == "multipart/form-data":
-            form = await request.form()
-            return values | parse_form((name, value) for name, value in form.multi_items() if isinstance(value, str)), None
+            async with request.form() as form:
+                return values | parse_form(
+                    (name, value) for name, value in form.multi_items() if isinstance(value, str)
+                ), None
         return values, None
 
     def _authenticate(self, request: Request, target: Target, values: Mapping[str, Json]) -> Caller:
@@ -199,10 +201,11 @@ class Rest:
         if expected is None or expected.user_id != who.user_id:
             raise RestError("ERROR_CORE", "Upload token is unknown or used")
         entry.call_id = expected.call_id
-        file = (await request.form()).get(expected.field)
-        if not isinstance(file, UploadFile):
-            raise RestError("ERROR_CORE", f"The multipart body has no file in the field {expected.field}")
-        result = expected.complete(file.filename or expected.name, await file.read())
+        async with request.form() as form:
+            file = form.get(expected.field)
+            if not isinstance(file, UploadFile):
+                raise RestError("ERROR_CORE", f"The multipart body has no file in the field {expected.field}")
+            result = expected.complete(file.filename or expected.name, await file.read())
         self._portal.uploads.pop(token, None)
         return result
 

@@ -7,6 +7,7 @@ during an outage.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,11 +38,16 @@ log = structlog.get_logger()
 class PortalServer:
     """`async with PortalServer(PortalConfig(...)) as portal:` serves on 127.0.0.1 until the block ends.
 
-    `state` is the portal's memory; `routes` of the face come first, so that it may take `/`.
+    `state` is the portal's memory. `face` gives the routes of its pages (`face.face_routes`); they come first, so that they
+    may take `/`.
     """
 
     def __init__(
-        self, config: PortalConfig | None = None, *, clock: Clock | None = None, face: list[BaseRoute] | None = None
+        self,
+        config: PortalConfig | None = None,
+        *,
+        clock: Clock | None = None,
+        face: Callable[[PortalServer], Sequence[BaseRoute]] | None = None,
     ) -> None:
         self.config = config or PortalConfig()
         self.state = PortalState(self.config, clock)
@@ -50,7 +56,7 @@ class PortalServer:
             plant_people(self.state)
             plant_crm(self.state)
         self._moved_from: set[str] = set()
-        self._face: list[BaseRoute] = list(face or [])
+        self._face: list[BaseRoute] = list(face(self)) if face else []
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
