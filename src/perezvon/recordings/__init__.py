@@ -1,0 +1,40 @@
+"""Finds the recordings of a PBX, waits until they are complete and makes mp3 of them. Knows neither portal nor storage."""
+
+from perezvon.recordings.archive import Recordings
+from perezvon.recordings.convert import Converted, Mp3
+from perezvon.recordings.errors import (
+    ConverterBroken,
+    EmptyRecording,
+    NoSpace,
+    NotAudio,
+    NotComplete,
+    NotThere,
+    OutsideFolder,
+    RecordingError,
+    TooSlow,
+    Unreadable,
+)
+from perezvon.recordings.find import Folder, find
+from perezvon.recordings.pool import Converter
+from perezvon.recordings.settle import Patience, settle
+
+__all__ = [
+    "Converted",
+    "Converter",
+    "ConverterBroken",
+    "EmptyRecording",
+    "Folder",
+    "Mp3",
+    "NoSpace",
+    "NotAudio",
+    "NotComplete",
+    "NotThere",
+    "OutsideFolder",
+    "Patience",
+    "RecordingError",
+    "Recordings",
+    "TooSlow",
+    "Unreadable",
+    "find",
+    "settle",
+]

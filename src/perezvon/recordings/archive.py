@@ -1,0 +1,33 @@
+"""The recordings of one PBX: from the name that the PBX told to an mp3 in a place of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from perezvon.recordings.convert import Converted
+from perezvon.recordings.find import Folder, find
+from perezvon.recordings.pool import Converter
+from perezvon.recordings.settle import Patience, settle
+
+
+class Recordings:
+    """`converter` may be shared by several PBXes; it belongs to the caller."""
+
+    def __init__(self, folder: Folder, converter: Converter, patience: Patience | None = None) -> None:
+        self.folder = folder
+        self._converter = converter
+        self._patience = patience or Patience()
+
+    async def find(self, pbx_name: str) -> Path:
+        """Raises NotThere, OutsideFolder, Unreadable."""
+        return await asyncio.to_thread(find, pbx_name, self.folder)
+
+    async def convert(self, pbx_name: str, target: Path) -> Converted:
+        """Finds the recording, waits for its end and writes it to `target` as mp3 (atomically; its folders are made).
+
+        Raises any RecordingError; see `errors` for which of them are worth another try.
+        """
+        source = await self.find(pbx_name)
+        await settle(source, self._patience)
+        return await self._converter.convert(source, target)

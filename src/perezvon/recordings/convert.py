@@ -1,0 +1,118 @@
+"""One recording becomes one mp3, in the process that calls it. Reads one file, writes one file.
+
+Nobody sees half an mp3: it is written beside its place, flushed to the disk and only then given its name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+import lameenc
+
+from perezvon.recordings import mp3
+from perezvon.recordings.decode import open_sound
+from perezvon.recordings.errors import EmptyRecording, NoSpace, NotAudio, RecordingError, Unreadable
+
+SHORTEST = 0.1
+"""Seconds of sound below which a recording counts as empty."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class _Encoder(Protocol):
+    """The part of lameenc.Encoder that is used; the package has no types of its own."""
+
+    def silence(self) -> None: ...
+    def set_in_sample_rate(self, rate: int) -> None: ...
+    def set_channels(self, channels: int) -> None: ...
+    def set_bit_rate(self, rate: int) -> None: ...
+    def set_quality(self, quality: int) -> None: ...
+    def encode(self, samples: bytes) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3:
+    """`bitrate`: kbit/s a channel, constant. `quality`: LAME's, from 0 (best, slow) to 9 (worst, fast)."""
+
+    bitrate: int = 32
+    quality: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """`duration` in seconds, `size` in bytes."""
+
+    path: Path
+    duration: float
+    size: int
+
+
+def convert_file(source: Path, target: Path, form: Mp3) -> Converted:
+    """What is mp3 already is copied unchanged. Only one conversion at a time may have the same target.
+
+    Raises EmptyRecording, NotAudio, NoSpace, Unreadable.
+    """
+    part = part_of(target)
+    try:
+        with source.open("rb") as file:
+            passes = mp3.looks_like_mp3(file.read(4))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as output:
+                seconds = _copy(source, output) if passes else _encode(source, output, form)
+                output.flush()
+                os.fsync(output.fileno())
+                size = output.tell()
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _explained(error, source, target) from error
+    return Converted(target, seconds, size)
+
+
+def part_of(target: Path) -> Path:
+    """Where the mp3 is while it is being written."""
+    return target.with_name(target.name + ".part")
+
+
+def _copy(source: Path, output: BinaryIO) -> float:
+    seconds = mp3.duration(source)
+    with source.open("rb") as file:
+        shutil.copyfileobj(file, output, 1 << 18)
+    return seconds
+
+
+def _encode(source: Path, output: BinaryIO, form: Mp3) -> float:
+    with open_sound(source) as sound:
+        encoder = cast("_Encoder", lameenc.Encoder())  # pyright: ignore[reportUnknownMemberType]
+        encoder.silence()
+        encoder.set_in_sample_rate(sound.rate)
+        encoder.set_channels(sound.channels)
+        encoder.set_bit_rate(form.bitrate * sound.channels)
+        encoder.set_quality(form.quality)
+        samples = 0
+        try:
+            for piece in sound.pieces:
+                samples += len(piece) // (2 * sound.channels)
+                output.write(encoder.encode(piece))
+            seconds = samples / sound.rate
+            if seconds < SHORTEST:
+                raise EmptyRecording(f"{source} has {seconds:.2f} s of sound: nothing was recorded")
+            output.write(encoder.flush())
+        except RuntimeError as error:
+            raise NotAudio(f"{source} ({sound.channels} channels, {sound.rate} Hz) cannot be encoded: {error}") from error
+    return seconds
+
+
+def _explained(error: OSError, source: Path, target: Path) -> RecordingError:
+    if error.errno in _FULL:
+        return NoSpace(f"no room for {target} (from {source}): {error.strerror}")
+    return Unreadable(f"{source} could not be converted to {target}: {error.strerror or error}")

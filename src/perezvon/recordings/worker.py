@@ -1,0 +1,41 @@
+"""The converting process: jobs come in on stdin, a JSON object a line, results go out on stdout in the same way.
+
+Started by `pool` as `python -m perezvon.recordings.worker`. It ends when stdin does, so that it never outlives the service.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from perezvon.recordings.convert import Mp3, convert_file
+from perezvon.recordings.errors import RecordingError
+
+NICENESS = 10
+
+
+def main() -> None:
+    """The real stdout is for results alone; whatever a library prints goes to stderr."""
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    os.nice(NICENESS)
+    for line in sys.stdin:
+        print(json.dumps(_work(json.loads(line))), file=results, flush=True)
+
+
+def _work(job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        form = Mp3(bitrate=job["bitrate"], quality=job["quality"])
+        done = convert_file(Path(job["source"]), Path(job["target"]), form)
+    except RecordingError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    except Exception as error:
+        return {"error": "ConverterBroken", "message": f"{job.get('source')}: {type(error).__name__}: {error}"}
+    return {"duration": done.duration, "size": done.size}
+
+
+if __name__ == "__main__":
+    main()
