@@ -1,0 +1,100 @@
+"""Picks loopback addresses that nobody uses, so that a demo and several test runs may live side by side.
+
+A group is 127.N.0.0/24 and belongs to whoever holds the lock of its run folder (`perezvon-UID-127.N` in the system's folder
+for temporary files), which also takes the control sockets of both Asterisks: their paths must be short. The lock goes with
+the process that holds it, whatever way it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from perezvon.sandbox.pbx.errors import NoFreeAddress
+
+GROUPS = range(64, 192)
+SIP_PORT = 5060
+AMI_PORT = 5038
+AMI_TLS_PORT = 5039
+HTTP_PORT = 8088
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Who lives where. `run` is a short path for sockets and process ids."""
+
+    group: int
+    run: Path
+
+    @property
+    def office(self) -> str:
+        return f"127.{self.group}.0.1"
+
+    @property
+    def carrier(self) -> str:
+        return f"127.{self.group}.0.2"
+
+    @property
+    def connector(self) -> str:
+        return f"127.{self.group}.0.3"
+
+    def desk(self, extension: str) -> str:
+        return f"127.{self.group}.0.{extension}"
+
+    def desks(self, extensions: Mapping[str, str]) -> dict[str, str]:
+        return {extension: self.desk(extension) for extension in extensions}
+
+
+@contextmanager
+def free_addresses(groups: range = GROUPS) -> Generator[Addresses]:
+    """A group of addresses that is ours while inside. Raises NoFreeAddress."""
+    for group in groups:
+        run = Path(tempfile.gettempdir()) / f"perezvon-{os.geteuid()}-127.{group}"
+        run.mkdir(mode=0o700, exist_ok=True)
+        if run.stat().st_uid != os.geteuid():
+            continue
+        with (run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            addresses = Addresses(group, run)
+            if not _unused(addresses):
+                continue
+            try:
+                yield addresses
+            finally:
+                for left in run.iterdir():
+                    if left.name != "lock":
+                        shutil.rmtree(left) if left.is_dir() else left.unlink()
+            return
+    raise NoFreeAddress(
+        f"the addresses 127.{groups.start}.0.1 to 127.{groups.stop - 1}.0.1 are all in use or cannot be bound: "
+        "stop another sandbox"
+    )
+
+
+def _unused(addresses: Addresses) -> bool:
+    return all(
+        _can_bind(host, port, kind)
+        for host in (addresses.office, addresses.carrier, addresses.connector)
+        for port, kind in ((SIP_PORT, socket.SOCK_DGRAM), (AMI_PORT, socket.SOCK_STREAM))
+    )
+
+
+def _can_bind(host: str, port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
