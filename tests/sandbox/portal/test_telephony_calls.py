@@ -41,11 +41,11 @@ class TestRegister:
     @pytest.mark.parametrize(
         ("params", "text"),
         [
-            ({"USER_ID": None}, "USER_ID or USER_PHONE_INNER should be set"),
-            ({"USER_ID": None, "USER_PHONE_INNER": "999"}, "USER_ID or USER_PHONE_INNER should be set"),
-            ({"USER_ID": None, "USER_PHONE_INNER": "110"}, "USER_ID or USER_PHONE_INNER should be set"),
-            ({"USER_ID": 17}, "User is not found or is not active"),
-            ({"USER_ID": 999}, "User is not found or is not active"),
+            ({"USER_ID": None}, "USER_ID or USER_PHONE_INNER should be set."),
+            ({"USER_ID": None, "USER_PHONE_INNER": "999"}, "USER_ID or USER_PHONE_INNER should be set."),
+            ({"USER_ID": None, "USER_PHONE_INNER": "110"}, "USER_ID or USER_PHONE_INNER should be set."),
+            ({"USER_ID": 17}, "User is not found or is not active."),
+            ({"USER_ID": 999}, "User is not found or is not active."),
             ({"TYPE": 9}, "Unknown TYPE."),
             ({"TYPE": None}, "Unknown TYPE."),
             ({"CALL_START_DATE": "yesterday"}, "CALL_START_DATE should be in the ISO-8601 format."),

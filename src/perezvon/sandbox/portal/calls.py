@@ -50,7 +50,8 @@ class PortalCall:
     """A call from register (or a click) to whatever came after finish. `live` until finished.
 
     `type`: 1 outgoing, 2 incoming, 3 redirected, 4 callback, 5 info. `crm_*`: the primary object; `bindings`: all
-    objects of the call as (type, id). `finish`: parameters as finish got them, plus the resulting numbers.
+    objects of the call as (type, id). `finish`: duration (seconds), status, reason, vote, cost, currency, add_to_chat,
+    record_url and user_id, as finish got or derived them; empty while live.
     """
 
     id: str
@@ -68,8 +69,8 @@ class PortalCall:
     source: str = ""
     internal: bool = False
     from_click: bool = False
-    call_list_id: int = 0
-    add_to_chat: bool | None = None
+    registration: dict[str, Json] = field(default_factory=dict[str, Json])
+    """Parameters as the first register got them; empty for a click."""
     crm_type: str = ""
     crm_id: int = 0
     bindings: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -114,6 +115,7 @@ class PortalCall:
             "line": self.line,
             "started": self.started,
             "registered_at": self.registered_at,
+            "registration": self.registration,
             "registrations": self.registrations,
             "internal": self.internal,
             "from_click": self.from_click,

@@ -37,16 +37,17 @@ MISSED = "304"
 SUCCESS = "200"
 
 
-def employee(portal: PortalState, user_id: int, extension: str) -> User:
-    """The active employee meant by USER_ID (which wins when it is not zero) or USER_PHONE_INNER."""
+def employee(portal: PortalState, user_id: int, extension: str, stop: str = "") -> User:
+    """The active employee meant by USER_ID (which wins when it is not zero) or USER_PHONE_INNER. `stop`: what ends the
+    error's text (register's has a full stop, finish's none)."""
     if user_id:
         user = portal.people.active(user_id)
         if user is None:
-            raise RestError("ERROR_CORE", "User is not found or is not active")
+            raise RestError("ERROR_CORE", f"User is not found or is not active{stop}")
         return user
     user = portal.people.by_extension(extension)
     if user is None:
-        raise RestError("ERROR_CORE", "USER_ID or USER_PHONE_INNER should be set")
+        raise RestError("ERROR_CORE", f"USER_ID or USER_PHONE_INNER should be set{stop}")
     return user
 
 

@@ -31,7 +31,7 @@ TYPES = frozenset({1, 2, 3, 4, 5})
     checks_itself=("USER_ID", "USER_PHONE_INNER", "PHONE_NUMBER", "TYPE", "CALL_START_DATE"),
 )
 async def register(portal: PortalState, who: Caller, params: Params) -> Json:
-    user = employee(portal, params.integer("USER_ID"), params.text("USER_PHONE_INNER"))
+    user = employee(portal, params.integer("USER_ID"), params.text("USER_PHONE_INNER"), stop=".")
     if params.integer("TYPE") not in TYPES:
         raise RestError("ERROR_CORE", "Unknown TYPE.")
     started = as_moment(params["CALL_START_DATE"]) if params.text("CALL_START_DATE") else portal.now()
@@ -54,8 +54,7 @@ async def register(portal: PortalState, who: Caller, params: Params) -> Json:
         registered_at=portal.now(),
         registered_monotonic=portal.monotonic(),
         source=params.text("CRM_SOURCE"),
-        call_list_id=params.integer("CALL_LIST_ID"),
-        add_to_chat=params.truthy("ADD_TO_CHAT") if "ADD_TO_CHAT" in params else None,
+        registration=dict(params),
     )
     earlier = duplicate_of(portal, call)
     if earlier is not None:
