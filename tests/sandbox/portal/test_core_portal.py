@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 
 import aiohttp
 import pytest
@@ -283,3 +285,103 @@ async def test_voximplant_user_get_waits_for_an_administrator(app: Rest, portal:
     assert (refused.http, refused.code) == (401, "METHOD_CONFIRM_WAITING")
     portal.state.authority.confirmed.add(str(app.token))
     assert (await app.call("voximplant.user.get", USER_ID=[11]))[0]["INNER_NUMBER"] == "101"
+
+
+class TestPeople:
+    async def test_search(self, hook: Rest) -> None:
+        async def found(**conditions: object) -> list[str]:
+            return [user["ID"] for user in await hook.call("user.search", FILTER=conditions)]
+
+        assert await found(FIND="анна пет") == ["12"]
+        assert await found(NAME="О", UF_DEPARTMENT_NAME="поддержка") == ["14", "15"]
+        assert (await hook.refused("user.search", FILTER={"ID": 1})).code == "SANDBOX_UNKNOWN_PARAMETER"
+
+    async def test_update(self, hook: Rest, portal: PortalServer) -> None:
+        assert await hook.call("user.update", ID=11, UF_PHONE_INNER="201", ACTIVE="N", PERSONAL_CITY="Тула") is True
+        user = portal.state.people.users[11]
+        assert (user.extension, user.active, user.extra["PERSONAL_CITY"]) == ("201", False, "Тула")
+        assert (await hook.refused("user.update", ID=999)).description == "invalid user ID"
+
+    async def test_order_and_select(self, hook: Rest) -> None:
+        rows = await hook.call("user.get", sort="UF_PHONE_INNER", order="DESC", select=["UF_PHONE_INNER"])
+        assert [row.get("UF_PHONE_INNER") for row in rows[:3]] == ["110", "105", "104"]
+        assert set(rows[0]) == {"ID", "UF_PHONE_INNER"}
+
+    async def test_access(self, hook: Rest) -> None:
+        assert await hook.call("user.access", ACCESS=["U1"]) is True
+        assert await hook.call("user.access", ACCESS=["U11"]) is False
+        names = await hook.call("access.name", ACCESS=["U11", "AU", "G2"])
+        assert names["U11"]["name"] == "Иван Иванов"
+        assert set(names) == {"U11", "AU", "G2"}
+        assert await hook.call("access.name", ACCESS=["X"]) is False
+
+    async def test_doubles_the_lowest_id_owns_the_extension(self, portal: PortalServer, app: Rest) -> None:
+        people = portal.state.people
+        people.add(type(people.users[11])(5, "Двойник", "", "102"))
+        params = {"USER_PHONE_INNER": "102", "PHONE_NUMBER": "+79161234567", "TYPE": 2}
+        await app.call("telephony.externalCall.register", **params)
+        assert portal.calls()[0].user_id == 5
+
+
+async def test_built_in_lines(hook: Rest) -> None:
+    assert await hook.call("voximplant.line.outgoing.get") == "reg100001"
+    assert await hook.call("voximplant.line.outgoing.set", LINE_ID="sip1") == 1
+    assert await hook.call("voximplant.line.outgoing.set", LINE_ID="nonsense") == 1
+    assert await hook.call("voximplant.line.outgoing.get") == "sip1"
+    assert set(await hook.call("voximplant.line.get")) == {"reg100001", "sip1"}
+    assert (await hook.call("voximplant.url.get"))["detail_statistics"].startswith("http")
+
+
+async def test_as_a_process_of_its_own() -> None:
+    """It prints where it is, answers, and ends on SIGTERM."""
+    command = [sys.executable, "-m", "perezvon.sandbox.portal", "--bind", "127.0.0.1:0", "--self-hosted"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        printed: dict[str, str] = {}
+        async with asyncio.timeout(60):
+            while "application" not in printed:
+                line = (await process.stdout.readline()).decode()
+                assert line, "the portal ended before it told its addresses"
+                name, _, rest = line.partition(" ")
+                printed[name] = rest.strip()
+        async with aiohttp.ClientSession() as session:
+            hook = Rest(session, printed["webhook"])
+            params = {"USER_ID": 11, "PHONE_NUMBER": "+79161234567", "TYPE": 2}
+            assert (await hook.call("telephony.externalCall.register", **params))["CALL_ID"]
+            async with session.get(printed["control"]) as answer:
+                assert (await answer.json())["calls"]["live"] == 1
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_sip_connections(hook: Rest) -> None:
+    sip = "voximplant.sip."
+    added = await hook.call(sip + "add", SERVER="sbc.megafon.ru", LOGIN="79990000000", PASSWORD="p", TITLE="Мультифон")
+    assert (added["TYPE"], "INCOMING_SERVER" in added) == ("cloud", False)
+    assert (await hook.call(sip + "status", REG_ID=added["REG_ID"]))["STATUS_RESULT"] == "success"
+    office = await hook.call(sip + "add", SERVER="pbx", LOGIN="b24", TYPE="office", TITLE="АТС")
+    assert office["INCOMING_LOGIN"] == f"sip{office['ID']}"
+    assert (await hook.refused(sip + "add", SERVER="x", LOGIN="y", TITLE="АТС")).code == "TITLE_EXISTS"
+    assert (await hook.refused(sip + "add", LOGIN="y")).code == "CHECK_FIELDS_ERROR"
+    assert [row["LOGIN"] for row in await hook.call(sip + "get", FILTER={"TYPE": "office"})] == ["b24"]
+    assert await hook.call(sip + "update", CONFIG_ID=office["CONFIG_ID"], SERVER="other") == 1
+    assert await hook.call("voximplant.line.outgoing.sip.set", CONFIG_ID=office["CONFIG_ID"]) == 1
+    assert await hook.call("voximplant.line.outgoing.get") == f"sip{office['ID']}"
+    assert await hook.call(sip + "delete", CONFIG_ID=office["CONFIG_ID"]) == 1
+    assert (await hook.refused(sip + "update", CONFIG_ID=99)).code == "ERROR_NOT_FOUND"
+    for number in range(9):
+        await hook.call(sip + "add", SERVER="s", LOGIN="l", TITLE=f"t{number}")
+    assert (await hook.refused(sip + "add", SERVER="s", LOGIN="l")).code == "MAX_CLOUD_PBX"
+
+
+async def test_idempotency_key_of_rest_v3(hook: Rest, portal: PortalServer, http: aiohttp.ClientSession) -> None:
+    task = await hook.call("tasks.task.add", fields={"TITLE": "Перезвонить", "RESPONSIBLE_ID": 11})
+    address = f"{portal.url}/rest/api/1/{portal.config.webhook_secret}/tasks.task.chat.message.send"
+    body = {"fields": {"taskId": int(task["task"]["id"]), "text": "Клиент ждёт"}}
+    answers: list[tuple[int, str | None]] = []
+    for key in ("a", "a", "b"):
+        async with http.post(address, json=body, headers={"Idempotency-Key": key}) as answer:
+            answers.append((answer.status, answer.headers.get("Idempotent-Replayed")))
+    assert answers == [(200, None), (200, "true"), (200, None)]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from perezvon.sandbox.portal.config import PortalConfig, Rate
+from perezvon.sandbox.portal.face import face_routes
 from perezvon.sandbox.portal.server import PortalServer
 
 
@@ -44,7 +45,7 @@ async def _serve(config: PortalConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with PortalServer(config) as portal:
+    async with PortalServer(config, face=face_routes()) as portal:
         typer.echo(f"portal   {portal.url}/")
         typer.echo(f"control  {portal.control_url}/sandbox/state")
         typer.echo(f"webhook  {portal.webhook_url}")
