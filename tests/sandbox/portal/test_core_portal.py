@@ -297,9 +297,13 @@ class TestPeople:
         assert (await hook.refused("user.search", FILTER={"ID": 1})).code == "SANDBOX_UNKNOWN_PARAMETER"
 
     async def test_update(self, hook: Rest, portal: PortalServer) -> None:
-        assert await hook.call("user.update", ID=11, UF_PHONE_INNER="201", ACTIVE="N", PERSONAL_CITY="Тула") is True
+        assert (
+            await hook.call("user.update", ID=11, UF_PHONE_INNER="201", ACTIVE="N", PERSONAL_CITY="Тула", UF_DEPARTMENT="3")
+            is True
+        )
         user = portal.state.people.users[11]
         assert (user.extension, user.active, user.extra["PERSONAL_CITY"]) == ("201", False, "Тула")
+        assert user.departments == [3]
         assert (await hook.refused("user.update", ID=999)).description == "invalid user ID"
 
     async def test_order_and_select(self, hook: Rest) -> None:

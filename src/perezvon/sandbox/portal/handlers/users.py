@@ -171,6 +171,8 @@ async def user_update(portal: PortalState, who: Caller, params: Params) -> Json:
     for name, value in params.items():
         if name in UPDATABLE:
             setattr(user, UPDATABLE[name], str(value))
+        elif name == "UF_DEPARTMENT":
+            user.departments = [as_int(number) for number in params.items_of(name)]
         elif name not in {"ID", "ACTIVE"}:
             user.extra[name] = value
     portal.publish("employee", user={"id": user.id, "extension": user.extension, "active": user.active})
