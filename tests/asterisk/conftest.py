@@ -7,6 +7,6 @@ from scripted_ami import ScriptedPbx
 
 
 @pytest.fixture
-async def pbx() -> AsyncIterator[ScriptedPbx]:
+async def peer() -> AsyncIterator[ScriptedPbx]:
     async with ScriptedPbx() as server:
         yield server

@@ -19,9 +19,9 @@ def command(action: Message) -> list[bytes]:
     return [answer(action, *[("Output", line) for line in text.splitlines()])]
 
 
-async def test_what_a_pbx_lets_us_do(pbx: ScriptedPbx) -> None:
-    pbx.queues = [[("Event", "QueueParams"), ("Queue", "sales")]]
-    pbx.replies |= {
+async def test_what_a_pbx_lets_us_do(peer: ScriptedPbx) -> None:
+    peer.queues = [[("Event", "QueueParams"), ("Queue", "sales")]]
+    peer.replies |= {
         "Ping": lambda a: [answer(a, ("Timestamp", f"{time.time() + 3600:.6f}"))],
         "Command": command,
         "ListCommands": lambda a: [
@@ -39,7 +39,7 @@ async def test_what_a_pbx_lets_us_do(pbx: ScriptedPbx) -> None:
             else [answer(a, ("Message", f"Did not find context {a['Context']}"), response="Error")]
         ),
     }
-    found = await probe_pbx(pbx.address(), contexts=["from-internal", "from-pstn"])
+    found = await probe_pbx(peer.address(), contexts=["from-internal", "from-pstn"])
     assert (found.reachable, found.logged_in, found.booted, found.problem) == (True, True, True, "")
     assert found.asterisk == "22.10.1"
     assert found.startup == "2026-11-21 07:54:24"
@@ -52,14 +52,14 @@ async def test_what_a_pbx_lets_us_do(pbx: ScriptedPbx) -> None:
     assert found.timestamps is True
 
 
-async def test_what_cannot_be_asked_is_unknown(pbx: ScriptedPbx) -> None:
+async def test_what_cannot_be_asked_is_unknown(peer: ScriptedPbx) -> None:
     def denied(action: Message) -> list[bytes]:
         return [answer(action, ("Message", "Permission denied"), response="Error")]
 
-    pbx.replies |= dict.fromkeys(("CoreStatus", "CoreSettings", "Command", "ShowDialPlan", "QueueStatus"), denied)
-    pbx.replies["Ping"] = lambda a: [answer(a, ("Ping", "Pong"))]
-    pbx.replies["ListCommands"] = lambda a: [answer(a)]
-    found = await probe_pbx(pbx.address(), contexts=["office"])
+    peer.replies |= dict.fromkeys(("CoreStatus", "CoreSettings", "Command", "ShowDialPlan", "QueueStatus"), denied)
+    peer.replies["Ping"] = lambda a: [answer(a, ("Ping", "Pong"))]
+    peer.replies["ListCommands"] = lambda a: [answer(a)]
+    found = await probe_pbx(peer.address(), contexts=["office"])
     assert found.booted
     assert (found.asterisk, found.startup, found.missing_read, found.queues, found.clock_offset, found.timestamps) == (
         None,
@@ -70,9 +70,9 @@ async def test_what_cannot_be_asked_is_unknown(pbx: ScriptedPbx) -> None:
 
 
 async def test_where_it_stops_is_told() -> None:
-    async with ScriptedPbx(boots=False) as pbx:
-        address = pbx.address()
-        wrong = await probe_pbx(pbx.address(secret="hush"))
+    async with ScriptedPbx(boots=False) as peer:
+        address = peer.address()
+        wrong = await probe_pbx(peer.address(secret="hush"))
         assert (wrong.reachable, wrong.logged_in) == (True, False)
         assert "Authentication failed" in wrong.problem
         late = await probe_pbx(address, timeout=0.1)
@@ -84,13 +84,13 @@ async def test_where_it_stops_is_told() -> None:
     assert not nobody.reachable
 
 
-async def test_a_pbx_that_goes_in_the_middle(pbx: ScriptedPbx) -> None:
+async def test_a_pbx_that_goes_in_the_middle(peer: ScriptedPbx) -> None:
     def vanish(action: Message) -> list[bytes]:
-        for writer in pbx.writers:
+        for writer in peer.writers:
             writer.transport.abort()
         return [event("x")]
 
-    pbx.replies["CoreStatus"] = vanish
-    found = await probe_pbx(pbx.address())
+    peer.replies["CoreStatus"] = vanish
+    found = await probe_pbx(peer.address())
     assert found.booted
     assert "closed" in found.problem

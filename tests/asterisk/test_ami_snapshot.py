@@ -16,13 +16,13 @@ def channel(name: str, uniqueid: str, bridge: str = "") -> list[tuple[str, str]]
     ]
 
 
-async def test_the_state_of_a_pbx_is_read(pbx: ScriptedPbx) -> None:
-    pbx.channels = [
+async def test_the_state_of_a_pbx_is_read(peer: ScriptedPbx) -> None:
+    peer.channels = [
         channel("PJSIP/trunk-1", "1.1", "b-1"),
         channel("PJSIP/101-2", "1.2", "b-1"),
         channel("PJSIP/102-3", "1.3"),
     ]
-    pbx.statuses = [
+    peer.statuses = [
         [
             ("Event", "Status"),
             ("Channel", "PJSIP/trunk-1"),
@@ -34,13 +34,13 @@ async def test_the_state_of_a_pbx_is_read(pbx: ScriptedPbx) -> None:
         ],
         [("Event", "Status"), ("Channel", "PJSIP/103-4"), ("Uniqueid", "1.4")],
     ]
-    pbx.queues = [
+    peer.queues = [
         [("Event", "QueueParams"), ("Queue", "sales")],
         [("Event", "QueueMember"), ("Queue", "sales"), ("Name", "101")],
         [("Event", "QueueEntry"), ("Queue", "sales"), ("Position", "1"), ("Channel", "PJSIP/trunk-1")],
         [("Event", "QueueParams"), ("Queue", "empty")],
     ]
-    async with await Session.open(pbx.address()) as session:
+    async with await Session.open(peer.address()) as session:
         dump = await take_snapshot(session)
 
     snapshot = dump.snapshot
@@ -63,20 +63,20 @@ async def test_the_state_of_a_pbx_is_read(pbx: ScriptedPbx) -> None:
 @pytest.mark.parametrize(
     ("before", "restarted"), [("", False), ("2026-11-21 07:54:24", False), ("2026-11-20 01:02:03", True)]
 )
-async def test_a_restart_is_noticed(pbx: ScriptedPbx, before: str, restarted: bool) -> None:
-    async with await Session.open(pbx.address()) as session:
+async def test_a_restart_is_noticed(peer: ScriptedPbx, before: str, restarted: bool) -> None:
+    async with await Session.open(peer.address()) as session:
         assert (await take_snapshot(session, startup=before)).snapshot.restarted is restarted
 
 
-async def test_a_pbx_without_queues(pbx: ScriptedPbx) -> None:
-    del pbx.replies["QueueStatus"]
-    async with await Session.open(pbx.address()) as session:
+async def test_a_pbx_without_queues(peer: ScriptedPbx) -> None:
+    del peer.replies["QueueStatus"]
+    async with await Session.open(peer.address()) as session:
         assert (await take_snapshot(session)).snapshot.waiting == {}
 
 
 @pytest.mark.parametrize("action", ["CoreStatus", "CoreShowChannels", "Status"])
-async def test_a_missing_right_is_named(pbx: ScriptedPbx, action: str) -> None:
-    pbx.replies[action] = lambda a: [answer(a, ("Message", "Permission denied"), response="Error")]
-    async with await Session.open(pbx.address()) as session:
-        with pytest.raises(ActionRefused, match=rf"{action}: Permission denied.*'perezvon' needs `system,reporting`"):
+async def test_a_missing_right_is_named(peer: ScriptedPbx, action: str) -> None:
+    peer.replies[action] = lambda a: [answer(a, ("Message", "Permission denied"), response="Error")]
+    async with await Session.open(peer.address()) as session:
+        with pytest.raises(ActionRefused, match=rf"{action}: Permission denied.*'perezvon' needs `reporting`"):
             await take_snapshot(session)

@@ -45,13 +45,13 @@ class Seen:
 
 @asynccontextmanager
 async def running(
-    pbx: ScriptedPbx,
+    peer: ScriptedPbx,
     seen: Seen,
     *,
     on_events: Callable[[list[Event]], Awaitable[None]] | None = None,
     **options: Any,
 ) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(pbx.address(), seen.snapshot, on_events or seen.events, name="main", back_off=QUICK, **options)
+    supervisor = Supervisor(peer.address(), seen.snapshot, on_events or seen.events, name="main", back_off=QUICK, **options)
     task = asyncio.create_task(supervisor.run(), name="AMI main")
     try:
         yield supervisor
@@ -61,16 +61,16 @@ async def running(
             await task
 
 
-async def test_the_state_comes_first_then_the_events_that_came_meanwhile(pbx: ScriptedPbx) -> None:
-    pbx.replies["CoreShowChannels"] = lambda a: [
+async def test_the_state_comes_first_then_the_events_that_came_meanwhile(peer: ScriptedPbx) -> None:
+    peer.replies["CoreShowChannels"] = lambda a: [
         event("Newchannel", ("Channel", "early")),
         *listing(a, "CoreShowChannelsComplete", []),
         event("Newchannel", ("Channel", "meanwhile")),
     ]
     seen = Seen()
-    async with running(pbx, seen) as supervisor:
+    async with running(peer, seen) as supervisor:
         await seen.until("snapshot", "early", "meanwhile")
-        await pbx.send(event("Hangup", ("Channel", "live")))
+        await peer.send(event("Hangup", ("Channel", "live")))
         await seen.until("snapshot", "early", "meanwhile", "live")
         assert supervisor.status.state is State.LIVE
         assert supervisor.status.asterisk == "22.10.1"
@@ -78,17 +78,17 @@ async def test_the_state_comes_first_then_the_events_that_came_meanwhile(pbx: Sc
         assert supervisor.status.bytes > 500
 
 
-async def test_after_a_loss_all_begins_anew_and_a_restart_is_noticed(pbx: ScriptedPbx) -> None:
+async def test_after_a_loss_all_begins_anew_and_a_restart_is_noticed(peer: ScriptedPbx) -> None:
     seen = Seen()
-    async with running(pbx, seen) as supervisor:
+    async with running(peer, seen) as supervisor:
         await supervisor.until_live()
-        await pbx.send(event("Newchannel", ("Channel", "one")))
+        await peer.send(event("Newchannel", ("Channel", "one")))
         await seen.until("snapshot", "one")
-        pbx.startup = "09:00:00"
-        await pbx.drop()
+        peer.startup = "09:00:00"
+        await peer.drop()
         await seen.until("snapshot", "one", "snapshot")
         await supervisor.until_live()
-        await pbx.send(event("Newchannel", ("Channel", "two")))
+        await peer.send(event("Newchannel", ("Channel", "two")))
         await seen.until("snapshot", "one", "snapshot", "two")
         assert [snapshot.restarted for snapshot in seen.snapshots] == [False, True]
         assert supervisor.startup == "2026-11-21 09:00:00"
@@ -97,14 +97,14 @@ async def test_after_a_loss_all_begins_anew_and_a_restart_is_noticed(pbx: Script
         assert supervisor.status.events == 4
 
 
-async def test_a_restart_while_we_were_away_is_noticed(pbx: ScriptedPbx) -> None:
+async def test_a_restart_while_we_were_away_is_noticed(peer: ScriptedPbx) -> None:
     seen = Seen()
-    async with running(pbx, seen, startup="2026-11-20 00:00:00") as supervisor:
+    async with running(peer, seen, startup="2026-11-20 00:00:00") as supervisor:
         await supervisor.until_live()
         assert seen.snapshots[0].restarted
 
 
-async def test_events_that_are_not_taken_in_time_end_in_a_new_snapshot(pbx: ScriptedPbx) -> None:
+async def test_events_that_are_not_taken_in_time_end_in_a_new_snapshot(peer: ScriptedPbx) -> None:
     seen = Seen()
     busy, go_on = asyncio.Event(), asyncio.Event()
 
@@ -114,48 +114,48 @@ async def test_events_that_are_not_taken_in_time_end_in_a_new_snapshot(pbx: Scri
             await go_on.wait()
         await seen.events(events)
 
-    async with running(pbx, seen, on_events=slow, limits=Limits(events=50)) as supervisor:
+    async with running(peer, seen, on_events=slow, limits=Limits(events=50)) as supervisor:
         await supervisor.until_live()
-        await pbx.send(event("Newchannel", ("Channel", "first")))
+        await peer.send(event("Newchannel", ("Channel", "first")))
         await busy.wait()
         with suppress(ConnectionError):
-            await pbx.send(*[event("Hangup", ("Channel", "flood")) for _ in range(200)])
+            await peer.send(*[event("Hangup", ("Channel", "flood")) for _ in range(200)])
         go_on.set()
         await seen.until("snapshot", "first", "snapshot")
         assert supervisor.status.overflows == 1
 
 
-async def test_actions_go_only_to_a_live_pbx_and_are_never_sent_again(pbx: ScriptedPbx) -> None:
-    pbx.replies["Originate"] = None
+async def test_actions_go_only_to_a_live_pbx_and_are_never_sent_again(peer: ScriptedPbx) -> None:
+    peer.replies["Originate"] = None
     seen = Seen()
-    async with running(pbx, seen) as supervisor:
+    async with running(peer, seen) as supervisor:
         with pytest.raises(NotConnected, match="main is not live but"):
             await supervisor.originate(Originate("PJSIP/101", "office", "102"))
         await supervisor.until_live()
         placing = asyncio.ensure_future(supervisor.originate(Originate("PJSIP/101", "office", "102")))
-        await pbx.received("Originate")
-        await pbx.drop()
+        await peer.received("Originate")
+        await peer.drop()
         with pytest.raises(ConnectionLost, match="closed the connection"):
             await placing
         await seen.until("snapshot", "snapshot")
         await supervisor.until_live()
         assert (await supervisor.action("Ping"))["Ping"] == "Pong"
-        assert len(pbx.named("Originate")) == 1
+        assert len(peer.named("Originate")) == 1
 
 
-async def test_a_refused_snapshot_is_told_and_tried_again(pbx: ScriptedPbx) -> None:
-    granted = pbx.replies.pop("CoreStatus")
+async def test_a_refused_snapshot_is_told_and_tried_again(peer: ScriptedPbx) -> None:
+    granted = peer.replies.pop("CoreStatus")
     seen = Seen()
-    async with running(pbx, seen) as supervisor:
-        await pbx.received("CoreStatus", 2)
+    async with running(peer, seen) as supervisor:
+        await peer.received("CoreStatus", 2)
         assert "manager.conf" in supervisor.status.error
-        pbx.replies["CoreStatus"] = granted
+        peer.replies["CoreStatus"] = granted
         await supervisor.until_live()
 
 
-async def test_each_transition_is_one_line_without_the_secret(pbx: ScriptedPbx) -> None:
+async def test_each_transition_is_one_line_without_the_secret(peer: ScriptedPbx) -> None:
     with capture_logs() as lines:
-        async with running(pbx, Seen()) as supervisor:
+        async with running(peer, Seen()) as supervisor:
             await supervisor.until_live()
     assert [line["event"] for line in lines] == [
         "AMI waiting -> time to connect -> connecting",
@@ -167,11 +167,11 @@ async def test_each_transition_is_one_line_without_the_secret(pbx: ScriptedPbx) 
     assert "s3:cret" not in repr(lines)
 
 
-async def test_a_defect_in_a_callback_ends_it_loudly(pbx: ScriptedPbx) -> None:
+async def test_a_defect_in_a_callback_ends_it_loudly(peer: ScriptedPbx) -> None:
     async def defective(_events: list[Event]) -> None:
         raise ZeroDivisionError
 
-    supervisor = Supervisor(pbx.address(), Seen().snapshot, defective, back_off=QUICK)
+    supervisor = Supervisor(peer.address(), Seen().snapshot, defective, back_off=QUICK)
     with pytest.raises(ZeroDivisionError):
         await supervisor.run()
 

@@ -51,27 +51,27 @@ def server_side(certificate: Path) -> ssl.SSLContext:
 @pytest.mark.parametrize("options", ["?ca={file}", "?verify=no"])
 async def test_login_over_tls(certificate: Path, server_side: ssl.SSLContext, options: str) -> None:
     async with (
-        ScriptedPbx(tls=server_side) as pbx,
-        await Session.open(pbx.address(options=options.format(file=certificate))) as session,
+        ScriptedPbx(tls=server_side) as peer,
+        await Session.open(peer.address(options=options.format(file=certificate))) as session,
     ):
         assert (await session.action("Ping"))["Ping"] == "Pong"
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(server_side: ssl.SSLContext) -> None:
-    async with ScriptedPbx(tls=server_side) as pbx:
+    async with ScriptedPbx(tls=server_side) as peer:
         with pytest.raises(CannotConnect, match=r"(?s)certificate.*\?ca=FILE"):
-            await Session.open(pbx.address())
-        assert pbx.actions == []
+            await Session.open(peer.address())
+        assert peer.actions == []
 
 
 async def test_a_missing_ca_file_is_named(server_side: ssl.SSLContext) -> None:
-    async with ScriptedPbx(tls=server_side) as pbx:
+    async with ScriptedPbx(tls=server_side) as peer:
         with pytest.raises(CannotConnect, match=r"/absent/ca\.pem"):
-            await Session.open(pbx.address(options="?ca=/absent/ca.pem"))
+            await Session.open(peer.address(options="?ca=/absent/ca.pem"))
 
 
 async def test_tls_to_a_plain_port_is_explained(server_side: ssl.SSLContext) -> None:
-    async with ScriptedPbx() as pbx:
-        address = pbx.address()
+    async with ScriptedPbx() as peer:
+        address = peer.address()
         with pytest.raises(CannotConnect, match="TLS"):
             await Session.open(type(address).parse(f"tls://u:p@127.0.0.1:{address.port}"))

@@ -40,6 +40,20 @@ class Limits:
     keep_alive: float = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """`take(message, bytes on the wire)` is called with every event one of whose headers has this value."""
+
+    header: str
+    value: str
+    take: Taker
+    needle: bytes
+
+    @classmethod
+    def of(cls, header: str, value: str, take: Taker) -> Watcher:
+        return cls(header, value, take, f"\r\n{header}: {value}".encode())
+
+
 class Connection(asyncio.Protocol):
     """Counters: `seen` messages, `taken` wanted events, `received` bytes."""
 
@@ -55,14 +69,13 @@ class Connection(asyncio.Protocol):
         self.greeting: asyncio.Future[str] = loop.create_future()
         self.booted: asyncio.Future[None] = loop.create_future()
         self.answers: dict[str, asyncio.Future[Message]] = {}
-        self.watchers: dict[str, Taker] = {}
+        self.watchers: set[Watcher] = set()
         self._loop = loop
         self._where = where
         self._sieve = sieve
         self._limits = limits
         self._fallback = fallback
         self._ping = encode("Ping", action_id=f"{prefix}ping")
-        self._ours = b"\r\nActionID: " + prefix.encode()
         self._framer = Framer()
         self._greeted = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -206,13 +219,11 @@ class Connection(asyncio.Protocol):
         if frame.startswith(b"Event: "):
             if not self.booted.done() and frame.startswith(b"Event: FullyBooted"):
                 self.booted.set_result(None)
-            if self.watchers and self._ours in frame:
-                self._tell_watcher(parse(frame, self._fallback), len(frame))
+            if self.watchers:
+                self._tell_watchers(frame)
         elif not (message := parse(frame, self._fallback)).is_event:
             self._answer(message)
             return
-        elif self.watchers:
-            self._tell_watcher(message, len(frame))
         event = self._sieve.event(frame, arrived)
         if event is None:
             return
@@ -233,10 +244,12 @@ class Connection(asyncio.Protocol):
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
 
-    def _tell_watcher(self, message: Message, length: int) -> None:
-        taker = self.watchers.get(message.action_id)
-        if taker is not None:
-            taker(message, length)
+    def _tell_watchers(self, frame: bytes) -> None:
+        for watcher in tuple(self.watchers):
+            if watcher.needle in frame:
+                message = parse(frame, self._fallback)
+                if message[watcher.header] == watcher.value:
+                    watcher.take(message, len(frame))
 
     def _watch_silence(self) -> None:
         limit = self._limits.keep_alive

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+import structlog
 
 from perezvon.asterisk.errors import ActionTimeout, InjectionRefused
 from perezvon.asterisk.message import Message
 from perezvon.asterisk.session import Session
+
+log = structlog.get_logger()
 
 _EXTEN = re.compile(r"[\w*#+.:-]{1,79}", re.ASCII)
 _CONTEXT = re.compile(r"[\w.-]{1,79}", re.ASCII)
@@ -34,14 +38,32 @@ class Fate(StrEnum):
 
 
 REASONS: Mapping[str, tuple[Fate, str]] = {
-    "0": (Fate.UNREACHABLE, "no such channel, extension or context, or the phone is not registered"),
     "1": (Fate.DECLINED, "the called side hung up before an answer"),
     "3": (Fate.NO_ANSWER, "it rang until the time was over"),
-    "4": (Fate.ANSWERED, "answered"),
     "5": (Fate.BUSY, "busy"),
     "8": (Fate.CONGESTION, "congestion: the line or the phone is not available"),
 }
-"""`OriginateResponse.Reason`, a number of Asterisk's control frames. 0, 3, 4, 5 and 8 were seen on Asterisk 22."""
+"""`OriginateResponse.Reason`, the number of an Asterisk control frame. A SIP phone that is busy or rejects gives 0 all the
+same (seen on Asterisk 22): then the hang-up cause of its channel tells more."""
+
+CAUSES: Mapping[str, Fate] = {
+    "17": Fate.BUSY,
+    "18": Fate.NO_ANSWER,
+    "19": Fate.NO_ANSWER,
+    "16": Fate.DECLINED,
+    "21": Fate.DECLINED,
+    "34": Fate.CONGESTION,
+    "38": Fate.CONGESTION,
+    "41": Fate.CONGESTION,
+    "42": Fate.CONGESTION,
+    "44": Fate.CONGESTION,
+}
+"""Hang-up causes of an unanswered leg (ITU-T Q.850); any other is UNREACHABLE."""
+
+HANGUP_SECONDS = 2.0
+"""How long after `OriginateResponse` the hang-up of the failed leg may take; usually a millisecond."""
+
+NO_CHANNEL = "no such channel, extension or context, or the phone is not registered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +127,8 @@ def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Originated:
-    """`reason` explains `fate` in English; `uniqueid` and `channel` are those of the leg dialled first, "" for none."""
+    """`reason` explains `fate` in English; `uniqueid` and `channel` are those of the leg dialled first: the given
+    `channel_id` (or one made up), and the name, which is incomplete when the channel never came to be."""
 
     fate: Fate
     reason: str
@@ -120,34 +143,57 @@ async def place_call(session: Session, call: Originate, *, slack: float = 15.0) 
     or the call is malformed), InjectionRefused and NotConnected (nothing was sent), and ActionTimeout or ConnectionLost,
     after which the call may be going on: it is found by its `channel_id`.
     """
-    headers = call.headers()
     action_id = session.new_action_id()
-    told: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    call = replace(call, channel_id=call.channel_id or action_id)
+    headers = call.headers()
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[Message] = loop.create_future()
+    gone: asyncio.Future[Message] = loop.create_future()
+    existed = False
 
-    def take(message: Message, _length: int) -> None:
+    def take_response(message: Message, _length: int) -> None:
         if message["Event"] == "OriginateResponse" and not told.done():
             told.set_result(message)
 
+    def take_leg(message: Message, _length: int) -> None:
+        nonlocal existed
+        existed = existed or message["Event"] != "OriginateResponse"
+        if message["Event"] == "Hangup" and not gone.done():
+            gone.set_result(message)
+
     deadline = call.timeout + slack
-    with session.watch(action_id, take):
+    with session.watch("ActionID", action_id, take_response), session.watch("Uniqueid", call.channel_id, take_leg):
         await session.action("Originate", headers, action_id=action_id)
         try:
             async with asyncio.timeout(deadline):
-                message = await session.result(told)
+                response = await session.result(told)
         except TimeoutError:
             raise ActionTimeout(
                 f"{session.address} did not tell within {deadline:g} s what became of the call to {call.channel}; the AMI "
                 f"user {session.address.user!r} needs `call` in `read =` of manager.conf for it"
             ) from None
-    return read_response(message)
+        if _is_vague(response) and existed:
+            try:
+                async with asyncio.timeout(HANGUP_SECONDS):
+                    return _by_cause(call, await session.result(gone))
+            except TimeoutError:
+                log.warning("a failed leg is not hung up", channel=call.channel, channel_id=call.channel_id)
+    return _by_reason(call, response)
 
 
-def read_response(message: Message) -> Originated:
-    """What an `OriginateResponse` says."""
-    number = message["Reason"]
-    if message["Response"].lower() == "success":
-        fate, reason = REASONS["4"]
+def _is_vague(response: Message) -> bool:
+    return response["Response"].lower() != "success" and response["Reason"] not in REASONS
+
+
+def _by_reason(call: Originate, response: Message) -> Originated:
+    if response["Response"].lower() == "success":
+        fate, reason = Fate.ANSWERED, "answered"
     else:
-        fate, reason = REASONS.get(number, (Fate.UNREACHABLE, f"failed with Asterisk's reason {number or 'left out'}"))
-    uniqueid = message["Uniqueid"]
-    return Originated(fate, reason, "" if uniqueid == "<null>" else uniqueid, message["Channel"])
+        fate, reason = REASONS.get(response["Reason"], (Fate.UNREACHABLE, NO_CHANNEL))
+    return Originated(fate, reason, call.channel_id, response["Channel"])
+
+
+def _by_cause(call: Originate, hangup: Message) -> Originated:
+    fate = CAUSES.get(hangup["Cause"], Fate.UNREACHABLE)
+    reason = f"{hangup['Cause-txt'] or 'no cause given'} (cause {hangup['Cause']})"
+    return Originated(fate, reason, call.channel_id, hangup["Channel"])

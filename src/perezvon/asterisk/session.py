@@ -9,10 +9,10 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Set
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from perezvon.asterisk.address import AmiAddress
-from perezvon.asterisk.connection import Connection, Limits, Taker
+from perezvon.asterisk.connection import Connection, Limits, Taker, Watcher
 from perezvon.asterisk.errors import (
     ActionRefused,
     ActionTimeout,
@@ -26,6 +26,8 @@ from perezvon.asterisk.message import Headers, Message, encode
 from perezvon.asterisk.wire import Sieve
 from perezvon.calls import Event
 from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
+
+T = TypeVar("T")
 
 LIST_BYTES = 64 * 1024 * 1024
 _GRANTED = frozenset({"success", "follows", "pong", "goodbye"})
@@ -251,7 +253,7 @@ class Session:
             else:
                 entries.append(message)
 
-        with self.watch(action_id, take):
+        with self.watch("ActionID", action_id, take):
             try:
                 async with asyncio.timeout(timeout):
                     await self._granted(name, headers, action_id)
@@ -261,15 +263,19 @@ class Session:
         return entries
 
     @contextmanager
-    def watch(self, action_id: str, take: Taker) -> Generator[None]:
-        """While inside, `take(message, bytes on the wire)` is called with every event that bears this ActionID."""
-        self._connection.watchers[action_id] = take
+    def watch(self, header: str, value: str, take: Taker) -> Generator[None]:
+        """While inside, `take(message, bytes on the wire)` is called with every event (wanted or not) with `header: value`.
+
+        `header` is spelled as Asterisk does. `take` is called while bytes are being read: it only notes things down.
+        """
+        watcher = Watcher.of(header, value, take)
+        self._connection.watchers.add(watcher)
         try:
             yield
         finally:
-            del self._connection.watchers[action_id]
+            self._connection.watchers.discard(watcher)
 
-    async def result(self, future: asyncio.Future[Message]) -> Message:
+    async def result(self, future: asyncio.Future[T]) -> T:
         """Awaits a future that a `watch` will resolve; raises ConnectionLost when the connection goes first."""
         return await self._connection.result(future)
 

@@ -116,5 +116,5 @@ async def _list(session: Session, action: str, headers: Headers, timeout: float)
 def _explained(session: Session, error: ActionRefused) -> ActionRefused:
     return ActionRefused(
         error.action,
-        f"{error.reason}. The AMI user {session.address.user!r} needs `system,reporting` in `write =` of manager.conf",
+        f"{error.reason}. The AMI user {session.address.user!r} needs `reporting` in `write =` of manager.conf",
     )
