@@ -149,7 +149,7 @@ async def status_add(portal: PortalState, who: Caller, params: Params) -> Json:
     if not name:
         raise documented("crm.status.add", "Title is required")
     if any(row["STATUS_ID"] == status for row in rows):
-        raise documented("crm.status.add", "already exists")
+        raise documented("crm.status.add", "status ID already exists")
     sort = fields.integer("SORT", 10 * (len(rows) + 1))
     if directory == "SOURCE":
         portal.crm.sources[status] = name

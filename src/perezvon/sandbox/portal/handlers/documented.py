@@ -7,14 +7,16 @@ from perezvon.sandbox.portal.registry import RestError
 
 
 def documented(method: str, about: str, **fill: object) -> RestError:
-    """The error that the contract prints for `method` and whose code or description contains `about` (any case).
+    """The error that the contract prints for `method` and that is about this. `about`: its code, or words of its description
+    in any case (some pages have the words in place of the code).
 
     `fill` puts values into the description's places: `documented("…binding.add", "NOT_FOUND")`,
     `documented("crm.item.add", "Invalid value", field="stageId")` replaces the word "field" in quotes.
     """
     wanted = about.lower()
     for error in contract().methods[method.lower()].errors:
-        if wanted in error.description.lower() or wanted == error.code.lower():
+        code = error.code.lower()
+        if wanted in error.description.lower() or wanted == code or (" " in code and wanted in code):
             text = error.description or error.code
             for place, value in fill.items():
                 for quote in ('"{}"', "'{}'", "<{}>", "{{{}}}", "{}"):
