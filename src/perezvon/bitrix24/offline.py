@@ -19,10 +19,7 @@ from perezvon.bitrix24 import methods
 from perezvon.bitrix24.answers import Answer
 from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.encoding import Command
-from perezvon.bitrix24.errors import (
-    Permanent,
-    PortalError,
-)
+from perezvon.bitrix24.errors import Ambiguous, Forbidden, Permanent, PortalError
 from perezvon.bitrix24.events import PortalEvent, offline_event
 from perezvon.bitrix24.values import flag, mapping, rows, text
 
@@ -75,6 +72,7 @@ class OfflineQueue:
         self._to_clear: list[str] = []
         self._clearing: list[str] = []
         self._polling = False
+        self._doubt = True
         self._next = ticks()
         self._failures = 0
         self._handing = asyncio.Lock()
@@ -109,6 +107,8 @@ class OfflineQueue:
                 log.warning("offline events not cleared", portal=self._portal.name, error=str(answer))
         last = answers[-1]
         if isinstance(last, PortalError):
+            if isinstance(last, Forbidden):
+                self.confirmed = None  # the plan or the user's rights have changed: ask again
             self._failed(last)
             return
         if self._failures:
@@ -141,26 +141,43 @@ class OfflineQueue:
 
     async def prepare(self) -> None:
         """Asks the plan whether reading can be confirmed, and takes over what a crash left. Raises a PortalError."""
-        self.confirmed = await methods.feature(self._portal, "rest_offline_extended")
-        if not self.confirmed:
-            log.warning("this plan deletes offline events at reading: a crash may lose a click", portal=self._portal.name)
-            return
+        if self.confirmed is None:
+            self.confirmed = await methods.feature(self._portal, "rest_offline_extended")
+            if not self.confirmed:
+                log.warning(
+                    "this plan deletes offline events at reading: a crash may lose a click", portal=self._portal.name
+                )
+        if self.confirmed and self._doubt and not self._polling:
+            self._polling = True
+            try:
+                await self._take_over()
+            finally:
+                self._polling = False
+        self._doubt = False
+
+    async def _take_over(self) -> None:
+        """Rows reserved under a name that we never learned: the answer was lost, or the process died."""
         now = self._clock()
+        ours = {*self._to_clear, *(reservation.process_id for reservation in self._reserved)}
         left: dict[str, list[PortalEvent]] = {}
         async for row in self._portal.listing(LIST, reserve=self._reserve):
             process_id = text(mapping(row).get("PROCESS_ID"))
             event = offline_event(mapping(row), now=now)
-            if process_id and event is not None and not flag(mapping(row).get("ERROR")):
+            if process_id and process_id not in ours and event is not None and not flag(mapping(row).get("ERROR")):
                 left.setdefault(process_id, []).append(event)
         self._reserved.extend(_Reservation(process_id, events) for process_id, events in left.items())
         if left:
-            log.info("offline events left by an earlier run", portal=self._portal.name, events=sum(map(len, left.values())))
+            log.info(
+                "offline events left over by a lost answer or run",
+                portal=self._portal.name,
+                events=sum(map(len, left.values())),
+            )
 
     async def run(self) -> None:
         """Polls until cancelled; whatever fails is told and tried again later."""
         while True:
             try:
-                if self.confirmed is None:
+                if self.confirmed is None or self._doubt:
                     await self.prepare()
                 await self.hand_over()
                 if self.due():
@@ -184,6 +201,7 @@ class OfflineQueue:
         await self.absorb(answers)
 
     def _failed(self, error: PortalError) -> None:
+        self._doubt = self._doubt or isinstance(error, Ambiguous)
         told = str(error)
         if told != self.problem:
             log.warning("offline events cannot be read", portal=self._portal.name, error=told)

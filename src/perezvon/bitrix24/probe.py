@@ -159,7 +159,7 @@ def _clock(answer: Answer | PortalError, now: float) -> Finding:
     theirs = None if isinstance(answer, PortalError) else moment(answer.result)
     if theirs is None:
         return _warn("clock", "the portal's clock cannot be read", None)
-    offset = now - theirs
+    offset = now - (theirs + 0.5)  # told in whole seconds
     if abs(offset) <= CLOCK_WARNING:
         return _ok("clock", "our clock and the portal's agree within {seconds} s", seconds=f"{CLOCK_WARNING:g}")
     told = (
