@@ -75,7 +75,7 @@ async def test_where_it_stops_is_told() -> None:
         wrong = await probe_pbx(peer.address(secret="hush"))
         assert (wrong.reachable, wrong.logged_in) == (True, False)
         assert "Authentication failed" in wrong.problem
-        late = await probe_pbx(address, timeout=0.1)
+        late = await probe_pbx(address, timeout=0.5)
         assert (late.logged_in, late.booted) == (True, False)
         assert "FullyBooted" in late.problem
     gone = await probe_pbx(address)

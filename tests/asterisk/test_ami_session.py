@@ -315,7 +315,7 @@ async def test_a_message_without_end_drops_the_connection(peer: ScriptedPbx) -> 
 
 
 async def test_silence_is_broken_by_pings(peer: ScriptedPbx) -> None:
-    async with await Session.open(peer.address(), limits=Limits(keep_alive=0.02)) as session:
+    async with await Session.open(peer.address(), limits=Limits(keep_alive=0.2)) as session:
         await peer.received("Ping", 3)
         assert session.lost is None
 

@@ -49,7 +49,7 @@ async def test_a_file_without_header_must_stand_still_for_longer(tmp_path: Path)
 
 async def test_a_growing_file_is_waited_for(tmp_path: Path) -> None:
     path = unclose(write_wav(tmp_path / "a.wav"))
-    patience = Patience(deadline=30, quiet=0.3, quiet_closed=0.02, poll=0.01)
+    patience = Patience(deadline=30, quiet=2.0, quiet_closed=0.02, poll=0.01)
     waiting = asyncio.ensure_future(settle(path, patience))
     for _ in range(5):
         await asyncio.wait([waiting], timeout=0.1)

@@ -37,7 +37,7 @@ async def take_snapshot(session: Session, *, startup: str = "", timeout: float =
     core = await _permitted(session, "CoreStatus")
     settings = await _permitted(session, "CoreSettings")
     shown = await _list(session, "CoreShowChannels", [], timeout)
-    variables = ",".join(sorted(WANTED_VARIABLES))
+    variables = ",".join(sorted({name.lstrip("_") for name in WANTED_VARIABLES}))
     statuses = await _list(session, "Status", [("Variables", variables)] if variables else [], timeout)
     queues = await _queues(session, timeout)
 
