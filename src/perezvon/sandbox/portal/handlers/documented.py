@@ -7,7 +7,7 @@ from perezvon.sandbox.portal.registry import RestError
 
 
 def documented(method: str, about: str, **fill: object) -> RestError:
-    """The error that the contract prints for `method` and that is about this. `about`: its code, or words of its description
+    """The error that the contract prints for `method` about this. `about`: its code, or words of its description
     in any case (some pages have the words in place of the code).
 
     `fill` puts values into the description's places: `documented("…binding.add", "NOT_FOUND")`,
