@@ -6,25 +6,12 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from perezvon import log
 from perezvon.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def undone() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    log.hide(())
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:

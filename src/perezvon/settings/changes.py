@@ -37,25 +37,41 @@ class Change:
 
 def changes(before: Settings, after: Settings) -> list[Change]:
     """What `after` changes, by meaning: a default that is now written out is no change."""
-    old, new = dict(_flat(before, "")), dict(_flat(after, ""))
+    old = {path: (value, default) for path, value, default in _flat(before, "")}
+    new = {path: (value, default) for path, value, default in _flat(after, "")}
     found: list[Change] = []
     for path in [*old, *(path for path in new if path not in old)]:
-        was, now = old.get(path), new.get(path)
-        if was != now:
-            secret = isinstance(was, Secret) or isinstance(now, Secret)
-            found.append(Change(path, _shown(was), _shown(now), secret))
+        (was, _), (now, _) = old.get(path, _NOTHING), new.get(path, _NOTHING)
+        if was == now or _came_with_its_entry(path, old, new) or _came_with_its_entry(path, new, old):
+            continue
+        secret = isinstance(was, Secret) or isinstance(now, Secret)
+        found.append(Change(path, _shown(was), _shown(now), secret))
     return found
 
 
-def _flat(value: object, path: str) -> Iterator[tuple[str, object]]:
+_Flat = dict[str, tuple[object, bool]]
+
+
+def _came_with_its_entry(path: str, without: _Flat, having: _Flat) -> bool:
+    """The defaults of an entry that came (or went) as a whole are no news."""
+    section = path.rpartition(".")[0]
+    return path in having and having[path][1] and not any(other.rpartition(".")[0] == section for other in without)
+
+
+_NOTHING: tuple[object, bool] = (None, True)
+
+
+def _flat(value: object, path: str, *, default: bool = False) -> Iterator[tuple[str, object, bool]]:
+    """Every setting that has a value: its path, the value, and whether it is the default."""
     if isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _flat(getattr(value, name), f"{path}.{name}" if path else name)
+        for name, field in type(value).model_fields.items():
+            inner = getattr(value, name)
+            yield from _flat(inner, f"{path}.{name}" if path else name, default=inner == field.default)
     elif path in IDENTITY:
         for entry in cast("tuple[BaseModel, ...]", value):
             yield from _flat(entry, f"{path}[{getattr(entry, IDENTITY[path])}]")
     elif value not in (None, "", ()):
-        yield path, value
+        yield path, value, default
 
 
 def _shown(value: object) -> str | None:

@@ -1,0 +1,29 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+import typer
+
+from perezvon.cli import config, examine, replay, running
+
+app = typer.Typer(
+    name="perezvon",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Asterisk and Bitrix24, joined: every call right, nothing lost, nothing twice.",
+)
+app.command()(running.serve)
+app.add_typer(config.app, name="config")
+app.command()(examine.doctor)
+app.command()(replay.replay)
+app.command()(running.backup)
+app.command()(running.version)
+app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(running.sandbox)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,183 @@
+"""`perezvon replay`: what is made of recorded events, and what the portal would be asked. Touches no PBX, no portal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from perezvon.bitrix24 import methods
+from perezvon.calls import CallEnded, Event, Fact, Numbering, Snapshot, Tracker
+from perezvon.calls.recorded import read_recording
+from perezvon.cli.exits import Exit, Refusal, kindly
+from perezvon.cli.installation import opened
+from perezvon.cli.options import Verbose
+from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, plan
+from perezvon.settings.load import load
+from perezvon.settings.model import Settings
+from perezvon.settings.pbx import AsteriskSettings
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.urls import WebhookUrl
+from perezvon.storage import employees
+
+METHODS = {
+    Kind.REGISTER: methods.REGISTER,
+    Kind.SHOW: methods.SHOW,
+    Kind.HIDE: methods.HIDE,
+    Kind.FINISH: methods.FINISH,
+    Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
+}
+
+
+class EveryExtension(Mapping[str, str]):
+    """Where the employees are not known: the user with the extension's own number."""
+
+    def __init__(self, numbering: Numbering) -> None:
+        self._numbering = numbering
+
+    def __getitem__(self, extension: str) -> str:
+        if not self._numbering.is_extension(extension) or not extension.isdigit():
+            raise KeyError(extension)
+        return extension
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+@kindly
+def replay(
+    file: Annotated[Path, typer.Argument(help="Recorded events: raw AMI text or JSON, also gzipped.", metavar="FILE")],
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            help="A settings file: add the decisions and the requests that would have been sent.",
+            metavar="FILE",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            help="The same with the saved settings and the known employees of this installation.",
+            metavar="DIR",
+        ),
+    ] = None,
+    pbx: Annotated[
+        str, typer.Option("--pbx", help="Which PBX of the settings the events come from; the first, if not given.")
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of one object a line.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print one JSON object a call, made of recorded events."""
+    if not file.is_file():
+        raise Refusal(f"there is no file {file}", Exit.USAGE)
+    chosen, users = _chosen(settings, data_dir, pbx)
+    events = read_recording(file)
+    entry = None if chosen is None else next((entry for entry in chosen.asterisk if not pbx or entry.name == pbx), None)
+    numbering = _numbering(chosen, entry)
+    rounds = list(_rounds(events, numbering, entry.name if entry else pbx or "pbx"))
+    ended = [fact.record for facts in rounds for fact in facts if isinstance(fact, CallEnded)]
+    calls = sorted((call for call in ended if not call.absorbed_into), key=lambda call: call.started)
+    rows = [call.as_json() for call in calls]
+    if chosen is not None:
+        decided = _decided(rounds, _policy(chosen, entry), People(EveryExtension(numbering) if users is None else users))
+        rows = [{**row, "decisions": [_shown(decision) for decision in decided.get(row["id"], ())]} for row in rows]
+    if json:
+        sys.stdout.write(dumps(rows, ensure_ascii=False, indent=2) + "\n")
+    else:
+        for row in rows:
+            sys.stdout.write(dumps(row, ensure_ascii=False) + "\n")
+
+
+def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Settings | None, Mapping[str, str] | None]:
+    """The settings to decide by, if any, and the portal's employees (extension -> user id), if known."""
+    settings = load(file) if file is not None else None
+    if data_dir is None:
+        return settings, None
+
+    async def work(folder: Path) -> tuple[Settings, Mapping[str, str] | None]:
+        async with opened(folder) as installation:
+            wanted = settings or (await installation.store.load()).settings
+            portal = wanted.portal_of(pbx)
+            if portal is None:
+                return wanted, None
+            async with installation.database.read() as conn:
+                people, refreshed = await employees.load(conn, portal.name)
+        first = sorted(
+            (one for one in people if one.active and one.extension), key=lambda one: int(one.user_id), reverse=True
+        )
+        return wanted, {one.extension: one.user_id for one in first} if refreshed is not None else None
+
+    return asyncio.run(work(data_dir))
+
+
+def _numbering(settings: Settings | None, entry: AsteriskSettings | None) -> Numbering:
+    if settings is None:
+        return Numbering()
+    if entry is None:
+        return Numbering(extension_pattern=settings.calls.extension_pattern, region=settings.calls.region)
+    from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
+
+    return policies.numbering(settings, entry)
+
+
+def _policy(settings: Settings, entry: AsteriskSettings | None) -> Policy:
+    from perezvon.service import policies  # noqa: PLC0415  as above
+
+    nobody = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
+    portal = settings.portal_of(entry.name if entry else "") or nobody
+    return policies.policy(settings, portal, "replay", "1")
+
+
+def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str) -> Iterator[list[Fact]]:
+    """The facts of each event. Calls that the recording leaves running end with its last event."""
+    tracker = Tracker(pbx, numbering)
+    at = 0.0
+    bar = Console(stderr=True)
+    for event in track(events, "replay", console=bar, transient=True, disable=not bar.is_terminal):
+        at = max(at, event.at)
+        yield tracker.feed(event)
+    yield tracker.resync(Snapshot(at, (), {}, {}, restarted=True))
+
+
+def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> dict[str, list[Decision]]:
+    states: dict[str, PlanState] = {}
+    decided: dict[str, list[Decision]] = {}
+    for facts in rounds:
+        by_call: dict[str, list[Fact]] = {}
+        for fact in facts:
+            by_call.setdefault(fact.call, []).append(fact)
+        for call, told in by_call.items():
+            states[call], decisions = plan(states.get(call, PlanState()), told, policy, people)
+            decided.setdefault(call, []).extend(decisions)
+    return decided
+
+
+def _shown(decision: Decision) -> dict[str, Any]:
+    return {
+        "reason": str(decision.reason),
+        "requests": [
+            {
+                "method": METHODS[step.kind],
+                "params": {name: _value(value) for name, value in step.params.items()},
+                "priority": step.priority.name.lower(),
+                "reason": str(step.reason),
+            }
+            for step in decision.steps
+        ],
+    }
+
+
+def _value(value: Any) -> Any:
+    return f"$result[{value.kind.value}][{value.field}]" if isinstance(value, Ref) else value
