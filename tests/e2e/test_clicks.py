@@ -32,7 +32,7 @@ async def test_phone_shows_the_client_and_the_trunk_shows_the_company(office: St
     await desk.talks(1)
     await desk.hangup()
     await finished(office, call)
-    assert (call.finish["STATUS_CODE"], int(call.finish["USER_ID"])) == ("200", IVANOV)
+    assert (call.finish["status"], int(call.finish["user_id"])) == ("200", IVANOV)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ async def test_employees_phone_is_not_reached(office: Stand, behaviour: str, sta
     await getattr(phone, behaviour)()
     call = office.portal.click(PETROVA, f"+7916200001{len(behaviour)}")
     await finished(office, call)
-    assert (int(call.finish["DURATION"]), call.leftover_cards) == (0, [])
-    assert call.finish["STATUS_CODE"] in {status, "603-S", "480"}
+    assert (int(call.finish["duration"]), call.leftover_cards) == (0, [])
+    assert call.finish["status"] in {status, "603-S", "480"}
 
 
 async def test_client_is_busy(office: Stand) -> None:
@@ -56,14 +56,14 @@ async def test_client_is_busy(office: Stand) -> None:
     await world.number("79162000020").busy()
     call = office.portal.click(SIDOROV, "+79162000020")
     await finished(office, call)
-    assert (int(call.finish["DURATION"]), call.finish["STATUS_CODE"]) == (0, "486")
+    assert (int(call.finish["duration"]), call.finish["status"]) == (0, "486")
 
 
 @pytest.mark.parametrize("user", [HEAD])
 async def test_user_without_an_extension_gets_a_finish_at_once(office: Stand, user: int) -> None:
     call = office.portal.click(user, "+79162000030")
     await finished(office, call)
-    assert (int(call.finish["DURATION"]), call.finish["STATUS_CODE"], call.leftover_cards) == (0, "480", [])
+    assert (int(call.finish["duration"]), call.finish["status"], call.leftover_cards) == (0, "480", [])
     assert user != DISMISSED
 
 
@@ -75,10 +75,10 @@ async def test_double_click_dials_once_and_leaves_no_card(office: Stand) -> None
     second = office.portal.click(SIDOROV, "+79162000040")
     desk = await world.phone("103").ringing()
     await finished(office, second)
-    assert second.finish["STATUS_CODE"] == "603-S"
+    assert second.finish["status"] == "603-S"
     assert len([leg for leg in world.phone("103").legs if leg.alive]) == 1
     await desk.answer()
     await desk.talks(1)
     await desk.hangup()
     await finished(office, first)
-    assert first.finish["STATUS_CODE"] == "200"
+    assert first.finish["status"] == "200"

@@ -50,6 +50,6 @@ async def test_twenty_kills(pbx_session: PbxSandbox, tmp_path_factory: pytest.Te
     numbers = [call.phone for call in portal.calls()]
     assert sorted(numbers) == sorted({call.phone for call in calls}), "a call was told twice"
     assert len(calls) == len(legs)
-    assert {(call.finish["STATUS_CODE"], int(call.finish["USER_ID"])) for call in calls} == {("200", IVANOV)}
-    assert [call.phone for call in calls if not 3 <= int(call.finish["DURATION"]) <= 5] == []
+    assert {(call.finish["status"], int(call.finish["user_id"])) for call in calls} == {("200", IVANOV)}
+    assert [call.phone for call in calls if not 3 <= int(call.finish["duration"]) <= 5] == []
     assert [call.phone for call in calls if call.leftover_cards] == []

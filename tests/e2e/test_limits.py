@@ -35,8 +35,8 @@ async def test_two_hundred_calls_at_five_a_second(
         refused = portal.state.buckets.refused
     assert len(portal.calls()) == CALLS
     assert {call.registrations for call in calls} == {1}
-    assert {(call.finish["STATUS_CODE"], int(call.finish["USER_ID"])) for call in calls} == {("200", IVANOV)}
-    assert all(2 <= int(call.finish["DURATION"]) <= 4 for call in calls)
+    assert {(call.finish["status"], int(call.finish["user_id"])) for call in calls} == {("200", IVANOV)}
+    assert all(2 <= int(call.finish["duration"]) <= 4 for call in calls)
     assert all(call.recording and call.recording.decodes and call.recording.times == 1 for call in calls)
     assert [call.leftover_cards for call in calls if call.leftover_cards] == []
     assert refused == 0

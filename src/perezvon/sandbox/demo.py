@@ -61,14 +61,20 @@ async def _run(
     portal_port: int,
     world_port: int,
 ) -> bool:
-    def progress(line: str) -> None:
-        console.print(f"[dim]{line}[/dim]", highlight=False)
+    told: list[str] = []
+
+    def progress(line: str, share: float = 1.0) -> None:
+        """A line for each new thing that is being done, with the percentage as it grows where that takes time."""
+        text = line if share >= 1 else f"{line} {share:.0%}"
+        if text not in told[-1:]:
+            told.append(text)
+            console.print(f"[dim]{text}[/dim]", highlight=False)
 
     async with contextlib.AsyncExitStack() as parts:
         pbx = await parts.enter_async_context(await PbxSandbox.start(folder / "pbx", asterisk=asterisk, progress=progress))
         progress(f"Asterisk runs: an office PBX and the world outside ({pbx.installation.version})")
         config = PortalConfig(port=portal_port, rate=None)
-        world_url = await parts.enter_async_context(world_server(pbx.world, "*", world_port))
+        world_url = await parts.enter_async_context(world_server(pbx.world, world_port))
         portal = await parts.enter_async_context(PortalServer(config, face=face_routes(world_url=world_url)))
         progress(f"the pretend Bitrix24 portal: {portal.url}/")
         whole = await parts.enter_async_context(stand(pbx, portal, folder / "perezvon"))
@@ -131,9 +137,9 @@ def _table(rows: list[Row]) -> Table:
         table.add_row(
             *was,
             DIRECTIONS[call.type],
-            f"user {call.finish['USER_ID']}",
-            str(call.finish["STATUS_CODE"]),
-            f"{call.finish['DURATION']} s",
+            f"user {call.finish['user_id']}",
+            str(call.finish["status"]),
+            f"{call.finish['duration']} s",
             ", ".join(str(user) for user in sorted({card.user_id for card in call.cards})) or "—",
             record,
             "[red]wrong[/red]" if row.wrong else "[green]right[/green]",

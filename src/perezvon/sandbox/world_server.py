@@ -1,6 +1,4 @@
-"""The outside world by HTTP, for the buttons on the portal's page: `POST /call`, `POST /hangup`, `GET /phones`,
-`POST /phone/{extension}`. Bodies and answers are JSON; the shapes are those that the page's world API names.
-"""
+"""Serves the outside world to the portal's page over HTTP: the API of `world_api`, on top of a real `World`."""
 
 from __future__ import annotations
 
@@ -12,67 +10,63 @@ from aiohttp import web
 
 from perezvon.sandbox.pbx import Leg, Party, SandboxError, World
 from perezvon.sandbox.pbx.layout import EMPLOYEES
+from perezvon.sandbox.world_api import Behaviour, WorldCall, WorldPhone, WorldState
 
 Json = Any
 
+LINES = (
+    ("+74951234567", "ring group: 101, 102, 103"),
+    ("+74950000101", "employee 101"),
+    ("+74950000104", "employee 104"),
+    ("+74950000300", "queue: 101, 102"),
+    ("+74950000400", "voice menu"),
+    ("+74950000600", "employee 105, whose phone is off"),
+)
+
 
 class WorldServer:
-    """`origin`: the address of the page, which may call us from the browser."""
-
-    def __init__(self, world: World, origin: str) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._origin = origin
-        self._behaviours = dict.fromkeys(EMPLOYEES, "answer")
-        self._callers: list[Leg] = []
+        self._behaviours: dict[str, Behaviour] = dict.fromkeys(EMPLOYEES, "answer")
+        self._callers: list[tuple[Leg, str]] = []
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._with_cors])
+        app = web.Application(middlewares=[self._told_errors])
         app.router.add_get("/phones", self._phones)
         app.router.add_post("/call", self._call)
         app.router.add_post("/hangup", self._hang_up)
         app.router.add_post("/phone/{extension}", self._behave)
-        app.router.add_route("OPTIONS", "/{any:.*}", self._preflight)
         return app
 
     @web.middleware
-    async def _with_cors(
+    async def _told_errors(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
-            response = await handler(request)
+            return await handler(request)
         except (SandboxError, KeyError, ValueError) as error:
-            response = web.json_response({"error": str(error)}, status=400)
-        response.headers["Access-Control-Allow-Origin"] = self._origin
-        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
-        return response
-
-    async def _preflight(self, _request: web.Request) -> web.Response:
-        return web.Response()
+            return web.json_response({"error": str(error)}, status=400)
 
     async def _phones(self, _request: web.Request) -> web.Response:
-        phones = [
-            {
-                "extension": extension,
-                "behaviour": behaviour,
-                "busy": any(leg.alive for leg in self._world.phone(extension).legs),
-            }
-            for extension, behaviour in self._behaviours.items()
-        ]
-        return web.json_response({"phones": phones, "calls": [self._told(leg) for leg in self._callers if leg.alive]})
+        state: WorldState = {
+            "phones": [self._phone(extension, behaviour) for extension, behaviour in self._behaviours.items()],
+            "calls": [_told(leg, to) for leg, to in self._callers if leg.alive],
+            "lines": [{"number": number, "title": title} for number, title in LINES],
+        }
+        return web.json_response(state)
 
     async def _call(self, request: web.Request) -> web.Response:
         wanted: dict[str, Json] = await request.json()
-        leg = await self._world.call(
-            frm=_digits(str(wanted["from"])), to=_digits(str(wanted["to"])), name=str(wanted.get("name", ""))
-        )
-        self._callers = [*(old for old in self._callers if old.alive), leg]
-        return web.json_response(self._told(leg))
+        to = _digits(str(wanted["to"]))
+        leg = await self._world.call(frm=_digits(str(wanted["from"])), to=to, name=str(wanted.get("name", "")))
+        self._callers = [*(old for old in self._callers if old[0].alive), (leg, to)]
+        return web.json_response(_told(leg, to))
 
     async def _hang_up(self, request: web.Request) -> web.Response:
-        """One caller's call when `from` names it, else everybody's."""
+        """One caller's calls when `from` names him, else everybody's."""
         wanted: dict[str, Json] = await request.json() if request.can_read_body else {}
         number = _digits(str(wanted.get("from", "")))
-        chosen = [leg for leg in self._callers if leg.alive and number in ("", leg.number)]
+        chosen = [leg for leg, _ in self._callers if leg.alive and number in ("", leg.number)]
         for leg in chosen:
             await leg.hangup()
         return web.json_response({"hung_up": len(chosen)})
@@ -101,17 +95,20 @@ class WorldServer:
         self._behaviours[phone.number] = behaviour
         return web.json_response({})
 
-    def _busy(self, extension: str) -> bool:
-        return any(leg.alive for leg in self._world.phone(extension).legs)
+    def _phone(self, extension: str, behaviour: Behaviour) -> WorldPhone:
+        alive = [leg for leg in self._world.phone(extension).legs if leg.alive]
+        state = "idle" if not alive else "talking" if any(leg.up for leg in alive) else "ringing"
+        return {"extension": extension, "behaviour": behaviour, "busy": bool(alive), "state": state}
 
-    def _told(self, leg: Leg) -> dict[str, Json]:
-        return {"from": leg.number, "alive": leg.alive, "talking": leg.up}
+
+def _told(leg: Leg, to: str) -> WorldCall:
+    return {"from": f"+{leg.number}", "to": f"+{to}", "alive": leg.alive, "talking": leg.up}
 
 
 @asynccontextmanager
-async def world_server(world: World, origin: str, port: int = 0) -> AsyncGenerator[str]:
+async def world_server(world: World, port: int = 0) -> AsyncGenerator[str]:
     """Serves on 127.0.0.1 and gives the address."""
-    runner = web.AppRunner(WorldServer(world, origin).application())
+    runner = web.AppRunner(WorldServer(world).application())
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()

@@ -1,0 +1,36 @@
+"""Clicks under way, by the ChannelId that the employee's phone is rung under, and what calls make of them."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.rules import PlanState
+from perezvon.storage import clicks
+from perezvon.storage.calls import StoredCall
+from perezvon.storage.clicks import Click, ClickState
+
+
+class ClickBook:
+    """Shared by whoever dials (clicks.py) and the switchboards, which see the calls come about."""
+
+    def __init__(self) -> None:
+        self._expected: dict[str, Click] = {}
+
+    def expect(self, uniqueid: str, click: Click) -> None:
+        self._expected[uniqueid] = click
+
+    def forget(self, uniqueid: str) -> None:
+        self._expected.pop(uniqueid, None)
+
+    def expected(self, uniqueid: str) -> Click | None:
+        return self._expected.get(uniqueid)
+
+    async def follow(self, conn: AsyncConnection, plan: PlanState, row: StoredCall) -> None:
+        """In the transaction that stores the call: its click goes with it."""
+        if not plan.portal_call or not row.portal:
+            return
+        if row.live:
+            earlier = (ClickState.NEW, ClickState.DIALLING)
+            await clicks.move(conn, row.portal, plan.portal_call, ClickState.CALLING, only_from=earlier, call=row.id)
+        else:
+            await clicks.move(conn, row.portal, plan.portal_call, ClickState.FINISHED, call=row.id)

@@ -1,0 +1,306 @@
+"""Click-to-call: the portal says that somebody clicked a number; his phone rings, then the client is dialled.
+
+The portal has registered the call already and shows its card: whatever happens here, that CALL_ID is finished, once. A
+click is dialled at most once, whichever way and however often its event arrives, and never after a restart that leaves open
+whether it was dialled. Source: the telephony tutorial of the Bitrix24 REST documentation, ONEXTERNALCALLSTART.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.asterisk import AmiError, Fate, Originate, Originated, Supervisor
+from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.events import CallStartClick
+from perezvon.calls import ExpectedCall, Numbering
+from perezvon.rules import Reason, refuse_click
+from perezvon.service.clickbook import ClickBook
+from perezvon.service.switchboard import Switchboard
+from perezvon.settings.pbx import AsteriskSettings
+from perezvon.storage import clicks, lanes
+from perezvon.storage.clicks import OPEN, Click, ClickState
+from perezvon.storage.database import Database
+
+log = structlog.get_logger()
+
+DOUBLE = 5.0
+"""Seconds in which a second click of the same user on the same number is a slip of the finger."""
+STALE = 45.0
+"""Seconds after which a click is not dialled any more: its author has long turned to something else."""
+APPEARANCE = 3.0
+"""Seconds that the events of a call get to be read after Asterisk said that it failed."""
+PBX_PATIENCE = 3.0
+"""Seconds that a PBX which is just being reconnected gets."""
+
+STATUS = {Fate.BUSY: "486", Fate.NO_ANSWER: "480", Fate.DECLINED: "603", Fate.CONGESTION: "503", Fate.UNREACHABLE: "480"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The PBX through which a portal's clicks are dialled."""
+
+    settings: AsteriskSettings
+    numbering: Numbering
+    supervisor: Supervisor
+    switchboard: Switchboard
+
+
+class Refused(Exception):
+    """The click cannot be dialled. `status`: what the portal's call is finished with."""
+
+    def __init__(self, status: str, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.status = status
+        self.reason = reason
+
+
+class Clicks:
+    """The clicks of one portal. `exchange()` is None while no PBX is set for it; `stored` wakes the portal's sender."""
+
+    def __init__(
+        self,
+        portal: str,
+        database: Database,
+        book: ClickBook,
+        *,
+        directory: Callable[[], Directory],
+        exchange: Callable[[], Exchange | None],
+        stored: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._portal = portal
+        self._database = database
+        self._book = book
+        self._directory = directory
+        self._exchange = exchange
+        self._stored = stored
+        self._clock = clock
+        self._waiting: asyncio.Queue[Click] = asyncio.Queue()
+        self._unsure: list[Click] = []
+
+    async def accept(self, event: CallStartClick) -> None:
+        """Returns when the click is stored: from then on it survives us. A click that came before changes nothing."""
+        now = self._clock()
+        click = Click(
+            portal=self._portal,
+            portal_call=event.portal_call,
+            user_id=event.user_id,
+            number=event.international or event.number,
+            received=now,
+            line=event.line,
+        )
+
+        async def work(conn: AsyncConnection) -> Reason | bool:
+            if not await clicks.take(conn, click):
+                return False
+            earlier = await clicks.recent(conn, self._portal, click.user_id, click.number, now - DOUBLE)
+            if any(other.portal_call != click.portal_call and other.state in OPEN for other in earlier):
+                return await self._refuse(
+                    conn, click, Refused("603-S", Reason("a double click: the first is being dialled"))
+                )
+            if now - event.at > STALE:
+                age = {"seconds": str(round(now - event.at))}
+                return await self._refuse(
+                    conn, click, Refused("603-S", Reason("clicked {seconds} s ago: too late to dial it now", age))
+                )
+            return True
+
+        outcome = await self._database.write(work)
+        if outcome is False:
+            log.info("click came again", portal=self._portal, portal_call=click.portal_call)
+        elif outcome is True:
+            log.info("click -> new", portal=self._portal, portal_call=click.portal_call, user=click.user_id)
+            self._waiting.put_nowait(click)
+        else:
+            log.info("click -> dropped", portal=self._portal, portal_call=click.portal_call, why=str(outcome))
+            self._stored()
+
+    async def restore(self) -> None:
+        """What an earlier run left. Before the PBX is connected, so that a call that came about is known by its channel."""
+        async with self._database.read() as conn:
+            left = await clicks.unfinished(conn, self._portal)
+        exchange = self._exchange()
+        for click in left:
+            if click.state is ClickState.NEW:
+                self._waiting.put_nowait(click)
+            elif click.state is ClickState.DIALLING:
+                self._unsure.append(click)
+                self._book.expect(click.uniqueid, click)
+                if exchange is not None and (employee := self._directory().by_user(click.user_id)):
+                    expected = ExpectedCall(click.received, click.uniqueid, employee.extension, click.number)
+                    await exchange.switchboard.expect(expected)
+
+    async def run(self) -> None:
+        """Dials until cancelled."""
+        async with asyncio.TaskGroup() as dialling:
+            for click in self._unsure:
+                dialling.create_task(self._settle(click), name=f"settle click {click.portal_call}")
+            while True:
+                click = await self._waiting.get()
+                dialling.create_task(self._dial(click), name=f"dial click {click.portal_call}")
+
+    async def _dial(self, click: Click) -> None:
+        try:
+            await self._try(click)
+        except Refused as refused:
+            await self._give_up(click, refused)
+        except Exception:
+            log.exception("click failed unexpectedly", portal=self._portal, portal_call=click.portal_call)
+            await self._give_up(click, Refused("503", Reason("an unexpected error, see the log")))
+
+    async def _try(self, click: Click) -> None:
+        if self._clock() - click.received > STALE:
+            raise Refused("603-S", Reason("the service was down when the number was clicked: too late to dial it now"))
+        extension = self._extension(click)
+        exchange = await self._live_exchange()
+        number = dialled(click.number, exchange.numbering)
+        if not number:
+            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": click.number}))
+        uniqueid = f"perezvon-{secrets.token_hex(8)}"
+        click = replace(click, uniqueid=uniqueid, state=ClickState.DIALLING)
+        if not await self._database.write(
+            lambda conn: clicks.move(
+                conn, self._portal, click.portal_call, ClickState.DIALLING, only_from=(ClickState.NEW,), uniqueid=uniqueid
+            )
+        ):
+            return  # somebody has dropped it
+        log.info(
+            "click -> dialling", portal=self._portal, portal_call=click.portal_call, extension=extension, channel=uniqueid
+        )
+        self._book.expect(uniqueid, click)
+        try:
+            await exchange.switchboard.expect(ExpectedCall(self._clock(), uniqueid, extension, click.number))
+            try:
+                outcome = await exchange.supervisor.originate(
+                    originate(exchange.settings, extension, click.number, number, uniqueid)
+                )
+            except AmiError as error:
+                await self._unless_it_rings(
+                    exchange, uniqueid, "503", Reason("the PBX did not dial: {why}", {"why": str(error)})
+                )
+                return
+            if outcome.fate is not Fate.ANSWERED:
+                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], _explained(outcome, extension))
+        finally:
+            self._book.forget(uniqueid)
+
+    async def _settle(self, click: Click) -> None:
+        """We stopped between writing that it will be dialled and knowing what came of it: look, but never dial again."""
+        exchange = self._exchange()
+        try:
+            if exchange is None:
+                raise Refused("503", Reason("no PBX is set for this portal"))
+            await exchange.supervisor.until_live()
+            reason = Reason("the service stopped while it was dialling: not dialled a second time")
+            await self._unless_it_rings(exchange, click.uniqueid, "503", reason)
+        except Refused as refused:
+            await self._give_up(click, refused)
+        finally:
+            self._book.forget(click.uniqueid)
+
+    async def _unless_it_rings(self, exchange: Exchange, uniqueid: str, status: str, reason: Reason) -> None:
+        """The call's own end finishes the click when the PBX has made a channel for it; else we do."""
+        if not await _appeared(exchange.switchboard, uniqueid, APPEARANCE):
+            await exchange.switchboard.forget(uniqueid)
+            raise Refused(status, reason)
+
+    def _extension(self, click: Click) -> str:
+        employee = self._directory().by_user(click.user_id)
+        if employee is None or not employee.active:
+            raise Refused("480", Reason("user {user} is not among the portal's employees", {"user": click.user_id}))
+        if not employee.extension:
+            raise Refused("480", Reason("{name} has no extension in the portal", {"name": employee.name}))
+        return employee.extension
+
+    async def _live_exchange(self) -> Exchange:
+        exchange = self._exchange()
+        if exchange is None:
+            raise Refused("503", Reason("no PBX is set for this portal"))
+        try:
+            async with asyncio.timeout(PBX_PATIENCE):
+                await exchange.supervisor.until_live()
+        except TimeoutError:
+            why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
+            raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
+        return exchange
+
+    async def _give_up(self, click: Click, refused: Refused) -> None:
+        log.warning("click -> dropped", portal=self._portal, portal_call=click.portal_call, why=str(refused))
+        await self._database.write(lambda conn: self._refuse(conn, click, refused))
+        self._stored()
+
+    async def _refuse(self, conn: AsyncConnection, click: Click, refused: Refused) -> Reason:
+        moved = await clicks.move(conn, self._portal, click.portal_call, ClickState.DROPPED, error=str(refused))
+        if moved:
+            step = refuse_click(click.portal_call, click.user_id, refused.status, refused.reason)
+            await lanes.append(conn, self._portal, f"click:{click.portal_call}", [step], self._clock())
+        return refused.reason
+
+
+async def _appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
+    """Whether the call has begun, or begins to be seen in time."""
+    seen = asyncio.Event()
+
+    def look() -> None:
+        if switchboard.began(uniqueid):
+            seen.set()
+
+    stop = switchboard.on_progress(look)
+    try:
+        look()
+        async with asyncio.timeout(patience):
+            await seen.wait()
+    except TimeoutError:
+        return False
+    finally:
+        stop()
+    return True
+
+
+def originate(settings: AsteriskSettings, extension: str, client: str, number: str, uniqueid: str) -> Originate:
+    """The employee's phone rings first and shows the client; then the dialplan dials `number`, in the employee's name.
+
+    The Originate action's own CallerID would be both: the client's number would go out on the trunk as the caller's. So the
+    phone's display is the connected line, and the caller is the employee.
+    """
+    shown = settings.originate_caller_id.format(client=client, extension=extension)
+    name, told = _caller_id(shown)
+    variables = {
+        "CALLERID(num)": extension,
+        "CALLERID(name)": "",
+        "CONNECTEDLINE(name,i)": name,
+        "CONNECTEDLINE(num,i)": told,
+        "__PEREZVON_CLICK": uniqueid,
+    }
+    return Originate(
+        channel=settings.originate_channel.format(extension=extension),
+        context=settings.originate_context,
+        exten=number,
+        timeout=settings.originate_timeout,
+        variables={key: value for key, value in variables.items() if value or key == "CALLERID(name)"},
+        channel_id=uniqueid,
+    )
+
+
+def dialled(number: str, numbering: Numbering) -> str:
+    """What is dialled: digits only, without the plus that most dialplans do not know; "" when there are none."""
+    international = numbering.international(number)
+    return re.sub(r"\D", "", international)
+
+
+def _caller_id(shown: str) -> tuple[str, str]:
+    """`"Name" <number>`, or a bare number."""
+    if match := re.fullmatch(r'\s*"?([^"<]*)"?\s*<([^>]*)>\s*', shown):
+        return match[1].strip(), match[2].strip()
+    return "", shown.strip()
+
+
+def _explained(outcome: Originated, extension: str) -> Reason:
+    return Reason("the phone {extension} was not reached: {why}", {"extension": extension, "why": outcome.reason})

@@ -1,0 +1,203 @@
+"""All parts made from one version of the settings, and their life: restored, started in order, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from perezvon.asterisk import Supervisor
+from perezvon.calls import Tracker
+from perezvon.delivery.attach import RecordingWorker
+from perezvon.delivery.sender import Sender
+from perezvon.recordings import Converted, Converter, Folder, Mp3, Recordings
+from perezvon.service import policies
+from perezvon.service.clickbook import ClickBook
+from perezvon.service.clicks import Clicks, Exchange
+from perezvon.service.policies import PortalRules
+from perezvon.service.portals import PortalLink
+from perezvon.service.switchboard import Switchboard
+from perezvon.settings.model import Settings
+from perezvon.settings.pbx import AsteriskSettings
+from perezvon.settings.secrets import SecretBox
+from perezvon.storage.database import Database
+
+log = structlog.get_logger()
+
+DRAIN = 8.0
+"""Seconds that requests under way get when we stop."""
+
+
+class House:
+    """Made, `open`ed, then `run` until `stop` is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        box: SecretBox,
+        installation: str,
+        data_dir: Path,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self._database = database
+        self._box = box
+        self._installation = installation
+        self._data_dir = data_dir
+        self._clock = clock
+        self._book = ClickBook()
+        self.portals: dict[str, PortalLink] = {}
+        self.senders: dict[str, Sender] = {}
+        self.exchanges: dict[str, Exchange] = {}
+        self.worker: RecordingWorker | None = None
+        self._converter: Converter | None = None
+
+    async def open(self) -> None:
+        """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
+        database and the addresses raise."""
+        for portal in self.settings.portal:
+            link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
+            await link.open()
+            self.portals[portal.name] = link
+            self.senders[portal.name] = Sender(
+                portal.name,
+                link.client,
+                self._database,
+                fallback_user=lambda link=link: link.rules().policy.fallback_user,
+                inline_limit=self.settings.recordings.inline_limit,
+                clock=self._clock,
+            )
+        for pbx in self.settings.asterisk:
+            self.exchanges[pbx.name] = self._exchange(pbx)
+        for name, link in self.portals.items():
+            link.clicks = Clicks(
+                name,
+                self._database,
+                self._book,
+                directory=lambda link=link: link.directory,
+                exchange=lambda name=name: self._exchange_of(name),
+                stored=self.senders[name].notify,
+                clock=self._clock,
+            )
+        if self.settings.recordings.mode == "upload":
+            self.worker = self._recording_worker()
+        for exchange in self.exchanges.values():
+            await exchange.switchboard.restore()
+        for link in self.portals.values():
+            assert link.clicks is not None
+            await link.clicks.restore()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. A part that dies takes the house down: loudly, to be started again."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                senders = [
+                    tasks.create_task(sender.run(), name=f"sender to {name}") for name, sender in self.senders.items()
+                ]
+                others = [tasks.create_task(link.run(), name=f"portal {name}") for name, link in self.portals.items()]
+                if self.worker is not None:
+                    others.append(tasks.create_task(self.worker.run(), name="recordings"))
+                for name, exchange in self.exchanges.items():
+                    others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
+                for link in self.portals.values():
+                    assert link.clicks is not None
+                    others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
+                others.append(tasks.create_task(self._database.watch(), name="database"))
+                await stop.wait()
+                log.info("house running -> told to stop -> draining")
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others)
+                for sender in self.senders.values():
+                    await sender.stop(DRAIN)
+                await asyncio.wait(senders)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        for link in self.portals.values():
+            await link.close()
+        if self._converter is not None:
+            await self._converter.close()
+        log.info("house draining -> all closed -> stopped")
+
+    def take_over(self, settings: Settings) -> bool:
+        """New settings without touching connections and calls in progress; False when parts have to be built anew."""
+        if _skeleton(settings) != _skeleton(self.settings):
+            return False
+        self.settings = settings
+        for portal in settings.portal:
+            self.portals[portal.name].change(portal, settings)
+        return True
+
+    # ---- how the parts know of each other
+
+    def _exchange(self, pbx: AsteriskSettings) -> Exchange:
+        numbering = policies.numbering(self.settings, pbx)
+        switchboard = Switchboard(
+            pbx.name,
+            Tracker(pbx.name, numbering),
+            self._database,
+            lambda: self._rules_for(pbx.name),
+            self._book,
+            self._written,
+            keep_recordings=lambda: self.settings.recordings.mode == "upload",
+            clock=self._clock,
+        )
+        supervisor = Supervisor(
+            pbx.ami.ami(), switchboard.on_snapshot, switchboard.on_events, name=pbx.name, fallback=pbx.encoding
+        )
+        return Exchange(pbx, numbering, supervisor, switchboard)
+
+    def _recording_worker(self) -> RecordingWorker:
+        wanted = self.settings.recordings
+        converter = self._converter = Converter(Mp3(wanted.bitrate, wanted.quality), workers=wanted.workers)
+        archives = {
+            pbx.name: Recordings(Folder(Path(pbx.recordings), pbx.recordings_on_pbx), converter)
+            for pbx in self.settings.asterisk
+        }
+
+        async def convert(pbx: str, path: str, target: Path) -> Converted:
+            return await archives[pbx].convert(path, target)
+
+        return RecordingWorker(
+            self._database,
+            convert,
+            self._data_dir / "recordings",
+            self._queued,
+            patience=wanted.deadline * 3600,
+            clock=self._clock,
+        )
+
+    def _rules_for(self, pbx: str) -> PortalRules | None:
+        portal = self.settings.portal_of(pbx)
+        return None if portal is None else self.portals[portal.name].rules()
+
+    def _exchange_of(self, portal: str) -> Exchange | None:
+        for name, exchange in self.exchanges.items():
+            owner = self.settings.portal_of(name)
+            if owner is not None and owner.name == portal:
+                return exchange
+        return None
+
+    def _written(self, portal: str) -> None:
+        if portal in self.senders:
+            self.senders[portal].notify()
+        if self.worker is not None:
+            self.worker.notify()
+
+    def _queued(self, portal: str) -> None:
+        if portal in self.senders:
+            self.senders[portal].notify()
+
+
+def _skeleton(settings: Settings) -> object:
+    """What parts are built from; the rest is read anew for each decision."""
+    portals = [portal.model_copy(update={"fallback_user": "", "missed_user": ""}) for portal in settings.portal]
+    calls = settings.calls
+    lines = [(line.number, line.aliases) for line in settings.line]
+    return (settings.asterisk, portals, lines, calls.extension_pattern, calls.region, settings.recordings)

@@ -1,0 +1,72 @@
+"""The settings as the plain values that the pure floors want: numbering, policy, people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perezvon.bitrix24.directory import Directory
+from perezvon.calls import Numbering
+from perezvon.rules import Line, People, Policy
+from perezvon.settings.model import LineSettings, Settings
+from perezvon.settings.pbx import AsteriskSettings
+from perezvon.settings.portal import PortalSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PortalRules:
+    """What the planner goes by for the calls of one portal."""
+
+    portal: str
+    policy: Policy
+    people: People
+
+
+def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
+    """How the numbers of one PBX are read."""
+    plain = Numbering(extension_pattern=settings.calls.extension_pattern, region=settings.calls.region)
+    lines = {plain.international(number) for line in settings.line for number in _names(line)}
+    return Numbering(
+        extension_pattern=settings.calls.extension_pattern,
+        trunks=frozenset(pbx.trunks),
+        region=settings.calls.region,
+        lines=frozenset(lines - {""}),
+        ignored_peers=frozenset(pbx.ignored_peers),
+    )
+
+
+def policy(settings: Settings, portal: PortalSettings, installation: str, own_user: str) -> Policy:
+    """`own_user`: the user in whose name we speak to the portal, the last resort for calls of nobody."""
+    calls = settings.calls
+    plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
+    lines: dict[str, Line] = {}
+    for entry in settings.line:
+        line = Line(plain.international(entry.number) or entry.number, entry.source)
+        for name in _names(entry):
+            lines[name] = line
+            lines.setdefault(plain.international(name), line)
+    return Policy(
+        installation=installation,
+        fallback_user=portal.fallback_user or own_user or "1",
+        missed_user=portal.missed_user,
+        internal_calls=calls.internal,
+        lead_for_incoming=calls.create_lead_incoming,
+        lead_for_outgoing=calls.create_lead_outgoing,
+        show_card=calls.show_card,
+        card_lifetime=calls.card_expires,
+        anonymous_number=calls.anonymous_number,
+        lines=lines,
+        trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
+    )
+
+
+def people(directory: Directory) -> People:
+    """Extensions of the active employees; a doubled extension belongs to whom the directory says."""
+    users: dict[str, str] = {}
+    for employee in directory.employees:
+        if employee.active and employee.extension and (owner := directory.by_extension(employee.extension)):
+            users[employee.extension] = owner.user_id
+    return People(users)
+
+
+def _names(line: LineSettings) -> tuple[str, ...]:
+    return (line.number, *line.aliases)

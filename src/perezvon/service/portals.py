@@ -1,0 +1,297 @@
+"""One portal: who we are there, who its employees are, what it tells us, what is sent to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import structlog
+
+from perezvon.bitrix24 import AuthorizationServer, Bucket, Exchange, GrantKeeper, OAuthGrant, Portal, Webhook, Wire, forms
+from perezvon.bitrix24 import methods as rest
+from perezvon.bitrix24.binding import Bindings, bind
+from perezvon.bitrix24.directory import Directory, refresh
+from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.events import (
+    INSTALL,
+    UPDATE,
+    ApplicationChanged,
+    BadEvent,
+    CallStartClick,
+    EventAuth,
+    PortalEvent,
+    accept,
+    typed,
+)
+from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
+from perezvon.bitrix24.offline import OfflineQueue
+from perezvon.calls import Numbering
+from perezvon.service import policies
+from perezvon.service.clicks import Clicks
+from perezvon.service.policies import PortalRules
+from perezvon.settings.model import Settings
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.secrets import SecretBox
+from perezvon.storage import employees, tokens
+from perezvon.storage.database import Database
+from perezvon.storage.tokens import SealedToken
+
+log = structlog.get_logger()
+
+DIRECTORY_INTERVAL = 300.0
+DIRECTORY_RETRY = 20.0
+BIND_RETRY = 60.0
+DAY = 86400.0
+
+
+class PortalLink:
+    """`settings` may be replaced while running by `change` as long as who we are there stays the same."""
+
+    def __init__(
+        self,
+        settings: PortalSettings,
+        whole: Settings,
+        database: Database,
+        box: SecretBox,
+        installation: str,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self._whole = whole
+        self._database = database
+        self._box = box
+        self._installation = installation
+        self._clock = clock
+        self.directory = Directory()
+        self.bindings = Bindings()
+        self.own_user = ""
+        self.last_success: float | None = None
+        self.last_event: float | None = None
+        self.last_failure: tuple[float, Exchange] | None = None
+        self._keeper: GrantKeeper | None = None
+        self._rules: PortalRules | None = None
+        self._wake_directory = asyncio.Event()
+        self.clicks: Clicks | None = None
+        self.offline: OfflineQueue | None = None
+        self.client: Portal
+
+    async def open(self) -> None:
+        """Reads what is stored; speaks to nobody yet. Raises SecretMissing, KeyLost, Unavailable."""
+        settings = self.settings
+        bucket = Bucket(settings.rate_per_second, settings.rate_burst)
+        wire = self._wire()
+        identity = Webhook.parse(settings.webhook.reveal()) if settings.webhook else await self._make_keeper()
+        self.client = Portal(self.name, identity, bucket=bucket, wire=wire, observer=self._observe)
+        if isinstance(identity, GrantKeeper):
+            self._keeper = identity
+            self.own_user = identity.grant.user_id
+        async with self._database.read() as conn:
+            rows, refreshed = await employees.load(conn, self.name)
+        self.directory = Directory.from_rows(
+            {"user_id": e.user_id, "extension": e.extension, "name": e.name, "active": e.active, "phones": e.phones,
+             "refreshed": refreshed or 0.0}
+            for e in rows
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    def rules(self) -> PortalRules:
+        if self._rules is None:
+            self._rules = PortalRules(
+                self.name,
+                policies.policy(self._whole, self.settings, self._installation, self.own_user),
+                policies.people(self.directory),
+            )
+        return self._rules
+
+    def change(self, settings: PortalSettings, whole: Settings) -> None:
+        """New rules; the connection stays."""
+        self.settings = settings
+        self._whole = whole
+        self._rules = None
+
+    @property
+    def installed(self) -> bool:
+        """Whether we may speak to the portal at all: a webhook always, an application once it has tokens."""
+        return self._keeper is None or bool(self._keeper.grant.refresh_token or self._keeper.grant.access_token)
+
+    async def run(self) -> None:
+        """Employees, events and the upkeep of the grant, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
+            tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
+            if self._keeper is not None:
+                tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
+
+    # ---- who we are
+
+    def _wire(self) -> Wire:
+        return Wire(total=self.settings.request_timeout, ca_file=self.settings.ca or None)
+
+    async def _make_keeper(self) -> GrantKeeper:
+        settings = self.settings
+        server_host = urlsplit(settings.oauth_server).netloc
+        server = AuthorizationServer(trusted=frozenset({server_host}))
+        assert settings.client_secret is not None
+        blank = OAuthGrant(
+            domain=urlsplit(settings.domain).netloc if "://" in settings.domain else settings.domain,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret.reveal(),
+            client_endpoint=f"{settings.domain}/rest/" if "://" in settings.domain else "",
+            server_endpoint=f"{settings.oauth_server.rstrip('/')}/rest/",
+        )
+        stored = await self._load_grant()
+        grant = blank if stored is None else replace(stored, client_id=blank.client_id, client_secret=blank.client_secret)
+        return GrantKeeper(grant, server=server, save=self._save_grant, load=self._load_grant)
+
+    async def _save_grant(self, grant: OAuthGrant) -> None:
+        sealed = self._box.seal(json.dumps(grant.as_json()).encode())
+        row = SealedToken(self.name, sealed, grant.member_id, self._clock())
+        await self._database.write(lambda conn: tokens.save(conn, row))
+        self.own_user = grant.user_id or self.own_user
+
+    async def _load_grant(self) -> OAuthGrant | None:
+        async with self._database.read() as conn:
+            stored = await tokens.load(conn, self.name)
+        return None if stored is None else OAuthGrant.from_json(json.loads(self._box.unseal(stored.sealed)))
+
+    async def _keep_grant(self, keeper: GrantKeeper) -> None:
+        while True:
+            await asyncio.sleep(DAY)
+            try:
+                await keeper.keep_alive()
+            except PortalError as error:
+                log.warning("grant not kept alive", portal=self.name, error=str(error))
+
+    def _observe(self, exchange: Exchange) -> None:
+        if exchange.outcome == "ok":
+            self.last_success = self._clock()
+        else:
+            self.last_failure = (self._clock(), exchange)
+        log.info(
+            "portal asked",
+            portal=self.name,
+            methods=exchange.methods if len(exchange.methods) <= 4 else f"{len(exchange.methods)} commands",
+            ms=round(exchange.seconds * 1000),
+            outcome=exchange.outcome,
+            error=exchange.told or None,
+        )
+
+    # ---- who the employees are
+
+    async def _keep_directory(self) -> None:
+        while True:
+            problem = await self._refresh_directory() if self.installed else "not installed"
+            self._wake_directory.clear()
+            try:
+                async with asyncio.timeout(DIRECTORY_RETRY if problem else DIRECTORY_INTERVAL):
+                    await self._wake_directory.wait()
+            except TimeoutError:
+                pass
+
+    async def _refresh_directory(self) -> str:
+        """Returns what is wrong, "" for nothing."""
+        now = self._clock()
+        numbers = Numbering(region=self._whole.calls.region)
+        fresh = await refresh(self.client, self.directory, now=now, normalise=numbers.international)
+        if fresh.problem:
+            log.warning("employees not refreshed", portal=self.name, problem=fresh.problem)
+        elif fresh.employees != self.directory.employees:
+            log.info("employees refreshed", portal=self.name, employees=len(fresh.employees), doubles=len(fresh.doubles))
+            kept = [employees.Employee(e.user_id, e.extension, e.name, e.active, e.phones) for e in fresh.employees]
+            await self._database.write(lambda conn: employees.replace(conn, self.name, kept, now))
+        self.directory = fresh
+        self._rules = None
+        if not self.own_user:
+            try:
+                self.own_user = (await rest.profile(self.client)).id
+            except PortalError as error:
+                log.warning("our own user is not known", portal=self.name, error=str(error))
+        return fresh.problem
+
+    # ---- what it tells us
+
+    async def _keep_events(self, tasks: asyncio.TaskGroup) -> None:
+        """Binds what the settings want, again until it is done, and polls the offline queue."""
+        wanted = self.settings.events
+        if wanted == "off" or not self.client.is_application:
+            return
+        handler = f"{self.settings.public_url.rstrip('/')}/bitrix24/{self.name}/events" if wanted != "offline" else ""
+        while True:
+            if self.installed:
+                try:
+                    self.bindings = await bind(self.client, offline=wanted != "handler", handler=handler)
+                except PortalError as error:
+                    self.bindings = Bindings(problems=(str(error),))
+                for problem in self.bindings.problems:
+                    log.warning("events not bound", portal=self.name, problem=problem)
+                if not self.bindings.problems:
+                    break
+            self._wake_directory.set()
+            await asyncio.sleep(BIND_RETRY if self.installed else 1.0)
+        if wanted != "handler":
+            self.offline = OfflineQueue(self.client, self._consume, interval=self.settings.offline_interval)
+            tasks.create_task(self.offline.run(), name=f"offline events of {self.name}")
+
+    async def receive(self, body: bytes, content_type: str) -> None:
+        """An event at our own handler. Raises BadEvent, Forged, StorageError, PortalError (an installation not proven)."""
+        expected = [self._keeper.grant.application_token] if self._keeper is not None else []
+        if self.settings.application_token is not None:
+            expected.append(self.settings.application_token.reveal())
+        member = self._keeper.grant.member_id if self._keeper is not None else ""
+        event = accept(body, content_type, expected, now=self._clock(), member_id=member)
+        log.info("portal event", portal=self.name, event_name=event.name, source=event.source)
+        if event.name in (INSTALL, UPDATE):
+            await self.install(offered_by_event(event))
+        else:
+            await self._take(event)
+
+    async def receive_installation(self, query: Mapping[str, str], body: bytes, content_type: str) -> None:
+        """ONAPPINSTALL, or the page that the portal opens for the installer. Raises what `receive` raises."""
+        try:
+            form = forms.decode(body)
+        except forms.BadForm as error:
+            raise BadEvent(str(error)) from None
+        if "event" in form:
+            await self.receive(body, content_type)
+        else:
+            await self.install(
+                offered_by_page(query, {key: value for key, value in form.items() if isinstance(value, str)})
+            )
+
+    async def install(self, offer: EventAuth) -> None:
+        """The application was installed: its tokens are proven at the authorization server, stored, then used.
+
+        Raises Forged, PortalError.
+        """
+        if self._keeper is None:
+            raise BadEvent(f"the portal {self.name} is set to a webhook, there is no application to install")
+        grant = await proven_grant(self._keeper.grant, offer, self._keeper.server)
+        await self._keeper.replace(grant)
+        log.info("application -> installed", portal=self.name, member_id=grant.member_id)
+        self._wake_directory.set()
+
+    async def _consume(self, events: list[PortalEvent]) -> None:
+        for event in events:
+            try:
+                await self._take(event)
+            except BadEvent as error:
+                log.warning("portal event refused", portal=self.name, event_name=event.name, error=str(error))
+
+    async def _take(self, event: PortalEvent) -> None:
+        self.last_event = event.received
+        match typed(event):
+            case CallStartClick() as click if self.clicks is not None:
+                await self.clicks.accept(click)
+            case ApplicationChanged(what=what):
+                log.warning("application changed", portal=self.name, what=what)
+            case None:
+                log.debug("portal event of no use", portal=self.name, event_name=event.name)
+            case other:
+                log.info("portal event not handled by this version", portal=self.name, kind=type(other).__name__)

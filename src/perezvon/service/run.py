@@ -1,0 +1,178 @@
+"""`perezvon serve`: the life of the process. Opens the database, builds the house, serves the pages, tells systemd.
+
+Settings that change while running are taken over in place; when parts have to be built anew, the house is stopped and built
+again inside the process, and calls in progress go on as after any restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import sdnotify  # pyright: ignore[reportMissingTypeStubs]
+import structlog
+import uvicorn
+
+from perezvon import log as logging_setup
+from perezvon.service.house import House
+from perezvon.service.status import Reporter
+from perezvon.settings.model import Settings
+from perezvon.settings.place import database_place
+from perezvon.settings.secrets import SecretBox
+from perezvon.settings.store import SettingsStore
+from perezvon.storage import installation
+from perezvon.storage.database import Database
+from perezvon.web.app import create_app
+
+log = structlog.get_logger()
+
+REBUILD_PAUSE = 5.0
+"""Seconds before a house that could not be built is tried again (a secret's file may be there by then)."""
+
+
+class CannotBind(Exception):
+    """The address of `--bind` cannot be had."""
+
+
+async def serve(data_dir: Path, bind: str, *, clock: Callable[[], float] = time.time) -> None:
+    """Runs until SIGTERM or SIGINT. Raises CannotOpen, SettingsError, CannotBind; an ExceptionGroup when a part died."""
+    box = SecretBox.open(data_dir)
+    async with await Database.open(database_place(data_dir, box)) as database:
+        store = SettingsStore(database, box, clock=clock)
+        await store.load()
+        logging_setup.configure(store.current.settings)
+        identity = await database.write(lambda conn: installation.identity(conn, clock()))
+        reporter = Reporter(database, store, clock=clock)
+        sock = _listen(bind)
+        stopping = asyncio.Event()
+        async with _signals(stopping, store), asyncio.TaskGroup() as tasks:
+            server = uvicorn.Server(_web(reporter, store))
+            web = tasks.create_task(server.serve(sockets=[sock]), name="web")
+            following = tasks.create_task(store.follow(), name="settings")
+            watchdog = tasks.create_task(_tell_systemd(), name="systemd")
+            log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
+            await _keep_house(store, database, box, identity.id, data_dir, reporter, stopping, clock)
+            following.cancel()
+            watchdog.cancel()
+            server.should_exit = True
+            await asyncio.wait([web])
+    log.info("service up -> stopped")
+
+
+async def _keep_house(
+    store: SettingsStore,
+    database: Database,
+    box: SecretBox,
+    identity: str,
+    data_dir: Path,
+    reporter: Reporter,
+    stopping: asyncio.Event,
+    clock: Callable[[], float],
+) -> None:
+    """One house after another, as the settings want, until the service stops."""
+    changed = asyncio.Event()
+    current: list[House] = []
+
+    async def on_change(_before: Settings, after: Settings) -> None:
+        logging_setup.configure(after)
+        if not current or not current[0].take_over(after):
+            changed.set()
+
+    store.listen(on_change)
+    while not stopping.is_set():
+        changed.clear()
+        house = House(store.current.settings, database, box, identity, data_dir, clock=clock)
+        try:
+            await house.open()
+        except Exception as error:
+            reporter.house, reporter.problem = None, str(error)
+            log.exception("house could not be built", error=str(error))
+            await _first(stopping, changed, timeout=REBUILD_PAUSE)
+            continue
+        current[:] = [house]
+        reporter.house, reporter.problem = house, ""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(house.run(stop), name="house")
+            waiting = tasks.create_task(_first(stopping, changed), name="reason to stop")
+            await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            waiting.cancel()
+        current.clear()
+
+
+async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
+    """Returns when one of the events is set, or after `timeout` seconds."""
+    waits = [asyncio.create_task(event.wait(), name="wait") for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _web(reporter: Reporter, store: SettingsStore) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(
+            reporter,
+            reporter,
+            password=lambda: _password(store),
+            language=lambda: store.current.settings.web.language,
+        ),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        lifespan="off",
+    )
+
+
+def _password(store: SettingsStore) -> str:
+    secret = store.current.settings.web.password
+    return "" if secret is None else secret.reveal()
+
+
+def _listen(bind: str) -> socket.socket:
+    """Raises CannotBind."""
+    host, _, port = bind.rpartition(":")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host.strip("[]"), int(port)))
+    except (OSError, ValueError) as error:
+        raise CannotBind(
+            f"cannot listen at {bind!r}: {error}. Give a free address as HOST:PORT, e.g. 127.0.0.1:8077"
+        ) from error
+    sock.set_inheritable(False)
+    return sock
+
+
+@contextlib.asynccontextmanager
+async def _signals(stopping: asyncio.Event, store: SettingsStore) -> AsyncGenerator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, store.wake)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+async def _tell_systemd() -> None:
+    """READY once, then a sign of life twice as often as the watchdog wants (nothing without systemd)."""
+    systemd: Any = sdnotify.SystemdNotifier()
+    systemd.notify("READY=1")
+    interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 2_000_000
+    while interval:
+        systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(interval)

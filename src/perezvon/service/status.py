@@ -1,0 +1,192 @@
+"""What the pages are told of the running house, and what the portals send to it: the web's two ports, implemented."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version as installed_version
+
+import structlog
+
+from perezvon import __version__
+from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.events import BadEvent, Forged
+from perezvon.rules import Priority
+from perezvon.service.clicks import Exchange
+from perezvon.service.house import House
+from perezvon.service.portals import PortalLink
+from perezvon.settings.store import SettingsStore
+from perezvon.storage import calls, counters, lanes, recordings
+from perezvon.storage.calls import Search, StoredCall
+from perezvon.storage.database import Database
+from perezvon.storage.recordings import RecordingState
+from perezvon.storage.steps import Step
+from perezvon.web.intake import Received
+from perezvon.web.status import (
+    CallRow,
+    DatabaseStatus,
+    EventsStatus,
+    PausedMethod,
+    PbxStatus,
+    PortalStatus,
+    QueueStatus,
+    RecordingsStatus,
+    SentStep,
+    Status,
+    Unmapped,
+)
+
+log = structlog.get_logger()
+
+LAST_CALLS = 20
+QUEUES = {
+    Priority.CARD: "cards",
+    Priority.FINISH: "finish",
+    Priority.CRM: "crm",
+    Priority.RECORD: "records",
+    Priority.DIRECTORY: "directories",
+}
+SKIES = {"clear": "ready", "trouble": "unreachable", "limited": "paused", "refused": "blocked", "blocked": "blocked"}
+
+
+class Reporter:
+    """`house` is None while none could be built; `problem` says why."""
+
+    def __init__(self, database: Database, store: SettingsStore, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._started = clock()
+        self.house: House | None = None
+        self.problem = ""
+
+    # ---- web.StatusSource
+
+    async def status(self) -> Status:
+        """Raises Unavailable."""
+        async with self._database.read() as conn:
+            rows = await calls.search(conn, Search(), LAST_CALLS)
+            steps = await lanes.load(conn, [row.id for row in rows])
+            unmapped = await counters.read(conn, "unmapped:")
+            counts = await recordings.count(conn)
+            trouble = await recordings.troubled(conn, 1)
+        house = self.house
+        url = self._database.url
+        return Status(
+            version=__version__,
+            now=self._clock(),
+            started=self._started,
+            settings=self._store.current.id,
+            pbxs=tuple(_pbx(exchange) for exchange in house.exchanges.values()) if house else (),
+            portals=tuple([await self._portal(house, link) for link in house.portals.values()]) if house else (),
+            recordings=RecordingsStatus(
+                waiting=counts.get(RecordingState.NEW, 0),
+                done=counts.get(RecordingState.READY, 0) + counts.get(RecordingState.SPARE, 0),
+                missing=counts.get(RecordingState.MISSING, 0),
+                failed=counts.get(RecordingState.FAILED, 0),
+                last_error=trouble[0].error if trouble else "",
+            ),
+            calls=tuple(_call(row, steps.get(row.id, [])) for row in rows),
+            unmapped=tuple(
+                Unmapped(portal, extension, counter.value, counter.last)
+                for counter in unmapped
+                for _, portal, extension in [counter.name.split(":", 2)]
+            ),
+            database=DatabaseStatus(url.get_backend_name(), str(self._database.writer.trouble or self.problem)),
+            versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
+        )
+
+    async def _portal(self, house: House, link: PortalLink) -> PortalStatus:
+        sending = await house.senders[link.name].status()
+        bucket = link.client.bucket
+        failure = link.last_failure
+        offline = link.offline
+        return PortalStatus(
+            name=link.name,
+            state=SKIES[sending.sky] if link.installed else "waiting for installation",
+            since=sending.since or self._started,
+            host=link.client.address.host,
+            way="application" if link.client.is_application else "webhook",
+            queue=tuple(
+                QueueStatus(name, sending.queued[priority])
+                for priority, name in QUEUES.items()
+                if sending.queued.get(priority)
+            ),
+            oldest=None if sending.oldest_age is None else self._clock() - sending.oldest_age,
+            dead=sending.dead,
+            tokens=round(max(0.0, sending.tokens), 1),
+            burst=bucket.burst,
+            per_second=bucket.leak_per_second,
+            paused_until=sending.paused_until,
+            paused_methods=tuple(PausedMethod(method, until) for method, (until, _) in sending.paused_methods.items()),
+            last_success=link.last_success,
+            last_error=sending.message or sending.last_error or (failure[1].told if failure else ""),
+            last_error_at=sending.last_error_at or (failure[0] if failure else None),
+            events=EventsStatus(
+                mode=link.settings.events,
+                polled=offline.last_poll or None if offline else None,
+                received=link.last_event,
+                error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
+            ),
+            employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
+            refreshed=link.directory.refreshed or None,
+            directory_problem=link.directory.problem,
+            requests=link.client.requests,
+        )
+
+    # ---- web.EventSink
+
+    async def event(self, portal: str, body: bytes, content_type: str) -> Received:
+        return await self._take(portal, "event", lambda link: link.receive(body, content_type))
+
+    async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
+        return await self._take(portal, "installation", lambda link: link.receive_installation(query, body, content_type))
+
+    async def _take(self, portal: str, what: str, take: Callable[[PortalLink], Awaitable[None]]) -> Received:
+        link = self.house.portals.get(portal) if self.house else None
+        if link is None:
+            return Received.UNKNOWN_PORTAL
+        try:
+            await take(link)
+        except BadEvent as error:
+            log.warning(f"{what} refused: malformed", portal=portal, error=str(error))
+            return Received.BAD
+        except Forged as error:
+            log.warning(f"{what} refused: not from our portal", portal=portal, error=str(error))
+            return Received.FORGED
+        except PortalError as error:
+            log.warning(f"{what} refused: could not be proven", portal=portal, error=str(error))
+            return Received.FORGED
+        return Received.ACCEPTED
+
+
+def _pbx(exchange: Exchange) -> PbxStatus:
+    ami = exchange.supervisor.status
+    return PbxStatus(
+        name=ami.name,
+        state=ami.state.value,
+        since=ami.since,
+        address=ami.address,
+        version=ami.asterisk,
+        live_calls=exchange.switchboard.live_calls,
+        reconnects=max(0, ami.connected - 1),
+        last_event=exchange.switchboard.last_event,
+        last_error="" if ami.state == "live" else ami.error,
+    )
+
+
+def _call(row: StoredCall, steps: list[Step]) -> CallRow:
+    return CallRow(
+        id=row.id,
+        pbx=row.pbx,
+        started=row.started,
+        direction=row.direction.value,
+        client=row.client,
+        line=row.line,
+        ended=row.ended,
+        outcome=row.outcome.value if row.outcome else "",
+        duration=row.duration,
+        responsible=row.last_talker,
+        sent=tuple(SentStep(str(step.kind), str(step.state), step.reason, step.error or "") for step in steps),
+    )

@@ -1,0 +1,277 @@
+"""One PBX: its events become facts, facts become decisions, and all of it is stored before anything is sent.
+
+The call's state, its facts, the decisions and the portal's steps are one transaction. While it is under way further events
+gather, so that a busy PBX makes larger rounds, not a longer queue. When the database is gone, the round is kept and tried
+again: nothing is skipped (the AMI layer drops the connection when too much gathers, and all begins with a new snapshot).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
+from perezvon.rules import Decision, PlanState, StepDraft, plan
+from perezvon.service.clickbook import ClickBook
+from perezvon.service.policies import PortalRules
+from perezvon.storage import calls, counters, journal, lanes, recordings
+from perezvon.storage.calls import StoredCall
+from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
+
+log = structlog.get_logger()
+
+RETRY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One call's share of a round: what is to be stored together."""
+
+    row: StoredCall
+    facts: tuple[Fact, ...]
+    decisions: tuple[Decision, ...]
+    steps: tuple[StepDraft, ...]
+    recordings: tuple[str, ...]
+    plan: PlanState
+
+
+class Switchboard:
+    """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
+    that left steps or recordings for it."""
+
+    def __init__(
+        self,
+        pbx: str,
+        tracker: Tracker,
+        database: Database,
+        rules: Callable[[], PortalRules | None],
+        clicks: ClickBook,
+        stored: Callable[[str], None],
+        *,
+        keep_recordings: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self.pbx = pbx
+        self.tracker = tracker
+        self._database = database
+        self._rules = rules
+        self._clicks = clicks
+        self._stored = stored
+        self._keep_recordings = keep_recordings
+        self._clock = clock
+        self._plans: dict[str, PlanState] = {}
+        self._turn = asyncio.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self._begun: deque[str] = deque(maxlen=1000)
+        self.last_event: float | None = None
+
+    @property
+    def live_calls(self) -> int:
+        return len(self._plans)
+
+    async def restore(self) -> None:
+        """The calls that were under way when we stopped. Before the first snapshot."""
+        async with self._database.read() as conn:
+            rows = await calls.load_live(conn, self.pbx)
+        self.tracker.restore(dict(row.state) for row in rows)
+        for row in rows:
+            state = self._plans[row.id] = PlanState.from_json(row.plan)
+            self._notice(state)
+        log.info("calls restored", pbx=self.pbx, live=len(rows))
+
+    async def on_snapshot(self, snapshot: Snapshot) -> None:
+        async with self._turn:
+            await self._record(self.tracker.resync(snapshot))
+        self._tell()
+
+    async def on_events(self, events: list[Event]) -> None:
+        async with self._turn:
+            facts: list[Fact] = []
+            for event in events:
+                facts += self._feed(event)
+            self.last_event = self._clock()
+            await self._record(facts)
+        self._tell()
+
+    async def expect(self, expected: ExpectedCall) -> None:
+        """A call that we are about to place."""
+        async with self._turn:
+            await self._record(self.tracker.expect(expected))
+
+    async def forget(self, uniqueid: str) -> None:
+        """The call that we wanted to place did not come about."""
+        async with self._turn:
+            self.tracker.forget(uniqueid)
+
+    def began(self, uniqueid: str) -> bool:
+        """Whether the call placed by us under this ChannelId has been seen to begin (it may be over since)."""
+        return uniqueid in self._begun
+
+    def on_progress(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls `listener` after every round; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _notice(self, state: PlanState) -> None:
+        if state.started is not None and state.started.expected and state.started.expected not in self._begun:
+            self._begun.append(state.started.expected)
+
+    def _feed(self, event: Event) -> list[Fact]:
+        try:
+            return self.tracker.feed(event)
+        except Exception:
+            # A defect in one call never stops the next.
+            log.exception("tracker failed on an event", pbx=self.pbx, event_name=event.name, headers=dict(event.headers))
+            return []
+
+    async def _record(self, facts: Sequence[Fact]) -> None:
+        if not facts:
+            return
+        rules = self._rules()
+        rounds: list[_Round] = []
+        for call, told in _by_call(facts):
+            try:
+                rounds.append(self._decide(call, told, rules))
+            except Exception:
+                log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in told])
+        await self._store(rounds, rules)
+        for done in rounds:
+            self._log(done)
+            self._notice(done.plan)
+            if done.row.live:
+                self._plans[done.row.id] = done.plan
+            else:
+                self._plans.pop(done.row.id, None)
+        if rules is not None and any(done.steps or done.recordings for done in rounds):
+            self._stored(rules.portal)
+
+    def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
+        state = self._plans.get(call, PlanState())
+        for fact in facts:
+            if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
+                state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
+        if rules is None:
+            decisions: list[Decision] = []
+            started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
+            state = replace(state, started=started)
+        else:
+            state, decisions = plan(state, facts, rules.policy, rules.people)
+        assert state.started is not None, f"call {call} was never told to have started"
+        reported = rules is not None and (state.registered or bool(state.portal_call))
+        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        kept: tuple[str, ...] = ()
+        if ended and reported and ended.record.answered is not None and self._keep_recordings():
+            kept = ended.record.recordings
+        return _Round(
+            row=self._row(call, state, ended, rules.portal if rules and reported else ""),
+            facts=tuple(facts),
+            decisions=tuple(decisions),
+            steps=tuple(step for decision in decisions for step in decision.steps),
+            recordings=kept,
+            plan=state,
+        )
+
+    def _row(self, call: str, state: PlanState, ended: CallEnded | None, portal: str) -> StoredCall:
+        started = state.started
+        assert started is not None
+        row = StoredCall(
+            id=call,
+            pbx=self.pbx,
+            direction=started.direction,
+            started=started.at,
+            live=ended is None,
+            portal=portal,
+            client=started.client,
+            line=started.line,
+            plan=state.as_json(),
+        )
+        if ended is None:
+            return replace(row, state=self.tracker.export(call))
+        record = ended.record
+        return replace(
+            row,
+            direction=record.direction,
+            client=record.client,
+            line=record.line,
+            answered=record.answered,
+            ended=record.ended,
+            outcome=record.outcome,
+            duration=record.duration,
+            last_talker=record.last_talker,
+            state=record.as_json(),
+        )
+
+    async def _store(self, rounds: Iterable[_Round], rules: PortalRules | None) -> None:
+        now = self._clock()
+
+        async def work(conn: AsyncConnection) -> None:
+            for done in rounds:
+                await calls.save(conn, done.row)
+                await journal.append(conn, done.facts)
+                await journal.note(
+                    conn, done.row.id, now, ((str(d.reason), [s.key for s in d.steps]) for d in done.decisions)
+                )
+                await self._clicks.follow(conn, done.plan, done.row)
+                if rules is None:
+                    continue
+                if done.steps:
+                    await lanes.append(conn, rules.portal, done.row.id, done.steps, now)
+                for extension in {e for decision in done.decisions for e in decision.unmapped}:
+                    await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
+                for path in done.recordings:
+                    await recordings.add(conn, call=done.row.id, pbx=self.pbx, portal=rules.portal, path=path, now=now)
+
+        while True:
+            try:
+                await self._database.write(work)
+            except Unavailable as error:
+                log.warning("calls wait for the database", pbx=self.pbx, error=str(error))
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    def _log(self, done: _Round) -> None:
+        for fact in done.facts:
+            log.info(_sentence(fact), pbx=self.pbx, call=done.row.id, **_details(fact))
+        for decision in done.decisions:
+            log.info(
+                str(decision.reason), pbx=self.pbx, call=done.row.id, steps=[str(step.kind) for step in decision.steps]
+            )
+
+
+def _by_call(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
+    grouped: dict[str, list[Fact]] = {}
+    for fact in facts:
+        grouped.setdefault(fact.call, []).append(fact)
+    return list(grouped.items())
+
+
+def _sentence(fact: Fact) -> str:
+    return f"call {type(fact).__name__}"
+
+
+def _details(fact: Fact) -> dict[str, Any]:
+    match fact:
+        case CallStarted():
+            return {"direction": str(fact.direction), "client": fact.client, "line": fact.line, "extension": fact.extension}
+        case CallEnded(record=record):
+            return {
+                "outcome": str(record.outcome),
+                "duration": round(record.duration, 1),
+                "last_talker": record.last_talker,
+                "recordings": len(record.recordings),
+            }
+        case _:
+            slots = (name for name in type(fact).__slots__ if name not in ("call", "at", "channel"))
+            return {name: str(getattr(fact, name)) for name in slots}
