@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from perezvon.bitrix24 import Portal
+from perezvon.bitrix24 import Answer, Portal
 from perezvon.bitrix24.binding import bind, bound
-from perezvon.bitrix24.errors import AppContextRequired
+from perezvon.bitrix24.errors import Ambiguous, AppContextRequired, refusal
 from perezvon.bitrix24.events import CallStartClick, PortalEvent, typed
 from perezvon.bitrix24.offline import OfflineQueue
 from perezvon.sandbox.portal.config import PortalConfig, Rate
@@ -174,6 +175,56 @@ async def test_a_lost_answer_loses_no_click(server: PortalServer, app: Portal, f
         assert await got.click() == call.id
         await cleared(server)
     assert got.stored.empty()
+
+
+@pytest.mark.parametrize(("code", "status", "again"), [("ERROR_CORE", 400, False), ("INTERNAL_SERVER_ERROR", 500, True)])
+async def test_clearing_that_fails_is_repeated_unless_it_is_hopeless(
+    app: Portal, code: str, status: int, again: bool
+) -> None:
+    queue = OfflineQueue(app, Consumer())
+    queue.confirmed = True
+    queue.commands()
+    await queue.absorb([Answer({"process_id": "p1", "events": [{"EVENT_NAME": "ONX", "EVENT_DATA": False}]})])
+    assert [c.method for c in queue.commands()] == ["event.offline.clear", "event.offline.get"]
+    refused = refusal(code=code, description="", status=status, method="event.offline.clear")
+    await queue.absorb([refused, Answer({"process_id": None, "events": []})])
+    assert [c.method for c in queue.commands()] == ["event.offline.clear"] * again + ["event.offline.get"]
+
+
+async def test_a_plan_that_changes_is_asked_about_again(app: Portal) -> None:
+    queue = OfflineQueue(app, Consumer())
+    await queue.prepare()
+    assert queue.confirmed is True
+    queue.commands()
+    await queue.absorb(
+        [refusal(code="ACCESS_DENIED", description="Access denied!", status=403, method="event.offline.get")]
+    )
+    assert queue.confirmed is None
+    assert "access denied" in queue.problem
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"code": "ERROR_EVENT_NOT_FOUND", "http": 400}, "does not know it"),
+        ({"code": "ACCESS_DENIED", "http": 403}, "does not let us bind it"),
+        ({"code": "ERROR_ARGUMENT", "http": 400}, "ERROR_ARGUMENT"),
+    ],
+)
+async def test_what_cannot_be_bound_is_told(server: PortalServer, app: Portal, fault: dict[str, Any], text: str) -> None:
+    server.state.faults.plan("error", method="event.bind", **fault)
+    made = await bind(app)
+    assert made.offline == {"ONEXTERNALCALLBACKSTART"}
+    assert len(made.problems) == 1
+    assert made.problems[0].startswith("ONEXTERNALCALLSTART: ")
+    assert text in made.problems[0]
+
+
+async def test_binding_that_may_work_later_is_the_callers_to_repeat(server: PortalServer, app: Portal) -> None:
+    server.state.faults.plan("500", method="event.bind")
+    with pytest.raises(Ambiguous):
+        await bind(app)
+    assert (await bind(app)).problems == ()
 
 
 async def test_a_full_queue_is_read_without_waiting(server: PortalServer, app: Portal) -> None:

@@ -15,6 +15,7 @@ from perezvon.bitrix24.errors import (
     Ambiguous,
     AuthRefused,
     BadParameters,
+    Forbidden,
     NotSent,
     Permanent,
     PortalBlocked,
@@ -319,3 +320,34 @@ async def test_pages_come_in_batches() -> None:
         assert ids == [str(n) for n in range(180)]
         assert len(server.seen) == 2
         assert next(iter(server.seen[1].json["cmd"].values())) == "user.get?FILTER%5BACTIVE%5D=1&start=50"
+
+
+async def test_rows_may_lie_inside_the_result_and_a_failing_page_is_told() -> None:
+    first = answer({"result": {"tasks": [{"id": "1"}]}, "total": 120, "next": 50})
+    second = {"result": {"p50": {"tasks": [{"id": "2"}]}}, "result_error": {"p100": {"error": "ACCESS_DENIED"}}}
+    async with ScriptedServer([first, answer({"result": second})]) as server, portal_at(server.url) as portal:
+        seen: set[str] = set()
+        with pytest.raises(Forbidden):
+            async for row in portal.listing("tasks.task.list", items="tasks"):
+                seen.add(row["id"])
+        assert seen == {"1", "2"}
+
+
+async def test_an_upload_goes_only_to_an_address() -> None:
+    async with ScriptedServer([ok()]) as server, portal_at(server.url) as portal:
+        for url in ("", "/rest/upload", "file:///etc/passwd", "javascript:1"):
+            with pytest.raises(BadParameters):
+                await portal.upload(url, "file", "a.mp3", b"x")
+            with pytest.raises(BadParameters):
+                await portal.download(url)
+        assert server.seen == []
+
+
+async def test_a_download_follows_redirects_but_not_in_circles() -> None:
+    async with ScriptedServer([answer("", 302, Location="/b"), answer(b"sound", 200, "audio/mpeg")]) as server:
+        async with portal_at(server.url) as portal:
+            assert await portal.download(f"{server.url}/a") == b"sound"
+        assert [request.path for request in server.seen] == ["/a", "/b"]
+    async with ScriptedServer([answer("", 302, Location="/a")]) as server, portal_at(server.url) as portal:
+        with pytest.raises(PortalBlocked, match="circle"):
+            await portal.download(f"{server.url}/a")

@@ -26,6 +26,7 @@ from perezvon.bitrix24.errors import (
 from perezvon.bitrix24.values import Json, keyed, real, rows, text, whole
 
 _JUNK_BEFORE_JSON = 20_000
+_LONGEST = 2000  # of what a portal says about an error, in characters
 _ANSWER = re.compile(r'\{\s*"(?:result|error)"\s*:')
 
 
@@ -58,7 +59,7 @@ def read_answer(body: bytes, status: int, content_type: str, method: str) -> Ans
     if not isinstance(data, dict):
         return _no_json(body, status, content_type, method)
     found = cast("dict[str, Json]", data)
-    if found.get("error") not in (None, "", [], {}) or ("error" in found and "result" not in found):
+    if found.get("error") or ("error" in found and "result" not in found):
         return read_refusal(found, status, method, _timing(found.get("time")))
     if "result" not in found:
         if status >= 400:
@@ -73,15 +74,15 @@ def read_refusal(data: dict[str, Json], status: int, method: str, timing: Timing
     error = data.get("error")
     if isinstance(error, dict):
         inner = cast("dict[str, Json]", error)
-        code, description = text(inner.get("code")), text(inner.get("message"))
+        code, description = text(inner.get("code"))[:_LONGEST], text(inner.get("message"))[:_LONGEST]
         argument = ", ".join(
             text(cast("dict[str, Json]", row).get("field"))
             for row in rows(inner.get("validation"))
             if isinstance(row, dict)
         )
     else:
-        code, description = text(error), text(data.get("error_description"))
-        argument = text(data.get("argument"))
+        code, description = text(error)[:_LONGEST], text(data.get("error_description"))[:_LONGEST]
+        argument = text(data.get("argument"))[:_LONGEST]
     reset = timing.operating_reset_at
     return refusal(code=code, description=description, status=status, method=method, argument=argument, reset_at=reset)
 
