@@ -94,6 +94,7 @@ class Face:
 
     async def _snapshots(self) -> AsyncIterator[bytes]:
         sent, revision = "", 0
+        yield b"retry: 1000\n\n"
         with self._server.state.feed.subscribed() as news:
             pending = _reader(news)
             try:
