@@ -86,7 +86,7 @@ async def _users(settings: PortalSettings, portal: Portal, subject: str) -> list
                 )
             continue
         try:
-            found = rows((await portal.call(USERS, {"ID": user})).result)
+            found = rows((await portal.call(USERS, {"FILTER": {"ID": user}})).result)
         except PortalError as error:
             seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": str(error)})
             checks.append(Check(f"portal.{setting}", subject, State.WARNING, seen, _LOOK))
