@@ -83,8 +83,8 @@ class Stand:
         await self.ready()
 
     async def ready(self) -> None:
-        """Returns when the PBX is watched and the portal's employees are known."""
-        await self.service.until(is_ready, "watches the PBX and knows the employees")
+        """Returns when the PBX is watched, the portal's employees are known and clicks are heard."""
+        await self.service.until(is_ready, "watches the PBX, knows the employees and hears of clicks")
 
     async def call_of(self, client: str, *, recorded: bool = False, within: float = SETTLED) -> PortalCall:
         """The newest call with this client, once it is finished (and its recording attached). Raises Missed."""
@@ -126,7 +126,13 @@ def is_ready(status: dict[str, Any]) -> bool:
     portals: list[dict[str, Any]] = status["portals"]
     if not pbxs or not portals:
         return False
-    return all(pbx["state"] == "live" for pbx in pbxs) and all(portal["employees"] for portal in portals)
+    watched = all(pbx["state"] == "live" for pbx in pbxs)
+    return watched and all(portal["employees"] and _hears(portal["events"]) for portal in portals)
+
+
+def _hears(events: dict[str, Any]) -> bool:
+    """Whether a click on a number would be noticed."""
+    return events["mode"] in ("off", "handler") or bool(events["polled"])
 
 
 @asynccontextmanager

@@ -76,6 +76,7 @@ class PortalLink:
         self._keeper: GrantKeeper | None = None
         self._rules: PortalRules | None = None
         self._wake_directory = asyncio.Event()
+        self._installing = asyncio.Event()
         self.clicks: Clicks | None = None
         self.offline: OfflineQueue | None = None
         self.client: Portal
@@ -233,8 +234,12 @@ class PortalLink:
                     log.warning("events not bound", portal=self.name, problem=problem)
                 if not self.bindings.problems:
                     break
-            self._wake_directory.set()
-            await asyncio.sleep(BIND_RETRY if self.installed else 1.0)
+            try:
+                async with asyncio.timeout(BIND_RETRY):
+                    await self._installing.wait()
+            except TimeoutError:
+                continue
+            self._installing.clear()
         if wanted != "handler":
             self.offline = OfflineQueue(self.client, self._consume, interval=self.settings.offline_interval)
             tasks.create_task(self.offline.run(), name=f"offline events of {self.name}")
@@ -276,6 +281,7 @@ class PortalLink:
         await self._keeper.replace(grant)
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
+        self._installing.set()
 
     async def _consume(self, events: list[PortalEvent]) -> None:
         for event in events:
