@@ -63,7 +63,6 @@ def test_a_pbx_that_is_well() -> None:
         (replace(GOOD, booted=False, problem="not booted"), "ami.boot", "problem", "add system to read ="),
         (replace(GOOD, missing_actions={"Originate": "originate"}), "ami.write", "problem", "write = of [perezvon]"),
         (replace(GOOD, missing_read=("dialplan", "dtmf")), "ami.read", "problem", "dialplan, dtmf"),
-        (replace(GOOD, missing_read=None), "ami.read", "warning", "system, call, agent"),
         (replace(GOOD, timestamps=False), "ami.timestamps", "warning", "timestampevents = yes"),
         (replace(GOOD, contexts={"from-internal": False}), "dialplan.context", "problem", "originate_context"),
         (replace(GOOD, contexts={"from-internal": True, "x": False}), "dialplan.context", "warning", "contexts"),
