@@ -155,13 +155,21 @@ async def test_outgoing_call_shows_the_companys_line(pbx: PbxSandbox, dialled: s
     assert client.channel.caller == MAIN_LINE
 
 
-@pytest.mark.parametrize(("behaviour", "cause"), [("busy", 17), ("rejects", 21), ("unreachable", 19), ("unknown", 1)])
-async def test_outgoing_call_fails(pbx: PbxSandbox, behaviour: str, cause: int) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "causes"),
+    [
+        ("busy", {17}),
+        ("rejects", {21}),
+        ("unreachable", {19, 20}),  # 480 is the one in Asterisk 22, the other in 16
+        ("unknown", {1}),
+    ],
+)
+async def test_outgoing_call_fails(pbx: PbxSandbox, behaviour: str, causes: set[int]) -> None:
     client = pbx.world.number("79161234568")
     await getattr(client, behaviour)()
     desk = await pbx.world.phone("101").dial(client.number)
     await desk.ended()
-    assert desk.cause == cause
+    assert desk.cause in causes
     assert len(client.legs) == 1
 
 

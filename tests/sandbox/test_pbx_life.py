@@ -99,15 +99,34 @@ async def test_killed_parent_leaves_no_asterisk(tmp_path: Path) -> None:
         await process_ended(pid)
 
 
+async def test_by_hand_until_ctrl_c(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "perezvon.sandbox.pbx", "--folder", str(tmp_path / "pbx")]
+    playing = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert playing.stdout is not None
+    pids: list[int] = []
+    while line := (await playing.stdout.readline()).decode():
+        pids += [int(pid) for pid in re.findall(r"\(process (\d+)\)", line)]
+        if "Ctrl-C" in line:
+            playing.send_signal(signal.SIGINT)
+    assert await playing.wait() == 0
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 async def test_crash_is_told_to_those_who_wait(tmp_path: Path) -> None:
     async with await PbxSandbox.start(tmp_path / "pbx") as sandbox:
         await sandbox.world.phone("101").rings()
         caller = await sandbox.world.call(frm=CLIENT, to="74950000101")
         waiting = asyncio.create_task(caller.answered())
+        watching = asyncio.create_task(sandbox.failure())
         await sandbox.world.phone("101").ringing()
         os.kill(sandbox.world.switch.pid, signal.SIGKILL)
         with pytest.raises(AsteriskDied, match=r"killed by signal 9[^$]*end of its log"):
             await waiting
+        with pytest.raises(AsteriskDied):
+            await watching
         with pytest.raises(AsteriskDied):
             await sandbox.world.phone("101").busy()
 

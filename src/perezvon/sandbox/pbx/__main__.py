@@ -28,6 +28,8 @@ def main() -> int:
         else:
             with tempfile.TemporaryDirectory(prefix="perezvon-pbx-") as folder:
                 asyncio.run(play(Path(folder), options.asterisk, options.verbose))
+    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, SIGTERM
+        return 0
     except SandboxError as error:
         print(error, file=sys.stderr)
         return 1
@@ -35,6 +37,9 @@ def main() -> int:
 
 
 async def play(folder: Path, asterisk: Path | None, verbose: int) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with await PbxSandbox.start(folder, asterisk=asterisk, progress=show, verbose=verbose) as sandbox:
         office = sandbox.office.folder
         tell(f"office AMI   {sandbox.office_ami_all}   (process {sandbox.office.pid})")
@@ -49,16 +54,7 @@ async def play(folder: Path, asterisk: Path | None, verbose: int) -> None:
         tell("  Context: talk / Exten: s / Priority: 1 / Variable: TONE=1000 / Async: true")
         tell(WHOM_TO_CALL)
         tell("\nCtrl-C ends it.")
-        await stopped()
-
-
-async def stopped() -> None:
-    """Returns on Ctrl-C or SIGTERM."""
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, done.set)
-    await done.wait()
+        await sandbox.failure()
 
 
 def show(text: str, done: float) -> None:

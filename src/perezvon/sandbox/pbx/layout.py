@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from jinja2 import Environment, StrictUndefined
 
 from perezvon.sandbox.pbx import sounds
-from perezvon.sandbox.pbx.loopback import AMI_PORT, AMI_TLS_PORT, HTTP_PORT, Addresses
+from perezvon.sandbox.pbx.loopback import AMI_PORT, AMI_TLS_PORT, HTTP_PORT, SIP_PORT, Addresses
 from perezvon.sandbox.pbx.rootfs import Installation
 
 LINE = "74951234567"
@@ -84,6 +84,7 @@ def lay_out(kind: str, folder: Path, installation: Installation, addresses: Addr
         "sandbox_user": SANDBOX_USER,
         "watch_user": WATCH_USER,
         "ami_secret": AMI_SECRET,
+        "sip_port": SIP_PORT,
         "ami_port": AMI_PORT,
         "ami_tls_port": AMI_TLS_PORT,
         "http_port": HTTP_PORT,

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ from pathlib import Path
 from perezvon.sandbox.pbx.errors import NoFreeAddress
 
 GROUPS = range(64, 192)
-SIP_PORT = 5060
-AMI_PORT = 5038
-AMI_TLS_PORT = 5039
-HTTP_PORT = 8088
+SIP_PORT = 5070
+AMI_PORT = 5048
+AMI_TLS_PORT = 5049
+HTTP_PORT = 8098
+"""Not the usual ones: a PBX that serves this machine may listen there on all addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Addresses:
     def connector(self) -> str:
         return f"127.{self.group}.0.3"
 
+    @property
+    def office_sip(self) -> str:
+        """Host and port, as in a SIP URI."""
+        return f"{self.office}:{SIP_PORT}"
+
     def desk(self, extension: str) -> str:
         return f"127.{self.group}.0.{extension}"
 
@@ -58,7 +65,8 @@ def free_addresses(groups: range = GROUPS) -> Generator[Addresses]:
     for group in groups:
         run = Path(tempfile.gettempdir()) / f"perezvon-{os.geteuid()}-127.{group}"
         run.mkdir(mode=0o700, exist_ok=True)
-        if run.stat().st_uid != os.geteuid():
+        owner = run.lstat()
+        if owner.st_uid != os.geteuid() or not stat.S_ISDIR(owner.st_mode):
             continue
         with (run / "lock").open("w") as lock:
             try:
@@ -82,11 +90,10 @@ def free_addresses(groups: range = GROUPS) -> Generator[Addresses]:
 
 
 def _unused(addresses: Addresses) -> bool:
-    return all(
-        _can_bind(host, port, kind)
-        for host in (addresses.office, addresses.carrier, addresses.connector)
-        for port, kind in ((SIP_PORT, socket.SOCK_DGRAM), (AMI_PORT, socket.SOCK_STREAM))
-    )
+    sip = [(host, SIP_PORT, socket.SOCK_DGRAM) for host in (addresses.office, addresses.carrier, addresses.connector)]
+    ami = [(host, AMI_PORT, socket.SOCK_STREAM) for host in (addresses.office, addresses.carrier)]
+    others = [(addresses.office, port, socket.SOCK_STREAM) for port in (AMI_TLS_PORT, HTTP_PORT)]
+    return all(_can_bind(*probe) for probe in (*sip, *ami, *others))
 
 
 def _can_bind(host: str, port: int, kind: socket.SocketKind) -> bool:

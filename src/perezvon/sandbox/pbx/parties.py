@@ -119,9 +119,10 @@ class Leg:
     async def office_channel(self, within: float = WITHIN) -> Channel:
         """The office's own channel of this call: the one with the same SIP Call-ID."""
         channel = await self._existing(within)
-        if channel.call_id is None:
-            channel.call_id = await self._world.switch.variable(channel, "CHANNEL(pjsip,call-id)")
-        return await self._world.find_at_office(self.endpoint, channel.call_id, within)
+        call_id = await self._world.switch.call_id(channel, within)
+        if not call_id:
+            raise SandboxError(f"{self!r} was over before it could be found at the office")
+        return await self._world.find_at_office(self.endpoint, call_id, within)
 
     async def _existing(self, within: float) -> Channel:
         await self._world.switch.until(lambda: self.channel is not None, f"the world has made {self!r}", within)
@@ -168,7 +169,7 @@ class Leg:
 
     async def refer(self, to: str) -> None:
         """Blind transfer by SIP REFER; this party leaves the call."""
-        await self._refer(f"{to}@{self._world.addresses.office}")
+        await self._refer(f"{to}@{self._world.addresses.office_sip}")
 
     async def refer_to_leg(self, other: Leg) -> None:
         """Attended transfer by SIP REFER with Replaces: joins the other end of this leg with the other end of `other`."""
@@ -178,7 +179,7 @@ class Leg:
             await switch.variable(there, f"CHANNEL(pjsip,{name})") for name in ("call-id", "local_tag", "remote_tag")
         ]
         replaces = quote(f"{call_id};to-tag={theirs};from-tag={ours}", safe="")
-        await self._refer(f"{there.exten or other.number}@{self._world.addresses.office}?Replaces={replaces}")
+        await self._refer(f"{there.exten or other.number}@{self._world.addresses.office_sip}?Replaces={replaces}")
 
     async def _refer(self, target: str) -> None:
         channel = await self._existing(WITHIN)

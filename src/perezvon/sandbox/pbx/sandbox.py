@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 from urllib.parse import quote
 
 from perezvon.sandbox.pbx.layout import AMI_SECRET, AMI_USER, SANDBOX_USER, lay_out
@@ -68,6 +68,20 @@ class PbxSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def failure(self) -> NoReturn:
+        """Waits until one of the two has died by itself, and raises AsteriskDied."""
+        watchers = [
+            asyncio.create_task(switch.failure(), name=f"watch-{switch.name}")
+            for switch in (self.office, self.world.switch)
+        ]
+        try:
+            ended, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            return ended.pop().result()
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
 
     async def restart_office(self, *, crash: bool = False) -> None:
         """The office PBX goes down (by `kill -9` when `crash`) and comes up again; all calls are cut."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from perezvon.asterisk import ActionRefused, AmiAddress, AmiError, CannotConnect, ConnectionLost, Message, Session
 from perezvon.calls import Event
@@ -154,12 +155,24 @@ class Switch:
         except AmiError:
             return ""
 
+    async def call_id(self, channel: Channel, within: float = WITHIN) -> str:
+        """The Call-ID of its SIP dialog; empty when the channel was gone before it could be asked."""
+        deadline = time.monotonic() + within
+        while channel.call_id is None and channel.ended is None:
+            if call_id := await self.variable(channel, "CHANNEL(pjsip,call-id)"):
+                channel.call_id = call_id
+            elif time.monotonic() > deadline:
+                raise NotInTime(f"{channel.name} has no Call-ID within {within} s. {self.tell()}")
+            else:  # a channel is announced a moment before it gets its dialog
+                await asyncio.sleep(0.02)
+        return channel.call_id or ""
+
     async def command(self, line: str) -> list[str]:
         """What the command line (`asterisk -rx`) would print."""
         return (await self.ask("Command", ("Command", line))).all("Output")
 
-    async def until(self, happened: Callable[[], bool], what: str, within: float = WITHIN) -> None:
-        """Returns as soon as `happened()` is true. Raises NotInTime, AsteriskDied."""
+    async def until(self, happened: Callable[[], bool], what: str, within: float | None = WITHIN) -> None:
+        """Returns as soon as `happened()` is true. Raises NotInTime (never, with `within=None`), AsteriskDied."""
         if happened():
             return
         if self._failure is not None:
@@ -170,9 +183,14 @@ class Switch:
             async with asyncio.timeout(within):
                 await waiter
         except TimeoutError:
-            raise NotInTime(f"{what}: not within {within:g} s. {self.tell()}") from None
+            raise NotInTime(f"{what}: not within {within} s. {self.tell()}") from None
         finally:
             self._waiters.pop(waiter, None)
+
+    async def failure(self) -> NoReturn:
+        """Waits until it has died, and raises AsteriskDied (or SandboxError when it was stopped)."""
+        await self.until(lambda: False, "", None)
+        raise AssertionError("unreachable")
 
     async def silence(self, within: float = WITHIN) -> None:
         """Returns when it has no channel left."""

@@ -149,19 +149,17 @@ class World:
         """The office's channel with this SIP Call-ID."""
         known_as = {"carrier": "carrier", "connector": "bitrix24"}.get(endpoint) or endpoint.removeprefix("desk-")
         office = self.office
-        tried: set[str] = set()
+        others: set[str] = set()
 
         def candidates() -> list[Channel]:
-            return [c for c in office.channels.values() if c.endpoint == known_as and c.uniqueid not in tried]
+            return [c for c in office.channels.values() if c.endpoint == known_as and c.uniqueid not in others]
 
         while True:
             await office.until(lambda: bool(candidates()), f"the office has the call {call_id} of {endpoint}", within)
             for channel in candidates():
-                tried.add(channel.uniqueid)
-                if channel.call_id is None:
-                    channel.call_id = await office.variable(channel, "CHANNEL(pjsip,call-id)")
-                if channel.call_id == call_id:
+                if await office.call_id(channel, within) == call_id:
                     return channel
+                others.add(channel.uniqueid)
 
     async def behave(self, key: str, what: str) -> None:
         """From now on the party does this when it is called (see `config/world/extensions.conf`)."""
