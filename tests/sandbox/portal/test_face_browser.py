@@ -6,6 +6,7 @@ Screenshots go to `test-results/` in the repository.
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,6 +36,7 @@ ARGUMENTS = [
 ]
 HOSTILE = '<img src=x onerror="window.hacked=1">\'"></b><script>window.hacked=1</script>😀'
 KNOWN_CONTACT = "+79165550011"
+expect.set_options(timeout=15_000)
 SHOTS = Path(__file__).resolve().parents[3] / "test-results" / "portal"
 
 
@@ -135,7 +137,7 @@ async def test_a_card_pops_up_where_it_is_shown_and_goes_when_hidden(app: Rest, 
 
     await app.call("telephony.externalCall.show", CALL_ID=call, USER_ID=[11, 13])
     await expect(page.locator(".card")).to_have_count(3)
-    await expect(card.locator(".timer")).to_have_text("0:01")
+    await expect(card.locator(".timer")).to_have_text(re.compile(r"0:0[1-9]"))
     await shoot(page, "ringing")
     await app.call("telephony.externalCall.hide", CALL_ID=call, USER_ID=[11, 13])
     await expect(page.locator(".card")).to_have_count(1)
@@ -234,9 +236,9 @@ async def test_faults_are_switched_on_seen_and_mended(app: Rest, page: Page, por
 
 
 async def test_the_page_comes_back_after_an_outage(page: Page, portal: PortalServer) -> None:
-    portal.outage(1.0)
+    portal.outage(2.0)
     await expect(page.locator("#live")).to_have_attribute("data-state", "lost")
-    await expect(page.locator("#live")).to_have_attribute("data-state", "open", timeout=15_000)
+    await expect(page.locator("#live")).to_have_attribute("data-state", "open")
     portal.click(11, "+79161234567")
     await expect(page.locator('.screen[data-user="11"] .card')).to_have_count(1)
 

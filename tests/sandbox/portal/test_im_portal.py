@@ -172,7 +172,7 @@ class TestBots:
     async def test_a_new_bot_of_a_webhook_has_a_token(self, hook: Rest) -> None:
         fields = {"code": "perezvon", "botToken": "t1", "properties": {"name": "Перезвон"}}
         registered = await hook.call("imbot.v2.Bot.register", fields=fields)
-        assert differences("imbot.v2.Bot.register", registered["bot"] and {"bot": registered["bot"], "users": []}) == []
+        assert differences("imbot.v2.Bot.register", {"bot": registered["bot"], "users": []}) == []
         bot = {"botId": registered["bot"]["id"], "botToken": "t1"}
         sent = await hook.call("imbot.v2.Chat.Message.send", **bot, dialogId="12", fields={"message": "Звонок"})
         assert isinstance(sent["id"], int)
