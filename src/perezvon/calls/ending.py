@@ -7,12 +7,12 @@ import heapq
 from perezvon.calls.beginning import Placed, begin_if_incoming, begin_placed, caller_of
 from perezvon.calls.board import GONE_FOR_GOOD, Board
 from perezvon.calls.call import Direction, LegOutcome, Outcome, Party
-from perezvon.calls.channels import Channel
+from perezvon.calls.channels import UP, Channel
 from perezvon.calls.events import Event
 from perezvon.calls.facts import CallEnded, LeftTalk
 from perezvon.calls.legs import close_leg
 from perezvon.calls.live import LiveCall, LiveLeg
-from perezvon.calls.record import ELSEWHERE_CAUSE, outcome, record
+from perezvon.calls.record import ELSEWHERE_CAUSE, leg_outcome, outcome, record
 from perezvon.calls.recording import note_variables
 from perezvon.calls.talking import refresh_around
 
@@ -74,8 +74,9 @@ def _close(board: Board, call: LiveCall, leg: LiveLeg, at: float, cause: int) ->
     leg.cause = leg.cause or cause
     if leg.ended is None:
         close_leg(board, call, leg, at)
-    elif leg.outcome is LegOutcome.CANCELLED and cause == ELSEWHERE_CAUSE:
-        leg.outcome = LegOutcome.ANSWERED_ELSEWHERE
+    elif cause and leg.outcome in {LegOutcome.CANCELLED, LegOutcome.NO_ANSWER}:
+        elsewhere = cause == ELSEWHERE_CAUSE  # the dial ended a moment ago; why, only the hangup tells
+        leg.outcome = leg_outcome(leg, someone_answered=elsewhere)
 
 
 def _leave(board: Board, call: LiveCall, extension: str, at: float) -> None:
@@ -119,7 +120,10 @@ def finish(board: Board, call: LiveCall, at: float) -> None:
     call.ended = at
     call.end_seen = not board.resyncing
     for leg in call.legs.values():
-        if leg.party is Party.CLIENT and call.direction is Direction.INCOMING:
+        if leg.party is Party.CLIENT and call.direction is Direction.OUTGOING:
+            if leg.outcome is LegOutcome.NO_ANSWER and leg.uid in call.members:
+                _close(board, call, leg, at, call.cause)  # its own hangup comes a moment after the caller's
+        elif leg.party is Party.CLIENT:
             leg.talked = call.answered
             leg.outcome = LegOutcome.ANSWERED if call.answered is not None else LegOutcome.NO_ANSWER
             leg.ended = leg.ended if leg.ended is not None else at
@@ -144,14 +148,15 @@ def _begin_at_the_end(board: Board, call: LiveCall) -> bool:
         return True
     caller = caller_of(board, call)
     number = call.dialled
-    if caller.placed is not Placed.EMPLOYEE or call.up_at is not None or not number.lstrip("+").isdecimal():
+    origin = board.switch.get(call.origin)
+    if caller.placed is not Placed.EMPLOYEE or origin is None or not number.lstrip("+").isdecimal():
         return False
-    leg_channel = board.switch.get(call.origin)
-    if leg_channel is not None:
-        call.client_raw = number
-        internal = board.numbering.is_extension(number)
-        begin_placed(board, call, leg_channel, caller.who, Direction.INTERNAL if internal else Direction.OUTGOING)
-    return call.begun
+    if origin.state == UP or call.up_at is not None:  # a service of the PBX answered: there is no second party
+        return False
+    call.client_raw = number
+    internal = board.numbering.is_extension(number)
+    begin_placed(board, call, origin, caller.who, Direction.INTERNAL if internal else Direction.OUTGOING)
+    return True
 
 
 def wake_up(board: Board, at: float) -> None:

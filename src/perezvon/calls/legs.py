@@ -11,14 +11,9 @@ from perezvon.calls.record import leg_outcome
 
 def ring_leg(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
     leg.ringing = True
-    note_rung(call, leg)
-    board.tell(call, Ringing(call.id, at, leg.extension, leg.channel))
-
-
-def note_rung(call: LiveCall, leg: LiveLeg) -> None:
-    """Phones count in the order in which they were dialled: a Local one tells of its ringing a little later."""
-    if leg.rang is not None:
+    if leg.rang is not None:  # in the order of dialling: a Local phone tells of its ringing a little later
         call.rung.setdefault(leg.extension, leg.rang)
+    board.tell(call, Ringing(call.id, at, leg.extension, leg.channel))
 
 
 def close_leg(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perezvon.calls.board import Board
-from perezvon.calls.call import Direction, Party
+from perezvon.calls.call import Direction, LegOutcome, Party
 from perezvon.calls.facts import CallEnded, Recorded
-from perezvon.calls.legs import note_rung, ring_leg
+from perezvon.calls.legs import ring_leg, stop_ringing
 from perezvon.calls.live import LiveCall
 from perezvon.calls.record import record
 
@@ -69,7 +69,7 @@ def _move_legs(board: Board, main: LiveCall, other: LiveCall, at: float) -> None
         leg.consulted = True
         main.legs[uid] = leg
         if leg.party is Party.EMPLOYEE and leg.rang is not None:
+            main.rung.setdefault(leg.extension, at)
             if leg.ringing:
+                stop_ringing(board, other, leg, LegOutcome.ANSWERED_ELSEWHERE, at)
                 ring_leg(board, main, leg, at)
-            else:
-                note_rung(main, leg)

@@ -49,6 +49,7 @@ def on_attended_transfer(board: Board, event: Event) -> None:
     ringing = event["desttype"] == "App"
     to = _being_rung(main, consultation, second) if ringing else ""
     to = to or _transfer_target(board, main, consultation, transferee, target)
+    to = to or _being_rung(main, consultation, second)
     joined = [channel for channel in (transferee, target) if channel is not None]
     if second is not None and transferee is not None and ringing:
         _hand_over_dials(board, consultation, second, transferee)

@@ -12,7 +12,9 @@ from perezvon.calls.numbering import Numbering
 BUSY_CAUSES = frozenset({17})
 NO_ANSWER_CAUSES = frozenset({18, 19})
 REJECTED_CAUSES = frozenset({21})
-FAILED_CAUSES = frozenset({1, 2, 3, 5, 20, 22, 25, 27, 28, 29, 31, 34, 38, 41, 42, 44, 50, 58, 65, 66, 69, 88, 95, 127})
+"""A phone's "reject" is 486 (busy) with one maker and 603 (rejected) with the next: to us both are busy."""
+
+FAILED_CAUSES = frozenset({1, 2, 3, 5, 20, 22, 25, 27, 28, 29, 31, 34, 38, 41, 42, 44, 50, 58, 65, 66, 69, 88, 95})
 ELSEWHERE_CAUSE = 26
 """Q.850 causes; https://docs.asterisk.org/Configuration/Miscellaneous/Hangup-Cause-Mappings/. 0 says nothing."""
 
@@ -34,9 +36,9 @@ def leg_outcome(leg: LiveLeg, *, someone_answered: bool) -> LegOutcome:
         return LegOutcome.ANSWERED_ELSEWHERE
     match leg.status:
         case "BUSY":
-            return LegOutcome.CANCELLED if leg.cause in REJECTED_CAUSES else LegOutcome.BUSY
-        case "NOANSWER" | "ANSWER" | "CONTINUE":
-            return LegOutcome.NO_ANSWER
+            return LegOutcome.BUSY
+        case "NOANSWER" | "ANSWER" | "CONTINUE":  # Asterisk says NOANSWER to nearly every refusal; the cause knows better
+            return LegOutcome.NO_ANSWER if leg.up is not None else _from_cause(leg.cause, LegOutcome.NO_ANSWER)
         case "CHANUNAVAIL" | "CONGESTION":
             return _from_cause(leg.cause, LegOutcome.FAILED)
         case "CANCEL":
@@ -47,12 +49,10 @@ def leg_outcome(leg: LiveLeg, *, someone_answered: bool) -> LegOutcome:
 
 
 def _from_cause(cause: int, otherwise: LegOutcome) -> LegOutcome:
-    if cause in BUSY_CAUSES:
+    if cause in BUSY_CAUSES or cause in REJECTED_CAUSES:
         return LegOutcome.BUSY
     if cause in NO_ANSWER_CAUSES:
         return LegOutcome.NO_ANSWER
-    if cause in REJECTED_CAUSES:
-        return LegOutcome.CANCELLED
     return LegOutcome.FAILED if cause in FAILED_CAUSES else otherwise
 
 
@@ -65,6 +65,8 @@ def outcome(call: LiveCall) -> Outcome:
     rung = [leg for leg in call.legs.values() if leg.party is wanted and leg.uid != call.origin]
     if not rung:  # click-to-call whose employee did not come to the phone
         rung = [leg for leg in call.legs.values() if leg.party is Party.EMPLOYEE and leg.rang is not None]
+        if rung and call.expected and rung[-1].cause in REJECTED_CAUSES:
+            return Outcome.CANCELLED
     outcomes = [leg.outcome or LegOutcome.CANCELLED for leg in rung]
     if outcomes:
         return FROM_LEG[outcomes[-1]] if call.direction is Direction.OUTGOING else _of_group(outcomes)

@@ -14,7 +14,7 @@ from perezvon.calls.channels import HOLDING, UP, Channel, Switchboard, known, nu
 from perezvon.calls.ending import finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
-from perezvon.calls.ringing import members, picked_up, ring, rings_without_dial
+from perezvon.calls.ringing import members, picked_up, ring, rings_by_itself
 from perezvon.calls.talking import refresh
 
 OUTGOING_APPS = frozenset({"appdial", "appqueue", "appdial2"})
@@ -162,7 +162,7 @@ def _ring_found(board: Board, new: Iterable[Channel], at: float) -> None:
         if call is None or call.over or channel.helper or channel.uid in call.legs:
             continue
         if channel.local:
-            rings_without_dial(board, call, channel, at)
+            rings_by_itself(board, call, channel, at)
         elif channel.dialled:
             ring(board, call, channel, board.peers.callee(channel, members(board, call)), at)
 

@@ -50,7 +50,7 @@ def on_newstate(board: Board, event: Event) -> None:
         return
     _late_exten(call, channel, event)
     if channel.state == RINGING:
-        rings_without_dial(board, call, channel, event.at)
+        rings_by_itself(board, call, channel, event.at)
     elif channel.state == UP:
         picked_up(board, call, channel, event.at)
 
@@ -74,25 +74,21 @@ def picked_up(board: Board, call: LiveCall, channel: Channel, at: float) -> None
     refresh_around(board, channel, at)
 
 
-def rings_without_dial(board: Board, call: LiveCall, channel: Channel, at: float) -> None:
-    """A phone that rings although no DialBegin told of it: a consultation by feature code; or a Local channel whose
-    dialplan plays the phone itself."""
-    if channel.uid in call.legs:
+def rings_by_itself(board: Board, call: LiveCall, channel: Channel, at: float) -> None:
+    """A Local channel rings though its dialplan has dialled nobody: it plays the phone itself. (A phone's own Newstate may
+    come before its DialBegin, so that one is waited for.)"""
+    twin = board.switch.twin(channel)
+    if channel.half != 1 or channel.uid in call.legs or twin is None or twin.dials:
         return
-    if channel.half == 1:
-        twin = board.switch.twin(channel)
-        if twin is None or twin.dials or twin.app.lower() in NOT_A_PHONE:
+    if twin.app.lower() in NOT_A_PHONE:
+        return
+    extension = board.peers.local_extension(channel.peer)
+    if channel.uid == call.origin:
+        if caller_of(board, call).placed is not Placed.ORIGINATE:
             return
-        extension = board.peers.local_extension(channel.peer)
-        if channel.uid == call.origin:
-            if caller_of(board, call).placed is not Placed.ORIGINATE:
-                return
-            extension = call.placed_by or extension
-        if extension:
-            ring(board, call, channel, Who(True, extension), at, terminal=True, consulted=not channel.dialled)
-    elif channel.half == 0 and not channel.dialled and channel.uid != call.origin:
-        who = board.peers.callee(channel, members(board, call))
-        ring(board, call, channel, who, at, consulted=True)
+        extension = call.placed_by or extension
+    if extension:
+        ring(board, call, channel, Who(True, extension), at, terminal=True, consulted=not channel.dialled)
 
 
 def on_dial_begin(board: Board, event: Event) -> None:
@@ -122,6 +118,8 @@ def on_dial_begin(board: Board, event: Event) -> None:
     if call.pair and call.direction is Direction.INCOMING and target.side == "B":
         _turn_round(board, call, target, who)
     ring(board, call, target, who, event.at)
+    if target.bridge:
+        refresh_around(board, target, event.at)
 
 
 def _turn_round(board: Board, call: LiveCall, target: Channel, who: Who) -> None:
@@ -220,7 +218,7 @@ def ring(
     if not call.begun:
         _begin(board, call, channel, who)
     number = who.number if who.employee else (board.numbering.international(who.number) or who.number)
-    consulted = consulted and call.begun and not call.expected
+    consulted = (consulted or _for_consultation(board, call, channel)) and call.begun and not call.expected
     party = _role(board, call, channel, who, number, consulted)
     leg = LiveLeg(
         channel.uid,
@@ -239,18 +237,31 @@ def ring(
     call.legs[channel.uid] = leg
     call.forget_old_legs()
     if party is Party.CLIENT:
-        _ring_client(call, channel, who, leg)
+        _ring_client(board, call, channel, who, leg)
     elif party is Party.EMPLOYEE:
         if not who.employee and not _phone_rings(call, leg):
             call.forwarded_to = leg.extension
         ring_leg(board, call, leg, at)
 
 
-def _ring_client(call: LiveCall, channel: Channel, who: Who, leg: LiveLeg) -> None:
+def _for_consultation(board: Board, call: LiveCall, channel: Channel) -> bool:
+    """Whether the dial comes out of a Local channel that a feature code or an AMI transfer has made (nobody dialled it)."""
+    source = board.switch.get(channel.source)
+    while source is not None and source.half == 2:
+        outer = board.switch.twin(source)
+        if outer is None:
+            return False
+        if not outer.dialled:
+            return outer.uid != call.origin
+        source = board.switch.get(outer.source)
+    return False
+
+
+def _ring_client(board: Board, call: LiveCall, channel: Channel, who: Who, leg: LiveLeg) -> None:
     call.clients.append(channel.uid)
-    call.trunk = call.trunk or channel.peer
     if call.answered is None and not call.expected:
         call.client_raw = who.number or call.client_raw
+    _outside(board, call, channel, who)
     leg.ringing = True
 
 

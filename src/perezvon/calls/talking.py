@@ -171,6 +171,8 @@ def _leg_at(board: Board, call: LiveCall, channel: Channel, at: float) -> LiveLe
         return leg
     other = board.call_of(channel)
     if other is not None and other is not call:
+        if channel.uid == other.origin:
+            begin_if_incoming(board, other)
         if channel.uid in other.clients:  # two clients in one conference
             number = board.numbering.international(other.client_raw) or other.client_raw
             return _guest(board, call, channel, Party.THIRD_PARTY, number, at)
