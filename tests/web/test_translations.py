@@ -33,9 +33,18 @@ WORDS = (
     *("new", "sending", "unsure", "done", "skipped", "dead"),
 )
 
-# Which positional arguments are texts. `_ok`, `_warn`, `_fail`: bitrix24/probe.py.
-CALLS = {"_": (0,), "translate": (0,), "Reason": (0,), "_ok": (1,), "_warn": (1, 2), "_fail": (1, 2), "sort": (2,)}
-NAMES = {"told", "fix"}
+# Which positional arguments are texts, and which variables hold them. `_ok`, `_warn`, `_fail`, `sort`: bitrix24/probe.py.
+CALLS = {
+    "_": (0,),
+    "translate": (0,),
+    "Reason": (0,),
+    "_ok": (1,),
+    "_warn": (1, 2),
+    "_fail": (1, 2),
+    "sort": (2,),
+    "_or_fallback": (1,),
+}
+NAMES = {"probe.py": {"told", "fix"}, "plan.py": {"text"}}
 
 
 def of_python(path: Path) -> Iterator[str]:
@@ -45,8 +54,9 @@ def of_python(path: Path) -> Iterator[str]:
             for index in CALLS.get(name, ()):
                 if index < len(node.args):
                     yield from texts(node.args[index])
-        elif isinstance(node, ast.Assign) and path.parts[-2:] == ("bitrix24", "probe.py"):
-            named = any(isinstance(target, ast.Name) and target.id in NAMES for target in node.targets)
+        elif isinstance(node, ast.Assign):
+            names = NAMES.get(path.name, set())
+            named = any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
             yield from texts(node.value) if named else ()
 
 

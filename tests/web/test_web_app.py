@@ -189,6 +189,13 @@ async def test_an_empty_installation_says_what_to_set(browser: Browser, service:
     assert "perezvon config apply" in page
 
 
+async def test_settings_that_do_not_work_are_told(browser: Browser, service: Service) -> None:
+    service.now = Status("0.1.0", NOW, NOW, problem="the environment variable B24_SECRET is not set")
+    _, page = await browser.get("/?lang=en")
+    assert "could not be put to work: the environment variable B24_SECRET is not set" in page
+    assert "no portal is set" not in page
+
+
 async def test_foreign_text_is_escaped_everywhere(browser: Browser, service: Service) -> None:
     step = SentStep("finish", "dead", Reason("{who} said so", {"who": HOSTILE}), HOSTILE)
     service.now = replace(

@@ -36,24 +36,6 @@ METHODS = {
 }
 
 
-class EveryExtension(Mapping[str, str]):
-    """Where the employees are not known: the user with the extension's own number."""
-
-    def __init__(self, numbering: Numbering) -> None:
-        self._numbering = numbering
-
-    def __getitem__(self, extension: str) -> str:
-        if not self._numbering.is_extension(extension) or not extension.isdigit():
-            raise KeyError(extension)
-        return extension
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 @kindly
 def replay(
     file: Annotated[Path, typer.Argument(help="Recorded events: raw AMI text or JSON, also gzipped.", metavar="FILE")],
@@ -91,7 +73,9 @@ def replay(
     calls = sorted((call for call in ended if not call.absorbed_into), key=lambda call: call.started)
     rows = [call.as_json() for call in calls]
     if chosen is not None:
-        decided = _decided(rounds, _policy(chosen, entry), People(EveryExtension(numbering) if users is None else users))
+        decided = _decided(
+            rounds, _policy(chosen, entry), People(_everybody(rounds, numbering) if users is None else users)
+        )
         rows = [{**row, "decisions": [_shown(decision) for decision in decided.get(row["id"], ())]} for row in rows]
     if json:
         sys.stdout.write(dumps(rows, ensure_ascii=False, indent=2) + "\n")
@@ -138,6 +122,12 @@ def _policy(settings: Settings, entry: AsteriskSettings | None) -> Policy:
     nobody = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
     portal = settings.portal_of(entry.name if entry else "") or nobody
     return policies.policy(settings, portal, "replay", "1")
+
+
+def _everybody(rounds: Iterable[list[Fact]], numbering: Numbering) -> dict[str, str]:
+    """Where the employees are not known: each extension is the user of the same number."""
+    seen = {str(getattr(fact, "extension", "")) for facts in rounds for fact in facts}
+    return {extension: extension for extension in seen if extension.isdigit() and numbering.is_extension(extension)}
 
 
 def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str) -> Iterator[list[Fact]]:

@@ -166,7 +166,8 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`calls`: the newest first. `settings`: the number of the saved version that applies, 0 while nothing is set."""
+    """`calls`: the newest first. `settings`: the number of the saved version that applies, 0 while nothing is set.
+    `problem`: why the parts could not be built from these settings, "" when they were."""
 
     version: str
     now: float
@@ -179,6 +180,7 @@ class Status:
     unmapped: tuple[Unmapped, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return cast("dict[str, Any]", _plain(self))

@@ -17,13 +17,19 @@ LATE = 60.0
 
 def troubles(status: Status) -> list[Check]:
     """The worst first."""
-    found = [*_unset(status), *_database(status)]
+    found = [*_service(status), *_database(status)] if status.problem else [*_unset(status), *_database(status)]
     for pbx in status.pbxs:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
         found += _portal(portal, status.now)
     found += [*_recordings(status), *_unmapped(status)]
     return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
+
+
+def _service(status: Status) -> Iterator[Check]:
+    seen = Reason("the settings could not be put to work: {why}; no call is handled", {"why": status.problem})
+    fix = Reason("correct that (perezvon doctor names what); it is tried again every few seconds")
+    yield Check("service", "service", State.PROBLEM, seen, fix)
 
 
 def _unset(status: Status) -> Iterator[Check]:
