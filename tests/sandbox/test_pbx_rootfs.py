@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perezvon.sandbox.pbx import NoAsterisk, rootfs
+from perezvon.sandbox.pbx import NoAsterisk, building
 from perezvon.sandbox.pbx.apt_sources import Source, debian_mirror, sources
 from perezvon.sandbox.pbx.rootfs import Installation, find_or_build
 
@@ -84,11 +84,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     command(commands, "apt-get", "exit 1")
     command(commands, "apt-config", "exit 0")
     monkeypatch.setenv("PATH", str(commands))
-    monkeypatch.setattr(rootfs, "debian_mirror", lambda: "http://mirror.example/debian")
+    monkeypatch.setattr(building, "debian_mirror", lambda: "http://mirror.example/debian")
     keyrings = tmp_path / "keyrings"
     keyrings.mkdir()
     (keyrings / "debian-archive-keyring.gpg").touch()
-    monkeypatch.setattr(rootfs, "KEYRINGS", keyrings)
+    monkeypatch.setattr(building, "KEYRINGS", keyrings)
     return commands
 
 
@@ -100,7 +100,7 @@ def command(folder: Path, name: str, body: str) -> Path:
 
 
 async def test_not_debian(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootfs, "debian_mirror", lambda: None)
+    monkeypatch.setattr(building, "debian_mirror", lambda: None)
     with pytest.raises(NoAsterisk, match=r"no Debian mirror.*--asterisk /usr/sbin/asterisk"):
         await find_or_build(cache=tmp_path / "cache")
 

@@ -187,7 +187,8 @@ class World:
                 await switch.ask("DBDelTree", ("Family", family))
             except ActionRefused:  # there was none
                 continue
-        self._parties.clear()
+        for party in self._parties.values():
+            party.legs.clear()
         self._placed.clear()
         self._uninvited.clear()
         await self.register()
