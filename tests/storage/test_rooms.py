@@ -244,7 +244,7 @@ async def test_recordings_come_due_and_are_settled(database: Database) -> None:
     async with database.read() as conn:
         one, two = await recordings.of_call(conn, "c1")
         assert await recordings.due(conn, 10.5, 10) == [one]
-        assert await recordings.next_due(conn) == 10.0
+        assert await recordings.next_due(conn, after=10.5) == 11.0
     await database.write(doing(recordings.postpone, one.id, not_before=40.0, error="not there yet"))
     await database.write(doing(recordings.settle, two.id, RecordingState.READY, file="/x.mp3", seconds=2.5))
     async with database.read() as conn:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from perezvon.rules.vocabulary import Reason, StepDraft
 from perezvon.storage.insert import insert
 from perezvon.storage.schema import lane, step
-from perezvon.storage.steps import PENDING, Settled, State, Step, read_step, write_params, write_reason
+from perezvon.storage.steps import PENDING, Settled, State, Step, read_params, read_step, write_params, write_reason
 
 _COUNTED = 200
 
@@ -138,16 +138,21 @@ async def load(conn: AsyncConnection, lane_ids: Collection[str]) -> dict[str, li
     return steps
 
 
-async def mark_sending(conn: AsyncConnection, steps: Iterable[Step], now: float) -> None:
-    """Committed before the request leaves: whatever happens then, it is known that they may have been sent."""
-    rows = [{"step_id": one.id, "lane_id": one.lane} for one in steps]
-    if not rows:
-        return
-    sending = {"state": State.SENDING.value, "attempts": step.c.attempts + 1, "sent": now}
-    await conn.execute(update(step).where(step.c.id == bindparam("step_id")).values(sending), rows)
-    busy = {"state": LaneState.BUSY.value}
-    owners = [{"lane_id": lane_id} for lane_id in dict.fromkeys(row["lane_id"] for row in rows)]
-    await conn.execute(update(lane).where(lane.c.id == bindparam("lane_id")).values(busy), owners)
+async def mark_sending(conn: AsyncConnection, steps: Sequence[Step], probed: Sequence[Step], now: float) -> None:
+    """Committed before the request leaves: whatever happens then, it is known that they may have been sent.
+
+    `probed`: steps of which the portal is only asked whether it has done them; that is no attempt.
+    """
+    for some, attempt in ((steps, 1), (probed, 0)):
+        if some:
+            sending = {"state": State.SENDING.value, "attempts": step.c.attempts + attempt, "sent": now}
+            await conn.execute(
+                update(step).where(step.c.id == bindparam("step_id")).values(sending), [{"step_id": one.id} for one in some]
+            )
+    owners = dict.fromkeys(one.lane for one in (*steps, *probed))
+    if owners:
+        busy = update(lane).where(lane.c.id == bindparam("lane_id")).values(state=LaneState.BUSY.value)
+        await conn.execute(busy, [{"lane_id": lane_id} for lane_id in owners])
 
 
 async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) -> None:
@@ -172,6 +177,13 @@ async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) 
             "note": bindparam("remark"),
         }
         await conn.execute(update(step).where(step.c.id == bindparam("step_id")).values(changed), rows)
+
+
+async def change_user(conn: AsyncConnection, step_id: int, user: str) -> None:
+    """Another employee takes the place of the one whom the portal refuses."""
+    params = (await conn.execute(select(step.c.params).where(step.c.id == step_id))).scalar_one()
+    changed = {**read_params(params), "USER_ID": int(user) if user.isdigit() else user}
+    await conn.execute(update(step).where(step.c.id == step_id).values(params=write_params(changed)))
 
 
 async def arrange(
@@ -239,15 +251,15 @@ async def requeue(conn: AsyncConnection, lane_id: str, now: float) -> int:
 
 async def count_pending(conn: AsyncConnection, portal: str) -> tuple[dict[int, int], float | None]:
     """Steps that wait or are under way, by priority, and when the oldest of them was made. For the status page."""
-    counts: dict[int, int] = {}
-    oldest: float | None = None
-    for state in (*PENDING, State.SENDING):
-        query = select(step.c.priority, func.count(), func.min(step.c.created))
-        query = query.where(step.c.portal == portal, step.c.state == state.value).group_by(step.c.priority)
-        for priority, count, created in await conn.execute(query):
-            counts[priority] = counts.get(priority, 0) + count
-            oldest = created if oldest is None else min(oldest, created)
-    return counts, oldest
+    query = select(step.c.priority, func.count(), func.min(step.c.created))
+    query = query.where(step.c.portal == portal, step.c.state.in_((*PENDING, State.SENDING)))
+    rows = (await conn.execute(query.group_by(step.c.priority))).all()
+    return {row[0]: row[1] for row in rows}, min((row[2] for row in rows), default=None)
+
+
+async def count_dead(conn: AsyncConnection, portal: str) -> int:
+    query = select(func.count()).where(step.c.portal == portal, step.c.state == State.DEAD.value)
+    return (await conn.execute(query)).scalar_one()
 
 
 async def dead(conn: AsyncConnection, portal: str, limit: int = 50) -> list[Step]:

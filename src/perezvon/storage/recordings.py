@@ -68,8 +68,11 @@ async def due(conn: AsyncConnection, now: float, limit: int) -> list[Recording]:
     return [_recording(row) for row in await conn.execute(query)]
 
 
-async def next_due(conn: AsyncConnection) -> float | None:
-    query = select(func.min(recording.c.not_before)).where(recording.c.state == RecordingState.NEW.value)
+async def next_due(conn: AsyncConnection, after: float) -> float | None:
+    """When the next new one comes due, later than `after`."""
+    query = select(func.min(recording.c.not_before)).where(
+        recording.c.state == RecordingState.NEW.value, recording.c.not_before > after
+    )
     return (await conn.execute(query)).scalar_one()
 
 

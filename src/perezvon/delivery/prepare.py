@@ -1,0 +1,99 @@
+"""Makes the requests: references become values or `$result[…]`, recordings become content or an upload."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perezvon.bitrix24.encoding import Command, ResultRef
+from perezvon.bitrix24.values import mapping, text
+from perezvon.delivery.kinds import FILE
+from perezvon.delivery.runs import Move, source
+from perezvon.rules.vocabulary import Ref
+from perezvon.storage.steps import State, Step
+
+# What a byte of a file becomes in a batch: base64, then the escapes of a query string for its "+", "/" and "=".
+_SWELLING = 4 / 3 * 1.07
+_ORDINARY = 600
+
+
+class CannotPrepare(Exception):
+    """The step can never be sent; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The two requests of a large recording."""
+
+    params: dict[str, Any]
+    filename: str
+    file: Path
+
+
+def key(step: Step) -> str:
+    return f"s{step.id}"
+
+
+def is_large(step: Step, limit: int) -> bool:
+    """Whether the step's file has more than `limit` bytes. A file that is gone is not: it fails when it is read."""
+    return FILE in step.params and file_size(step) > limit
+
+
+def file_size(step: Step) -> int:
+    try:
+        return Path(text(step.params.get(FILE))).stat().st_size
+    except OSError:
+        return 0
+
+
+def weight(move: Move) -> int:
+    """About how many bytes the move adds to a batch."""
+    return _ORDINARY + (int(file_size(move.step) * _SWELLING) if FILE in move.step.params and move.probe is None else 0)
+
+
+def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Command:
+    """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. Reads the file: not in the event loop.
+
+    Raises CannotPrepare.
+    """
+    if move.probe is not None:
+        return Command(key(move.step), move.probe.method, move.probe.params)
+    params = _resolved(move.step, lane, riding)
+    if FILE in params:
+        file = Path(params.pop(FILE))
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CannotPrepare(f"the recording {file} cannot be read any more: {error.strerror}") from error
+        params["FILE_CONTENT"] = base64.b64encode(content).decode("ascii")
+    return Command(key(move.step), move.method, params)
+
+
+def upload(move: Move, lane: Collection[Step]) -> Upload:
+    """Raises CannotPrepare."""
+    params = _resolved(move.step, lane, ())
+    file = Path(params.pop(FILE))
+    if not file.is_file():
+        raise CannotPrepare(f"the recording {file} is not there any more")
+    return Upload(params, text(params.get("FILENAME")) or file.name, file)
+
+
+def _resolved(step: Step, lane: Collection[Step], riding: Collection[int]) -> dict[str, Any]:
+    return {
+        name: _value(step, value, lane, riding) if isinstance(value, Ref) else value for name, value in step.params.items()
+    }
+
+
+def _value(step: Step, ref: Ref, lane: Collection[Step], riding: Collection[int]) -> Any:
+    named = source(list(lane), step, ref.kind)
+    if named is not None and named.state is State.DONE:
+        value = mapping(named.result).get(ref.field)
+        if value in (None, ""):
+            raise CannotPrepare(f"the portal's answer to {ref.kind} has no {ref.field}")
+        return value
+    if named is not None and named.id in riding:
+        return ResultRef(key(named), (ref.field,))
+    raise CannotPrepare(f"{ref.field} of {ref.kind} is not known")

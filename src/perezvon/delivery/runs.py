@@ -1,0 +1,167 @@
+"""What of one lane may be sent next. Pure: the lane's steps and the moment in, a run out.
+
+A run is the head of what is pending, in order: as much as can ride in one request. Steps that make no sense any more are
+skipped, with the reason: a card for a call that is over, what a failed step was needed for, a recording that a longer one
+replaces. A step of unknown outcome is looked up at the portal where doing it twice would do harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from perezvon.bitrix24.errors import CallNotFound
+from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.delivery.kinds import KINDS, Probe
+from perezvon.rules.vocabulary import Kind, Reason, Ref
+from perezvon.storage.lanes import NEEDS_FAILED
+from perezvon.storage.steps import Settled, State, Step
+
+EXPIRED = Reason("not sent in time: the card would have come too late")
+OVER = Reason("not sent: the call ended before the card could be shown")
+NOT_SHOWN = Reason("not sent: the card had not been shown")
+HIDDEN_AGAIN = Reason("not sent: the card was to be hidden before it could be shown")
+REPLACED = Reason("not sent: a longer recording of the same call takes its place")
+MISSING = Reason("not sent: the call has no step {kind} to refer to")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One command of a request: the step itself, or the question whether it was done."""
+
+    step: Step
+    probe: Probe | None = None
+
+    @property
+    def method(self) -> str:
+        return self.probe.method if self.probe is not None else KINDS[self.step.kind].method
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`moves` is empty when nothing may be sent: until `wait` (POSIX seconds) when that is set.
+
+    `upload`: the only move is a file that is too large for a batch. `steps`: the whole lane, for references.
+    """
+
+    lane: str
+    steps: tuple[Step, ...]
+    moves: tuple[Move, ...] = ()
+    skips: tuple[Settled, ...] = ()
+    wait: float | None = None
+    upload: bool = False
+
+
+def plan_run(
+    lane: str, steps: Sequence[Step], now: float, *, paused: Mapping[str, float], large: Callable[[Step], bool]
+) -> Run:
+    """`paused`: methods that the portal refuses, until when (POSIX seconds). `large`: too large for a batch."""
+    skips = _skips(steps, now)
+    settled = tuple(
+        Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
+    )
+    moves: list[Move] = []
+    wait: float | None = None
+    upload = False
+    for step in steps:
+        if not step.pending or step.id in skips:
+            continue
+        move = Move(step, _probe(step, steps))
+        if paused.get(move.method, 0.0) > now:
+            wait = paused[move.method]
+            break
+        if move.probe is None and large(step):
+            if not moves:
+                moves.append(move)
+                upload = True
+            break
+        moves.append(move)
+        if move.probe is not None:  # what comes after it depends on the answer
+            break
+    return Run(lane, tuple(steps), tuple(moves), settled, wait if not moves else None, upload)
+
+
+def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
+    """The step that a reference of `step` to `kind` means: the last one of that kind before it."""
+    before = [one for one in steps if one.kind is kind and one.sequence < step.sequence]
+    return before[-1] if before else None
+
+
+def call_id(steps: Sequence[Step], step: Step) -> str:
+    """The portal's id of the step's call; "" when it is not known yet."""
+    value = step.params.get("CALL_ID")
+    if isinstance(value, Ref):
+        named = source(steps, step, value.kind)
+        return text(mapping(named.result).get(value.field)) if named is not None and named.state is State.DONE else ""
+    return text(value)
+
+
+def doubted(step: Step) -> bool:
+    """Whether the portal itself has said that it does not know the step's call."""
+    return mapping(step.result).get("error") == CallNotFound.__name__
+
+
+def _probe(step: Step, steps: Sequence[Step]) -> Probe | None:
+    """The question to ask before the step is sent again; None when sending it is right, or all that can be done."""
+    if step.state is not State.UNSURE:
+        return None
+    if step.kind is Kind.FINISH and (known := call_id(steps, step)):
+        return Probe(call_id=known)
+    if step.kind is Kind.REGISTER:
+        # Repeating it is safe while the call is live there; if its finish went out too, it may not be.
+        finish_sent = any(one.kind is Kind.FINISH and one.attempts and one.pending for one in steps)
+        external = text(step.params.get("EXTERNAL_CALL_ID"))
+        return Probe(external_call_id=external) if finish_sent and external else None
+    return None
+
+
+def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
+    skips: dict[int, Reason] = {}
+
+    def failed(step: Step) -> bool:
+        return step.state in (State.DEAD, State.SKIPPED) or step.id in skips
+
+    for place, step in enumerate(steps):
+        if not step.pending:
+            continue
+        for kind in {ref.kind for ref in step.refs} | KINDS[step.kind].needs:
+            needed = source(steps, step, kind)
+            if needed is not None and failed(needed):
+                skips[step.id] = Reason(NEEDS_FAILED.text, {"kind": kind.value})
+            elif needed is None and any(ref.kind is kind for ref in step.refs):
+                skips[step.id] = Reason(MISSING.text, {"kind": kind.value})
+        if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
+            skips[step.id] = why
+    raised: set[str] = set()
+    for step in steps:
+        users = _users(step)
+        if step.kind is Kind.HIDE:
+            if step.pending and step.id not in skips and not step.attempts and users and not users & raised:
+                skips[step.id] = NOT_SHOWN
+        elif users and (step.attempts or (step.pending and step.id not in skips)):
+            raised |= users
+    return skips
+
+
+def _useless(step: Step, later: Sequence[Step], now: float) -> Reason | None:
+    if step.expires is not None and now > step.expires:
+        return EXPIRED
+    pending = [one for one in later if one.pending]
+    if step.kind is Kind.SHOW:
+        if any(one.kind is Kind.FINISH for one in pending):
+            return OVER
+        hidden = set[str]().union(*(_users(one) for one in pending if one.kind is Kind.HIDE))
+        return HIDDEN_AGAIN if (users := _users(step)) and users <= hidden else None
+    if step.kind is Kind.ATTACH_RECORD and any(one.kind is Kind.ATTACH_RECORD for one in pending):
+        return REPLACED
+    return None
+
+
+def _users(step: Step) -> set[str]:
+    """Whose cards the step shows or hides; empty when that is not known."""
+    if step.kind is Kind.REGISTER and text(step.params.get("SHOW")) == "0":
+        return set()
+    if step.kind not in (Kind.REGISTER, Kind.SHOW, Kind.HIDE):
+        return set()
+    value = step.params.get("USER_ID")
+    return {user for user in map(text, rows(value) or [value]) if user}

@@ -1,0 +1,264 @@
+"""The one sender of a portal: takes steps from the database, has them carried, stores what became of them.
+
+It remembers nothing that a restart would miss: steps are marked as being sent before they are, results are stored with
+them, and what was under way when it died is unsure at the next start. Several requests may be under way at once, never two
+for one lane. How fast: pacing.py; which steps: runs.py; what an answer means: verdicts.py; when at all: weather.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from perezvon.delivery import prepare
+from perezvon.delivery.claims import Claimed, Order, claim, store
+from perezvon.delivery.courier import Courier
+from perezvon.delivery.pacing import Pacer
+from perezvon.delivery.portal import PortalPort
+from perezvon.delivery.runs import Run
+from perezvon.delivery.status import SenderStatus, Tally
+from perezvon.delivery.weather import Weather
+from perezvon.storage import lanes
+from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
+from perezvon.storage.steps import PENDING, Settled, State, Step
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+PARALLEL = 8
+PARALLEL_CALM = 5
+"""Requests under way at once: in all, and without a card in them."""
+
+UPLOADS = 2
+
+INLINE_LIMIT = 256 * 1024
+"""Bytes of a recording above which it is uploaded by itself instead of riding in a batch."""
+
+URGENT_BYTES = 1024 * 1024
+"""Size of a batch with a card in it."""
+
+_INSTANT = 0.001
+_STORAGE_PAUSE = 1.0
+
+
+class Sender:
+    """`fallback_user()`: the portal user who takes the place of one whom the portal refuses ("" for none)."""
+
+    def __init__(
+        self,
+        portal: str,
+        port: PortalPort,
+        database: Database,
+        *,
+        fallback_user: Callable[[], str] = str,
+        inline_limit: int = INLINE_LIMIT,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311
+    ) -> None:
+        self.portal = portal
+        self._bucket = port.bucket
+        self._database = database
+        self._inline_limit = inline_limit
+        self._clock = clock
+        self._jitter = jitter
+        self._tally = Tally()
+        self._weather = Weather(portal, clock, jitter)
+        self._pacer = Pacer(port.bucket.leak_per_second, port.bucket.burst)
+        self._courier = Courier(portal, port, self._weather, self._tally, fallback_user=fallback_user, clock=clock)
+        self._requests: set[asyncio.Task[None]] = set()
+        self._calm = 0  # requests without a card under way
+        self._uploads = 0
+        self._may_upload = True
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._ended = asyncio.Event()
+        self._ended.set()
+
+    def notify(self) -> None:
+        """Steps have been appended, and committed."""
+        self._wake.set()
+
+    def resume(self) -> None:
+        """The portal has been repaired (new credentials, a right granted): try at once."""
+        self._weather.resume()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises (in a group) OwnershipLost or Closed when nothing may be written any more."""
+        self._ended.clear()
+        try:
+            unsure = await self._insist(
+                lambda: self._database.write(lambda conn: lanes.recover(conn, self.portal, self._clock()))
+            )
+            log.info("sender stopped -> running", portal=self.portal, unsure=unsure)
+            async with asyncio.TaskGroup() as tasks:
+                while not self._stopping:
+                    pause = await self._insist(lambda: self._dispatch(tasks))
+                    await self._rest(pause)
+            log.info("sender running -> stopped", portal=self.portal)
+        finally:
+            self._ended.set()
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Sends nothing more; requests under way get `grace` seconds. What is cut off is looked up at the next start."""
+        self._stopping = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(grace):
+                await self._ended.wait()
+        except TimeoutError:
+            log.warning("requests cut off", portal=self.portal, requests=len(self._requests))
+            for request in self._requests:
+                request.cancel()
+            await self._ended.wait()
+
+    async def status(self) -> SenderStatus:
+        """Raises Unavailable."""
+        async with self._database.read() as conn:
+            queued, oldest = await lanes.count_pending(conn, self.portal)
+            dead = await lanes.count_dead(conn, self.portal)
+        now = self._clock()
+        return SenderStatus(
+            portal=self.portal,
+            sky=self._weather.sky.value,
+            message=self._weather.message,
+            since=self._weather.since,
+            paused_until=self._weather.until if self._weather.until > now else None,
+            paused_methods=self._weather.paused_methods(),
+            queued=queued,
+            oldest_age=None if oldest is None else max(0.0, now - oldest),
+            dead=dead,
+            under_way=len(self._requests),
+            tokens=self._bucket.tokens(),
+            requests=self._tally.requests,
+            commands=self._tally.commands,
+            settled=dict(self._tally.settled),
+            failed=dict(self._tally.failed),
+            last_error=self._tally.last_error,
+            last_error_at=self._tally.last_error_at,
+        )
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> float | None:
+        """Starts the requests that may leave now. Gives the seconds until another may; None: not before it is woken."""
+        while not self._stopping:
+            now = self._clock()
+            if now < self._weather.until:
+                return self._weather.until - now
+            if self._weather.testing and self._requests:
+                return None
+            if self._may_upload and self._uploads < UPLOADS and not self._weather.testing:
+                await self._dispatch_upload(tasks)
+            async with self._database.read() as conn:
+                demand = await lanes.demand(conn, self.portal)
+                due = await lanes.next_due(conn, self.portal)
+            if due is not None and due <= now:
+                await self._database.write(lambda conn: lanes.wake_due(conn, self.portal, self._clock()))
+                continue
+            pauses = [] if due is None else [due - now]
+            departure = self._pacer.next(now, demand, PARALLEL - len(self._requests), self._allowed)
+            if departure is not None and (departure.urgent or self._calm < PARALLEL_CALM):
+                if departure.delay <= _INSTANT:
+                    claimed = await self._claim(1 if self._weather.testing else departure.lanes, urgent=departure.urgent)
+                    self._start(tasks, claimed.runs, calm=not departure.urgent)
+                    continue
+                pauses.append(departure.delay)
+            return min(pauses, default=None)
+        return None
+
+    async def _dispatch_upload(self, tasks: asyncio.TaskGroup) -> None:
+        """A large recording takes two requests of its own, and goes only while cards have plenty of room."""
+        if self._bucket.delay(count=2 + self._courier.departing, reserve=self._pacer.reserve) > 0:
+            return
+        claimed = await self._claim(1, urgent=False, uploads=True)
+        self._may_upload = bool(claimed.runs)
+        self._start(tasks, claimed.runs, calm=True)
+
+    def _allowed(self, reserve: float) -> float:
+        return self._bucket.delay(count=1 + self._courier.departing, reserve=reserve)
+
+    async def _claim(self, most: int, *, urgent: bool, uploads: bool = False) -> Claimed:
+        room = self._courier.most_bytes
+        order = Order(
+            lanes=most,
+            bytes=min(room, URGENT_BYTES) if urgent else room,
+            paused={method: until for method, (until, _) in self._weather.paused_methods().items()},
+            alone=frozenset(self._courier.alone),
+            large=lambda step: prepare.is_large(step, self._inline_limit),
+            uploads=uploads,
+        )
+        now = self._clock()
+        claimed = await self._database.write(lambda conn: claim(conn, self.portal, order, now))
+        self._may_upload = self._may_upload or claimed.uploads
+        for step, settled in claimed.skipped:
+            self._report(step, settled)
+        return claimed
+
+    def _start(self, tasks: asyncio.TaskGroup, runs: Sequence[Run], *, calm: bool) -> None:
+        if not runs:
+            return
+        upload = runs[0].upload
+        calm = calm and not upload
+        self._courier.departing += 2 if upload else 1
+        self._pacer.left(self._clock())
+        self._calm += calm
+        self._uploads += upload
+        request = tasks.create_task(self._request(runs), name=f"request to {self.portal}")
+        self._requests.add(request)
+
+        def over(request: asyncio.Task[None]) -> None:
+            self._requests.discard(request)
+            self._calm -= calm
+            self._uploads -= upload
+            self._may_upload = self._may_upload or upload
+            self._wake.set()
+
+        request.add_done_callback(over)
+
+    async def _request(self, runs: Sequence[Run]) -> None:
+        verdicts = await self._courier.carry(runs)
+        now = self._clock()
+        await self._insist(lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter)))
+        for run in runs:
+            by_id = {step.id: step for step in run.steps}
+            for settled in verdicts[run.lane].settled:
+                self._report(by_id[settled.id], settled)
+
+    def _report(self, step: Step, settled: Settled) -> None:
+        """One line a transition."""
+        if settled.state not in PENDING:
+            self._tally.settled[settled.state.value] += 1
+        level = log.warning if settled.state is State.DEAD else log.info
+        level(
+            f"step {step.state} -> {settled.state}",
+            portal=self.portal,
+            call=step.lane,
+            kind=step.kind.value,
+            attempts=step.attempts,
+            error=settled.error,
+            note=None if settled.note is None else str(settled.note),
+        )
+
+    async def _rest(self, pause: float | None) -> None:
+        if not self._stopping:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+        self._wake.clear()
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """While the database is in trouble, nothing of `work` was stored: it is done again."""
+        while True:
+            try:
+                return await work()
+            except Unavailable as error:
+                log.warning("sender waits for the database", portal=self.portal, error=str(error))
+                await asyncio.sleep(_STORAGE_PAUSE)

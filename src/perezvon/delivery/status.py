@@ -1,0 +1,87 @@
+"""What the status page and the metrics tell about a portal's sender."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from perezvon.bitrix24.errors import PortalError
+
+
+@dataclass(slots=True)
+class Tally:
+    """Since the start. `commands`: steps and look-ups sent. `settled`: final states of steps. `failed`: requests that
+    failed as a whole, by the class of the error."""
+
+    requests: int = 0
+    commands: int = 0
+    settled: Counter[str] = field(default_factory=Counter[str])
+    failed: Counter[str] = field(default_factory=Counter[str])
+    last_error: str = ""
+    last_error_at: float | None = None
+
+    def request(self, commands: int) -> None:
+        self.requests += 1
+        self.commands += commands
+
+    def error(self, error: PortalError, now: float, *, whole: bool) -> None:
+        if whole:
+            self.failed[type(error).__name__] += 1
+        self.last_error = str(error)
+        self.last_error_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class SenderStatus:
+    """Times are POSIX seconds, UTC. `sky`, `message`, `since`: weather.py. `queued`: steps by priority.
+
+    `oldest_age`: seconds. `paused_methods`: until when, and why. `tokens`: requests that the limit would let go now.
+    """
+
+    portal: str
+    sky: str
+    message: str
+    since: float
+    paused_until: float | None
+    paused_methods: Mapping[str, tuple[float, str]]
+    queued: Mapping[int, int]
+    oldest_age: float | None
+    dead: int
+    under_way: int
+    tokens: float
+    requests: int
+    commands: int
+    settled: Mapping[str, int]
+    failed: Mapping[str, int]
+    last_error: str
+    last_error_at: float | None
+
+    @property
+    def steps_per_request(self) -> float:
+        return self.commands / self.requests if self.requests else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "portal": self.portal,
+            "state": self.sky,
+            "message": self.message,
+            "since": self.since,
+            "paused_until": self.paused_until,
+            "paused_methods": {
+                method: {"until": until, "why": why} for method, (until, why) in self.paused_methods.items()
+            },
+            "queued": {str(priority): count for priority, count in sorted(self.queued.items())},
+            "oldest_age": self.oldest_age,
+            "dead": self.dead,
+            "under_way": self.under_way,
+            "tokens": round(self.tokens, 1),
+            "requests": self.requests,
+            "commands": self.commands,
+            "steps_per_request": round(self.steps_per_request, 2),
+            "settled": dict(self.settled),
+            "failed": dict(self.failed),
+            "last_error": self.last_error,
+            "last_error_at": self.last_error_at,
+        }

@@ -1,0 +1,163 @@
+"""What the outcomes of one lane's moves mean for its steps. Pure.
+
+Outcomes sort into: done; dead (the portal refuses it for good); again (surely not done, later); unsure (may have been
+done). Commands of a batch run even after one before them failed, so an outcome counts only in its place: what came after a
+step that has to be sent again is sent again too, if that is harmless, and an error there is only the consequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perezvon.bitrix24.answers import Answer
+from perezvon.bitrix24.errors import (
+    Ambiguous,
+    AppContextRequired,
+    CallNotFound,
+    MissingScope,
+    Permanent,
+    PortalError,
+    UserNotFound,
+)
+from perezvon.bitrix24.values import text
+from perezvon.delivery.kinds import KINDS, OVER_ALREADY
+from perezvon.delivery.runs import Move, doubted
+from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
+from perezvon.rules.vocabulary import Kind, Reason
+from perezvon.storage.steps import Settled, State, Step
+
+FOUND = Reason("the portal had done it although its answer was lost")
+ASSUMED = Reason("the portal does not know the call any more and its statistics may not be read: taken for done")
+FORGOTTEN = Reason("the portal had forgotten the call: registered again")
+SUBSTITUTED = Reason("the portal does not know user {user} as an active employee: user {substitute} takes his place")
+
+_FIRST_WAIT = 2.0
+_LONGEST_WAIT = 60.0
+_PATIENCE_WITH_STATISTICS = 5
+
+Outcome = Answer | PortalError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`settled`: new states of steps, in order. `wait`: seconds for which the lane is left alone.
+
+    `substitutes`: step id -> user who takes the place of the refused one.
+    """
+
+    settled: tuple[Settled, ...]
+    wait: float = 0.0
+    substitutes: tuple[tuple[int, str], ...] = ()
+
+
+def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Step], *, substitute: str) -> Verdict:
+    """`lane`: all its steps. `substitute`: the portal user who takes a refused employee's place ("" for none)."""
+    settled: list[Settled] = []
+    substitutes: list[tuple[int, str]] = []
+    wait = 0.0
+    behind = False  # an earlier step of the run is to be sent (or looked up) again
+    dead: set[Kind] = set()
+    for move, outcome in zip(moves, outcomes, strict=True):
+        step = move.step
+        if move.probe is not None:
+            found = _looked_up(move, outcome, lane)
+        elif behind:
+            found = _in_disorder(step, outcome)
+        elif dead & ({ref.kind for ref in step.refs} | KINDS[step.kind].needs):
+            found = [Settled(step.id, State.NEW, note=step.note)]  # runs.py will skip it
+        elif isinstance(outcome, UserNotFound) and _can_substitute(step, substitute):
+            note = Reason(SUBSTITUTED.text, {"user": text(step.params.get("USER_ID")), "substitute": substitute})
+            substitutes.append((step.id, substitute))
+            found = [Settled(step.id, State.NEW, outcome.as_json(), str(outcome), note)]
+        else:
+            found = [_in_order(step, outcome)]
+        settled += found
+        dead |= {step.kind for one in found if one.state is State.DEAD}
+        if not behind and any(one.state in (State.NEW, State.UNSURE) for one in found):
+            behind = True
+            wait = 0.0 if substitutes else _wait(step, outcome)
+    return Verdict(tuple(settled), wait, tuple(substitutes))
+
+
+def _in_order(step: Step, outcome: Outcome) -> Settled:
+    if isinstance(outcome, Answer):
+        try:
+            read = KINDS[step.kind].read(outcome.result)
+        except Ambiguous as error:
+            return Settled(step.id, State.UNSURE, error.as_json(), str(error))
+        return Settled(step.id, State.DONE, read.result, note=step.note or read.note)
+    told, words = outcome.as_json(), str(outcome)
+    match outcome:
+        case CallNotFound() if step.kind in (Kind.SHOW, Kind.HIDE):
+            return Settled(step.id, State.DONE, told, note=OVER_ALREADY)
+        case CallNotFound() if step.kind is Kind.FINISH:
+            return Settled(step.id, State.UNSURE, told, words, step.note)
+        case CallNotFound() if step.kind is Kind.ATTACH_RECORD and step.attempts < _PATIENCE_WITH_STATISTICS:
+            return Settled(step.id, State.NEW, told, words, step.note)
+        case Permanent() if not isinstance(outcome, METHOD_WIDE):
+            return Settled(step.id, State.DEAD, told, words, step.note)
+        case Ambiguous():
+            return Settled(step.id, State.UNSURE, told, words, step.note)
+        case _:
+            return Settled(step.id, State.NEW, told, words, step.note)
+
+
+def _in_disorder(step: Step, outcome: Outcome) -> list[Settled]:
+    if isinstance(outcome, Answer) and not KINDS[step.kind].repeatable:
+        return [_in_order(step, outcome)]
+    if isinstance(outcome, Ambiguous):
+        return [Settled(step.id, State.UNSURE, outcome.as_json(), str(outcome), step.note)]
+    return [Settled(step.id, State.NEW, note=step.note)]
+
+
+def _looked_up(move: Move, outcome: Outcome, lane: Sequence[Step]) -> list[Settled]:
+    """The answer to "was it done?"."""
+    step, probe = move.step, move.probe
+    assert probe is not None
+    if isinstance(outcome, Answer):
+        row = probe.found(outcome.result)
+        if row is not None:
+            return [Settled(step.id, State.DONE, row, note=FOUND)]
+        return _not_done(step, lane)
+    if isinstance(outcome, (Permanent, MissingScope, AppContextRequired)):
+        # We may not look: then its refusal of a second finish is all that the portal tells.
+        if not doubted(step):
+            return _not_done(step, lane)
+        return [Settled(step.id, State.DONE, step.result, note=ASSUMED) if step.attempts > 1 else _dead(step)]
+    return [Settled(step.id, State.UNSURE, step.result, str(outcome), step.note)]
+
+
+def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
+    if step.kind is Kind.REGISTER:  # then neither was the finish that went out with it
+        finishes = [one for one in lane if one.kind is Kind.FINISH and one.state is State.UNSURE]
+        return [Settled(one.id, State.NEW, note=one.note) for one in (step, *finishes)]
+    if not doubted(step):
+        return [Settled(step.id, State.NEW, note=step.note)]
+    # Neither live nor finished: the portal has lost the call. It is registered anew, once.
+    registers = [one for one in lane if one.kind is Kind.REGISTER and one.state is State.DONE]
+    if not registers or registers[-1].note == FORGOTTEN:
+        return [_dead(step)]
+    return [Settled(registers[-1].id, State.NEW, note=FORGOTTEN), Settled(step.id, State.NEW, note=step.note)]
+
+
+def _dead(step: Step) -> Settled:
+    return Settled(step.id, State.DEAD, step.result, step.error, step.note)
+
+
+def _can_substitute(step: Step, substitute: str) -> bool:
+    return bool(KINDS[step.kind].substitutable and substitute and text(step.params.get("USER_ID")) not in ("", substitute))
+
+
+def _wait(step: Step, outcome: Outcome) -> float:
+    """Nothing where the whole portal or the method pauses (weather.py)."""
+    if isinstance(outcome, PORTAL_WIDE + METHOD_WIDE):
+        return 0.0
+    if isinstance(outcome, PortalError) and outcome.retry_after is not None:
+        return outcome.retry_after
+    return backoff(step)
+
+
+def backoff(step: Step) -> float:
+    """Seconds; doubled with each try."""
+    return min(_FIRST_WAIT * 2.0 ** max(step.attempts - 1, 0), _LONGEST_WAIT)

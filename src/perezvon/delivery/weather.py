@@ -1,0 +1,138 @@
+"""Whether anything may be sent to a portal, and why not: what an error says about more than its own step.
+
+clear -> trouble (unreachable, time-outs, its server fails: one lane at a time, pauses that double up to half a minute)
+clear -> limited (503: the client says for how long)
+clear -> refused (wrong credentials) or blocked (plan, overload, deleted): slow tries, a human is needed
+and back with the first answer, or by `resume`. A method by itself pauses when its working time is used up (429) or the
+right for it is missing (looking things up is done without). One log line a transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import structlog
+
+from perezvon.bitrix24.answers import Answer
+from perezvon.bitrix24.errors import (
+    Ambiguous,
+    AppContextRequired,
+    AuthRefused,
+    Forbidden,
+    MethodNotFound,
+    MissingScope,
+    NotSent,
+    OperationLimited,
+    PortalBlocked,
+    PortalError,
+    PortalMoved,
+    RateLimited,
+    Temporary,
+)
+from perezvon.bitrix24.methods import STATISTIC
+
+log = structlog.get_logger()
+
+METHOD_WIDE = (OperationLimited, MissingScope, AppContextRequired, Forbidden, MethodNotFound)
+PORTAL_WIDE = (NotSent, RateLimited, AuthRefused, PortalBlocked, PortalMoved)
+"""Errors for which not the step's lane waits, but its method, or the portal (METHOD_WIDE goes first): every other step
+would meet them too, and none is lost when a human has mended the cause."""
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_FIRST_REPAIR = 15.0
+_LONGEST_REPAIR = 300.0
+_METHOD_REPAIR = 60.0
+
+
+class Sky(StrEnum):
+    CLEAR = "clear"
+    TROUBLE = "trouble"
+    LIMITED = "limited"
+    REFUSED = "refused"
+    BLOCKED = "blocked"
+
+
+class Weather:
+    """Times are POSIX seconds. `until`: before it nothing is sent, 0 for none. `message`: the last error, in words."""
+
+    def __init__(self, portal: str, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
+        self._portal = portal
+        self._clock = clock
+        self._jitter = jitter
+        self._failures = 0
+        self._methods: dict[str, tuple[float, str]] = {}
+        self.sky = Sky.CLEAR
+        self.since = clock()
+        self.until = 0.0
+        self.message = ""
+
+    @property
+    def testing(self) -> bool:
+        """One small request at a time, to see whether it is over."""
+        return self.sky is not Sky.CLEAR
+
+    def paused_methods(self) -> dict[str, tuple[float, str]]:
+        """Until when, and why."""
+        now = self._clock()
+        return {method: pause for method, pause in self._methods.items() if pause[0] > now}
+
+    def told(self, methods: Sequence[str], outcomes: Sequence[Answer | PortalError]) -> None:
+        """What the commands of one answered request came to."""
+        wide = [one for one in outcomes if isinstance(one, PORTAL_WIDE) and not isinstance(one, (*METHOD_WIDE, NotSent))]
+        if wide:
+            self.failed(methods, wide[0])
+        else:
+            self._failures = 0
+            self._become(Sky.CLEAR, 0.0, "")
+        for method, outcome in zip(methods, outcomes, strict=True):
+            if isinstance(outcome, METHOD_WIDE) and (method != STATISTIC or isinstance(outcome, OperationLimited)):
+                self._pause_method(method, outcome)
+
+    def failed(self, methods: Sequence[str], error: PortalError) -> None:
+        """A whole request failed."""
+        if isinstance(error, METHOD_WIDE) and len(methods) == 1:
+            self.told(methods, [error])
+            return
+        self._failures += 1
+        doubled = 2.0 ** min(self._failures - 1, 16)
+        pause = min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE) * self._jitter()
+        match error:
+            case RateLimited():
+                self._become(Sky.LIMITED, pause if error.retry_after is None else error.retry_after, str(error))
+            case OperationLimited():
+                self._become(Sky.LIMITED, max((error.reset_at or 0.0) - self._clock(), _METHOD_REPAIR), str(error))
+            case AuthRefused() | Forbidden() | MethodNotFound():
+                self._become(Sky.REFUSED, min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter(), str(error))
+            case PortalBlocked() | PortalMoved():
+                self._become(Sky.BLOCKED, error.retry_after or _LONGEST_REPAIR, str(error))
+            case NotSent() | Ambiguous() | Temporary():
+                self._become(Sky.TROUBLE, max(pause, error.retry_after or 0.0), str(error))
+            case _:  # the request's own fault: the portal works
+                self._failures = 0
+                self._become(Sky.CLEAR, 0.0, "")
+
+    def resume(self) -> None:
+        """A human has repaired something: try at once."""
+        self._failures = 0
+        self._methods.clear()
+        self._become(Sky.CLEAR, 0.0, "")
+
+    def _become(self, sky: Sky, pause: float, message: str) -> None:
+        now = self._clock()
+        if sky is not self.sky:
+            level = log.info if sky is Sky.CLEAR else log.warning
+            level(f"portal {self.sky} -> {sky}", portal=self._portal, error=message or self.message, pause=round(pause, 1))
+            self.sky = sky
+            self.since = now
+        self.until = now + pause if pause > 0 else 0.0
+        self.message = message
+
+    def _pause_method(self, method: str, error: PortalError) -> None:
+        now = self._clock()
+        told = error.reset_at if isinstance(error, OperationLimited) else None
+        until = now + _METHOD_REPAIR if told is None else told
+        if self._methods.get(method, (0.0, ""))[0] <= now:
+            log.warning("method working -> paused", portal=self._portal, method=method, until=until, error=str(error))
+        self._methods[method] = (until, str(error))

@@ -1,0 +1,86 @@
+"""When a whole portal pauses, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from perezvon.bitrix24.answers import Answer
+from perezvon.bitrix24.errors import (
+    Ambiguous,
+    AppContextRequired,
+    AuthRefused,
+    BadParameters,
+    Forbidden,
+    NotSent,
+    OperationLimited,
+    PortalBlocked,
+    PortalError,
+    RateLimited,
+    Temporary,
+)
+from perezvon.bitrix24.methods import FINISH, REGISTER, STATISTIC
+from perezvon.delivery.weather import Sky, Weather
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def weather() -> Weather:
+    return Weather("main", lambda: NOW, lambda: 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "sky", "pauses"),
+    [
+        (NotSent("refused"), Sky.TROUBLE, [0.5, 1, 2, 4, 8, 16, 30, 30]),
+        (Ambiguous("time-out"), Sky.TROUBLE, [0.5, 1, 2]),
+        (Temporary("busy", retry_after=10.0), Sky.TROUBLE, [10, 10]),
+        (RateLimited("503", retry_after=4.0), Sky.LIMITED, [4, 4]),
+        (RateLimited("503"), Sky.LIMITED, [0.5, 1]),
+        (OperationLimited("429", reset_at=NOW + 200), Sky.LIMITED, [200]),
+        (AuthRefused("revoked"), Sky.REFUSED, [15, 30, 60, 120, 240, 300, 300]),
+        (Forbidden("plan"), Sky.REFUSED, [15, 30]),
+        (PortalBlocked("deleted"), Sky.BLOCKED, [300]),
+        (BadParameters("this batch"), Sky.CLEAR, [0]),
+    ],
+)
+def test_a_request_that_fails(weather: Weather, error: PortalError, sky: Sky, pauses: list[float]) -> None:
+    for pause in pauses:
+        weather.failed([REGISTER, FINISH], error)
+        assert weather.sky is sky
+        assert weather.until == (NOW + pause if pause else 0.0)
+    assert weather.testing is (sky is not Sky.CLEAR)
+    weather.told([REGISTER], [Answer({})])
+    assert (weather.sky, weather.until, weather.message) == (Sky.CLEAR, 0.0, "")
+
+
+def test_a_command_tells_of_the_portal(weather: Weather) -> None:
+    weather.told([REGISTER, FINISH], [Answer({}), AuthRefused("revoked")])
+    assert weather.sky is Sky.REFUSED
+    weather.resume()
+    assert weather.sky is Sky.CLEAR
+
+
+@pytest.mark.parametrize(
+    ("error", "until"),
+    [
+        (OperationLimited("429", reset_at=NOW + 90), NOW + 90),
+        (OperationLimited("429"), NOW + 60),
+        (AppContextRequired("webhook"), NOW + 60),
+        (Forbidden("no right"), NOW + 60),
+    ],
+)
+def test_a_method_pauses_by_itself(weather: Weather, error: PortalError, until: float) -> None:
+    weather.told([REGISTER, FINISH], [Answer({}), error])
+    assert weather.sky is Sky.CLEAR
+    assert weather.paused_methods() == {FINISH: (until, str(error))}
+    weather.resume()
+    assert weather.paused_methods() == {}
+    weather.failed([REGISTER], error)
+    assert weather.sky is Sky.CLEAR
+    assert list(weather.paused_methods()) == [REGISTER]
+
+
+def test_the_right_to_look_things_up_is_done_without(weather: Weather) -> None:
+    weather.told([STATISTIC], [Forbidden("statistics")])
+    assert weather.paused_methods() == {}
