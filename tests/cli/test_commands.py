@@ -217,3 +217,19 @@ def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:
     assert perezvon("replay", tmp_path / "none.json").exit_code == Exit.USAGE
     file.write_text("[]")
     assert "Traceback" not in perezvon("replay", file).stderr
+
+
+@pytest.mark.postgresql
+def test_settings_move_to_another_database(applied: Path, postgres_url: str) -> None:
+    done = answer(
+        perezvon("config", "apply", "-", "--json", "--data-dir", applied, stdin=f"[database]\nurl = '{postgres_url}'\n")
+    )
+    assert (done["restart"], done["version"]) == (True, 1)
+    assert "+74951234567" in perezvon("config", "export", "--data-dir", applied).stdout
+    exported = perezvon("config", "export", "--data-dir", applied).stdout
+    assert "[database]" in exported
+    again = answer(perezvon("config", "apply", "-", "--json", "--data-dir", applied, stdin=exported))
+    assert (again["changed"], again["restart"]) == (False, False)
+    refused = perezvon("backup", applied / "b.tgz", "--data-dir", applied)
+    assert refused.exit_code == Exit.USAGE
+    assert "pg_dump" in refused.stderr

@@ -21,8 +21,8 @@ PBX = "[[asterisk]]\nname='main'\nami='tcp://u:hunter2@h'\n"
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with await Database.open(tmp_path) as database:
+async def database(place: str) -> AsyncIterator[Database]:
+    async with await Database.open(place) as database:
         yield database
 
 
@@ -115,7 +115,7 @@ async def test_listeners_hear_of_changes_and_one_that_fails_stops_nobody(store: 
     assert heard == [("info", "debug")]
 
 
-async def test_a_save_of_another_process_is_noticed(store: SettingsStore, tmp_path: Path, box: SecretBox) -> None:
+async def test_a_save_of_another_process_is_noticed(store: SettingsStore, place: str, box: SecretBox) -> None:
     changed: asyncio.Future[Settings] = asyncio.get_running_loop().create_future()
 
     async def hearing(before: Settings, after: Settings) -> None:
@@ -124,7 +124,7 @@ async def test_a_save_of_another_process_is_noticed(store: SettingsStore, tmp_pa
     await store.load()
     store.listen(hearing)
     following = asyncio.create_task(store.follow(interval=30))
-    async with await Database.open(tmp_path, own=False) as beside:
+    async with await Database.open(place, own=False) as beside:
         await SettingsStore(beside, box).merge(parse("[log]\nlevel='debug'\n"), "cli")
     store.wake()
     async with asyncio.timeout(10):
