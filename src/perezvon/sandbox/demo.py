@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +21,9 @@ from perezvon.sandbox.portal.face import face_routes
 from perezvon.sandbox.stand import Missed, Stand, stand
 from perezvon.sandbox.stories import STORIES, Spoken, Story, differences
 from perezvon.sandbox.world_server import world_server
+
+WIDTH = 132
+"""Columns of the table where there is no terminal to ask."""
 
 DIRECTIONS = {1: "outgoing", 2: "incoming"}
 
@@ -34,6 +39,9 @@ class Row:
 async def demo(*, once: bool, asterisk: Path | None, portal_port: int, world_port: int) -> bool:
     """Whether everything came out right. With `once` it ends by itself, else it stays up until Ctrl-C."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,7 +92,7 @@ async def _run(
             if stopping.is_set():
                 return False
             rows.append(await _tell(console, story, whole))
-        console.print(_table(rows))
+        console.print(_table(rows, portal))
         right = all(not row.wrong for row in rows)
         for row in rows:
             for problem in row.wrong:
@@ -110,41 +118,38 @@ async def _tell(console: Console, story: Story, whole: Stand) -> Row:
     return Row(story.title, spoken, call, wrong)
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Row], portal: PortalServer) -> Table:
     """What was spoken and, beside it, what the portal recorded."""
-    table = Table(title="What was spoken | what the portal recorded", title_justify="left")
-    for name in (
-        "call",
-        "client",
-        "direction",
-        "talk",
-        "→ direction",
-        "responsible",
-        "status",
-        "duration",
-        "cards",
-        "mp3",
-        "",
-    ):
-        table.add_column(name, justify="right" if name in ("talk", "duration", "mp3") else "left")
+    table = Table(title="What was spoken, and what the portal recorded of it", title_justify="left", show_lines=False)
+    table.add_column("the call")
+    table.add_column("client")
+    table.add_column("spoken", justify="right")
+    table.add_column("the portal says", style="cyan")
+    table.add_column("responsible", style="cyan")
+    table.add_column("cards were shown to", style="cyan")
+    table.add_column("mp3", justify="right", style="cyan")
+    table.add_column("")
     for row in rows:
         spoken, call = row.spoken, row.call
-        was = [row.title, spoken.client, DIRECTIONS[spoken.type], f"{spoken.talk:.1f} s" if spoken.talk else "—"]
+        was = [row.title, spoken.client, f"{spoken.talk:.1f} s" if spoken.talk else "—"]
         if call is None:
-            table.add_row(*was, "—", "—", "—", "—", "—", "—", "[red]wrong[/red]")
+            table.add_row(*was, "nothing", "—", "—", "—", "[red]wrong[/red]")
             continue
-        record = f"{call.recording.duration:.1f} s" if call.recording else "—"
+        cards = sorted({card.user_id for card in call.cards})
         table.add_row(
             *was,
-            DIRECTIONS[call.type],
-            f"user {call.finish['user_id']}",
-            str(call.finish["status"]),
-            f"{call.finish['duration']} s",
-            ", ".join(str(user) for user in sorted({card.user_id for card in call.cards})) or "—",
-            record,
+            f"{DIRECTIONS[call.type]}, {call.finish['status']}, {call.finish['duration']} s",
+            _name(portal, int(call.finish["user_id"])),
+            ", ".join(_name(portal, user) for user in cards) or "—",
+            f"{call.recording.duration:.1f} s" if call.recording else "—",
             "[red]wrong[/red]" if row.wrong else "[green]right[/green]",
         )
     return table
+
+
+def _name(portal: PortalServer, user: int) -> str:
+    known = portal.state.people.users[user]
+    return f"{known.last_name} {known.extension}".strip()
 
 
 def _invite(console: Console, whole: Stand) -> None:
