@@ -28,7 +28,7 @@ def main() -> int:
         else:
             with tempfile.TemporaryDirectory(prefix="perezvon-pbx-") as folder:
                 asyncio.run(play(Path(folder), options.asterisk, options.verbose))
-    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, SIGTERM
+    except asyncio.CancelledError:  # Ctrl-C, SIGTERM
         return 0
     except SandboxError as error:
         print(error, file=sys.stderr)
@@ -39,7 +39,8 @@ def main() -> int:
 async def play(folder: Path, asterisk: Path | None, verbose: int) -> None:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with await PbxSandbox.start(folder, asterisk=asterisk, progress=show, verbose=verbose) as sandbox:
         office = sandbox.office.folder
         tell(f"office AMI   {sandbox.office_ami_all}   (process {sandbox.office.pid})")
