@@ -52,6 +52,7 @@ class Wire:
         max_bytes: int = 32 * 1024 * 1024,
         proxy: str = "",
         ca_file: Path | str | None = None,
+        verify: bool = True,
         connections: int = 16,
     ) -> None:
         self.total = total
@@ -59,6 +60,7 @@ class Wire:
         self.max_bytes = max_bytes
         self._proxy = proxy or None
         self._ca_file = ca_file
+        self._verify = verify
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -133,6 +135,8 @@ class Wire:
         return self._session
 
     def _ssl(self) -> ssl.SSLContext | bool:
+        if not self._verify:
+            return False
         if not self._ca_file:
             return True
         context = ssl.create_default_context()

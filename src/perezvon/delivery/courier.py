@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from perezvon.bitrix24.answers import Answer
-from perezvon.bitrix24.encoding import Command
+from perezvon.bitrix24.encoding import MAX_COMMANDS, Command
 from perezvon.bitrix24.errors import Ambiguous, Permanent, PortalError
 from perezvon.bitrix24.methods import read_upload_slot
 from perezvon.delivery import prepare
 from perezvon.delivery.kinds import FILE
-from perezvon.delivery.portal import PortalPort
+from perezvon.delivery.portal import MOST_RIDING, Passenger, PortalPort
 from perezvon.delivery.prepare import CannotPrepare
 from perezvon.delivery.runs import Run
 from perezvon.delivery.status import Tally
@@ -35,7 +35,7 @@ class Courier:
     """`most_bytes`: how large a body may be now; it shrinks when a large one does not get through.
 
     `alone`: lanes with which the portal refused a batch as a whole: their steps go one by one, to find the one at fault.
-    `departing`: requests that were started and have not taken from the bucket yet.
+    `departing`: requests that were started and have not taken from the bucket yet. `passenger()`: who may ride along now.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class Courier:
         tally: Tally,
         *,
         fallback_user: Callable[[], str],
+        passenger: Callable[[], Passenger | None],
         clock: Callable[[], float],
     ) -> None:
+        self._passenger = passenger
         self._portal = portal
         self._port = port
         self._weather = weather
@@ -98,21 +100,35 @@ class Courier:
         if not commands:
             return []
         methods = [command.method for command in commands]
+        rider = self._passenger() if len(commands) + MOST_RIDING <= MAX_COMMANDS else None
+        riding = rider.commands() if rider is not None and rider.due() else []
         self._tally.request(len(commands))
         try:
-            if len(commands) == 1:
+            if len(commands) + len(riding) == 1:
                 outcomes: Sequence[Outcome] = [await self._port.call(commands[0].method, commands[0].params)]
             else:
-                outcomes = await self._port.batch(commands)
+                outcomes = await self._port.batch([*commands, *riding])
         except PortalError as error:
             self._tally.error(error, self._clock(), whole=True)
             self._weather.failed(methods, error)
+            if rider is not None and riding:
+                rider.failed(error)
             raise
+        if rider is not None and riding:
+            await self._let_off(rider, outcomes[len(commands) :])
+            outcomes = outcomes[: len(commands)]
         self._weather.told(methods, outcomes)
         for outcome in outcomes:
             if isinstance(outcome, PortalError):
                 self._tally.error(outcome, self._clock(), whole=False)
         return outcomes
+
+    async def _let_off(self, rider: Passenger, outcomes: Sequence[Outcome]) -> None:
+        """What the passenger makes of its answers is no business of the lanes."""
+        try:
+            await rider.absorb(outcomes)
+        except Exception:
+            log.exception("what rode along could not be taken, it comes again", portal=self._portal)
 
     async def _upload(self, run: Run) -> dict[str, Verdict]:
         """A large recording: asks where it shall go, sends it there."""

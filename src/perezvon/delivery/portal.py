@@ -40,3 +40,22 @@ class PortalPort(Protocol):
     async def batch(self, commands: Sequence[Command]) -> Sequence[Answer | PortalError]: ...
 
     async def upload(self, url: str, field: str, filename: str, content: bytes | Path) -> Answer: ...
+
+
+MOST_RIDING = 6
+"""Commands that a passenger may bring along."""
+
+
+class Passenger(Protocol):
+    """Somebody whose questions to the portal ride along in a batch instead of costing requests of their own
+    (bitrix24.offline.OfflineQueue)."""
+
+    def due(self) -> bool: ...
+
+    def commands(self) -> list[Command]:
+        """At most MOST_RIDING. Their answers go to `absorb`, the error of the whole request to `failed`."""
+        ...
+
+    async def absorb(self, answers: Sequence[Answer | PortalError]) -> None: ...
+
+    def failed(self, error: PortalError) -> None: ...

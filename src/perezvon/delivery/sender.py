@@ -19,7 +19,7 @@ from perezvon.delivery import prepare
 from perezvon.delivery.claims import Claimed, Order, claim, store
 from perezvon.delivery.courier import Courier
 from perezvon.delivery.pacing import Pacer
-from perezvon.delivery.portal import PortalPort
+from perezvon.delivery.portal import Passenger, PortalPort
 from perezvon.delivery.runs import Run
 from perezvon.delivery.status import SenderStatus, Tally
 from perezvon.delivery.weather import Weather
@@ -59,6 +59,7 @@ class Sender:
         *,
         fallback_user: Callable[[], str] = str,
         inline_limit: int = INLINE_LIMIT,
+        passenger: Callable[[], Passenger | None] = lambda: None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311
     ) -> None:
@@ -71,7 +72,9 @@ class Sender:
         self._tally = Tally()
         self._weather = Weather(portal, clock, jitter)
         self._pacer = Pacer(port.bucket.leak_per_second, port.bucket.burst)
-        self._courier = Courier(portal, port, self._weather, self._tally, fallback_user=fallback_user, clock=clock)
+        self._courier = Courier(
+            portal, port, self._weather, self._tally, fallback_user=fallback_user, passenger=passenger, clock=clock
+        )
         self._requests: set[asyncio.Task[None]] = set()
         self._calm = 0  # requests without a card under way
         self._uploads = 0

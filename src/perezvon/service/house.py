@@ -69,6 +69,7 @@ class House:
                 self._database,
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
+                passenger=lambda link=link: link.offline,
                 clock=self._clock,
             )
         for pbx in self.settings.asterisk:
@@ -111,10 +112,9 @@ class House:
                 log.info("house running -> told to stop -> draining")
                 for task in others:
                     task.cancel()
-                await asyncio.wait(others)
-                for sender in self.senders.values():
-                    await sender.stop(DRAIN)
-                await asyncio.wait(senders)
+                await asyncio.gather(*others, return_exceptions=True)
+                await asyncio.gather(*(sender.stop(DRAIN) for sender in self.senders.values()))
+                await asyncio.gather(*senders)
         finally:
             await self._close()
 

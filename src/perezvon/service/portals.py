@@ -133,12 +133,14 @@ class PortalLink:
     # ---- who we are
 
     def _wire(self) -> Wire:
-        return Wire(total=self.settings.request_timeout, ca_file=self.settings.ca or None)
+        wanted = self.settings
+        return Wire(total=wanted.request_timeout, ca_file=wanted.ca or None, verify=wanted.verify_tls)
 
     async def _make_keeper(self) -> GrantKeeper:
         settings = self.settings
         server_host = urlsplit(settings.oauth_server).netloc
-        server = AuthorizationServer(trusted=frozenset({server_host}))
+        own_wire = Wire(total=30.0, ca_file=settings.ca or None, verify=settings.verify_tls)
+        server = AuthorizationServer(wire=own_wire, trusted=frozenset({server_host}))
         assert settings.client_secret is not None
         blank = OAuthGrant(
             domain=urlsplit(settings.domain).netloc if "://" in settings.domain else settings.domain,

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,19 @@ import structlog
 import uvicorn
 
 from perezvon import log as logging_setup
+from perezvon.bitrix24 import Portal
+from perezvon.doctor.check import Check
+from perezvon.doctor.examination import Patient, examine
 from perezvon.service.house import House
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
+from perezvon.settings.portal import PortalSettings
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import SettingsStore
 from perezvon.storage import installation
 from perezvon.storage.database import Database
-from perezvon.web.app import create_app
+from perezvon.web.app import Doctor, create_app
 
 log = structlog.get_logger()
 
@@ -53,7 +57,8 @@ async def serve(data_dir: Path, bind: str, *, clock: Callable[[], float] = time.
         sock = _listen(bind)
         stopping = asyncio.Event()
         async with _signals(stopping, store), asyncio.TaskGroup() as tasks:
-            server = uvicorn.Server(_web(reporter, store))
+            doctor = _doctor(store, data_dir, database, reporter)
+            server = uvicorn.Server(_web(reporter, store, doctor))
             web = tasks.create_task(server.serve(sockets=[sock]), name="web")
             following = tasks.create_task(store.follow(), name="settings")
             watchdog = tasks.create_task(_tell_systemd(), name="systemd")
@@ -118,11 +123,12 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
             wait.cancel()
 
 
-def _web(reporter: Reporter, store: SettingsStore) -> uvicorn.Config:
+def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(
             reporter,
             reporter,
+            doctor=doctor,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),
@@ -132,6 +138,20 @@ def _web(reporter: Reporter, store: SettingsStore) -> uvicorn.Config:
         timeout_graceful_shutdown=3,
         lifespan="off",
     )
+
+
+def _doctor(store: SettingsStore, data_dir: Path, database: Database, reporter: Reporter) -> Doctor:
+    """The examination that the page's button starts: with the very connections that the service uses."""
+
+    @contextlib.asynccontextmanager
+    async def open_portal(settings: PortalSettings) -> AsyncGenerator[Portal | None]:
+        link = reporter.house.portals.get(settings.name) if reporter.house else None
+        yield link.client if link is not None and link.installed else None
+
+    async def work() -> Sequence[Check]:
+        return await examine(Patient(store.current.settings, data_dir, database, open_portal))
+
+    return work
 
 
 def _password(store: SettingsStore) -> str:
@@ -144,9 +164,11 @@ def _listen(bind: str) -> socket.socket:
     host, _, port = bind.rpartition(":")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # With IPPROTO_TCP asyncio knows that it may switch off Nagle's delay.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host.strip("[]"), int(port)))
+        sock.listen(128)
     except (OSError, ValueError) as error:
         raise CannotBind(
             f"cannot listen at {bind!r}: {error}. Give a free address as HOST:PORT, e.g. 127.0.0.1:8077"

@@ -93,7 +93,8 @@ class Reporter:
                 for counter in unmapped
                 for _, portal, extension in [counter.name.split(":", 2)]
             ),
-            database=DatabaseStatus(url.get_backend_name(), str(self._database.writer.trouble or self.problem)),
+            database=DatabaseStatus(url.get_backend_name(), str(self._database.writer.trouble or "")),
+            problem=self.problem,
             versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
         )
 
