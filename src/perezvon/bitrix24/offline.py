@@ -31,6 +31,9 @@ _GET_KEY = "offline_get"
 _CLEAR_KEY = "offline_clear_"
 _MOST_CLEARS = 5
 _LONGEST_PAUSE = 60.0
+_WAIT_FOR_COMPANY = 2.0
+"""Seconds that a poll waits for a request to ride in, when one left in the last `_COMPANY_LASTS` seconds."""
+_COMPANY_LASTS = 4.0
 
 Consume = Callable[[list[PortalEvent]], Awaitable[None]]
 
@@ -74,6 +77,7 @@ class OfflineQueue:
         self._polling = False
         self._doubt = True
         self._next = ticks()
+        self._company = float("-inf")
         self._failures = 0
         self._handing = asyncio.Lock()
         self.confirmed: bool | None = None
@@ -81,8 +85,20 @@ class OfflineQueue:
         self.problem = ""
 
     def due(self) -> bool:
-        """Whether a poll should ride along now: none is under way, and the interval or the pause after an error is over."""
+        """Whether a poll should ride along now: none is under way, and the interval or the pause after an error is over.
+
+        To be asked at every request that leaves: while there are some, our own poll waits a moment for the next one.
+        """
+        self._company = self._ticks()
+        return self._is_due()
+
+    def _is_due(self) -> bool:
         return self.confirmed is not None and not self._polling and self._ticks() >= self._next
+
+    def _own_turn(self) -> float:
+        """Seconds until a poll of our own should leave."""
+        expecting = self._ticks() - self._company < _COMPANY_LASTS
+        return self._next + (_WAIT_FOR_COMPANY if expecting else 0.0) - self._ticks()
 
     def commands(self) -> list[Command]:
         """A poll for a batch: at most six commands. Its answers must come back to `absorb`, or its error to `failed`."""
@@ -180,14 +196,14 @@ class OfflineQueue:
                 if self.confirmed is None or self._doubt:
                     await self.prepare()
                 await self.hand_over()
-                if self.due():
+                if self._is_due() and self._own_turn() <= 0:
                     await self._poll()
             except PortalError as error:
                 self._failed(error)
             except Exception as error:
                 log.exception("offline events could not be handed over", portal=self._portal.name)
                 self._back_off(f"{type(error).__name__} while the events were stored")
-            await asyncio.sleep(self.interval if self._polling else max(self._next - self._ticks(), 0.02))
+            await asyncio.sleep(self.interval if self._polling else max(self._own_turn(), 0.02))
 
     async def _poll(self) -> None:
         try:
