@@ -218,3 +218,11 @@ counter = Table(
     Column("value", BigInteger, nullable=False),
     Column("last", Float, nullable=False),
 )
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("pbx", String(100), primary_key=True),
+    Column("until", Float, nullable=False, doc="the PBX's clock: all that it told up to then is stored"),
+    Column("startup", Words, nullable=False, default="", doc="when that PBX was started, in its own words"),
+)
