@@ -10,8 +10,6 @@ from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.stand import Stand, stand
 
-pytest_plugins: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def portal_config() -> PortalConfig:
