@@ -301,3 +301,12 @@ def test_click_is_finished_once_whichever_way_it_ends() -> None:
     rounds: list[list[Fact]] = [[started(direction=Direction.OUTGOING, extension="101")], [end()]]
     (finish,) = steps(run(*rounds, state=clicked))
     assert finish.key == refuse_click("externalCall.x.1", "11", "480", Reason("…")).key
+
+
+@pytest.mark.parametrize("client", ["sip-user", "+", "٠١٢٣", "9" * 60, "$result[s1][CALL_ID]", "79161234567<script>"])
+def test_a_caller_without_a_phone_number_is_registered_all_the_same(client: str) -> None:
+    _, decisions = plan(PlanState(), [started(client=client), ring("101")], POLICY, PEOPLE)
+    register = decisions[1].steps[0]
+    assert register.params["PHONE_NUMBER"] == POLICY.anonymous_number
+    assert register.params["CRM_CREATE"] == 0
+    assert client in str(decisions[0].reason)

@@ -12,6 +12,7 @@ Source of the order register, show, hide, finish: the telephony tutorial of the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -39,6 +40,9 @@ STATUS_CODE = {
     Outcome.CANCELLED: "603-S",
     Outcome.FAILED: "503",
 }
+
+# The portal refuses to register anything else ("Unsupported phone number format", contract.json): SIP user names, garbage.
+_PHONE = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
         if not owner and not state.talking:
             return state, decisions  # nobody to show it to yet: registered when somebody is rung, or at the end
         owner = owner or policy.fallback_user
-        decisions.append(_registration(started, owner, policy, _why_registered(started, owner, people)))
+        decisions += _registration(started, owner, policy, _why_registered(started, owner, people))
         state = replace(state, registered=True)
     if not policy.show_card:
         return state, decisions
@@ -193,9 +197,8 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     user, reason, unmapped = _responsible(call, started, policy, people)
     decisions: list[Decision] = []
     if not state.registered and not state.portal_call:
-        decisions.append(
-            _registration(started, user, policy, Reason("the call ended before anybody could be shown its card"))
-        )
+        why = Reason("the call ended before anybody could be shown its card")
+        decisions += _registration(started, user, policy, why)
         state = replace(state, registered=True)
     left = tuple(shown for shown in state.shown if shown != user)
     if left:
@@ -250,15 +253,20 @@ def _why_registered(started: CallStarted, owner: str, people: People) -> Reason:
     return Reason("{direction} call: the employee has no portal user, registered to user {user}", args)
 
 
-def _registration(started: CallStarted, user: str, policy: Policy, reason: Reason) -> Decision:
+def _registration(started: CallStarted, user: str, policy: Policy, reason: Reason) -> list[Decision]:
     line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
+    phone = started.client if _PHONE.fullmatch(started.client) else ""
+    decisions: list[Decision] = []
+    if started.client and not phone:
+        args = {"client": started.client[:80], "number": policy.anonymous_number}
+        decisions.append(Decision(Reason("{client} is no phone number: the portal is told {number}", args)))
     params: dict[str, Json] = {
         "USER_ID": int(user),
-        "PHONE_NUMBER": started.client or policy.anonymous_number,
+        "PHONE_NUMBER": phone or policy.anonymous_number,
         "TYPE": CALL_TYPE[started.direction],
         "CALL_START_DATE": iso(started.at),
-        "CRM_CREATE": int(bool(started.client) and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)),
+        "CRM_CREATE": int(bool(phone) and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)),
         "SHOW": 0,
         "ADD_TO_CHAT": 0,
         "EXTERNAL_CALL_ID": f"{policy.installation}-{started.call}",
@@ -268,7 +276,7 @@ def _registration(started: CallStarted, user: str, policy: Policy, reason: Reaso
     if line.source:
         params["CRM_SOURCE"] = line.source
     step = StepDraft(f"{started.call}:register", Kind.REGISTER, params, Priority.CARD, reason)
-    return Decision(reason, (step,))
+    return [*decisions, Decision(reason, (step,))]
 
 
 def _push(
