@@ -39,6 +39,14 @@ APPEARANCE = 3.0
 PBX_PATIENCE = 3.0
 """Seconds that a PBX which is just being reconnected gets."""
 
+LONGEST = 20
+"""Digits: a number has at most 15 (E.164), and some more to get at an outside line."""
+_NUMBER = re.compile(
+    r"([ \t\u00a0]*\+?[0-9(][0-9 \t\u00a0().\-\u2010-\u2015/]*)"
+    r"(?:(?:,|;|доб|вн|ext|x)[a-z=.: \u00a0]{0,8}[0-9]{1,8}[ \t\u00a0]*)?",
+    re.IGNORECASE,
+)
+
 STATUS = {Fate.BUSY: "486", Fate.NO_ANSWER: "480", Fate.DECLINED: "603", Fate.CONGESTION: "503", Fate.UNREACHABLE: "480"}
 
 
@@ -162,7 +170,7 @@ class Clicks:
         exchange = await self._live_exchange()
         number = dialled(click.number, exchange.numbering)
         if not number:
-            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": click.number}))
+            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": _shown(click.number)}))
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
         click = replace(click, uniqueid=uniqueid, state=ClickState.DIALLING)
         if not await self._database.write(
@@ -290,9 +298,18 @@ def originate(settings: AsteriskSettings, extension: str, client: str, number: s
 
 
 def dialled(number: str, numbering: Numbering) -> str:
-    """What is dialled: digits only, without the plus that most dialplans do not know; "" when there are none."""
-    international = numbering.international(number)
-    return re.sub(r"\D", "", international)
+    """What is dialled: digits only, without the plus that most dialplans do not know. "" for anything that is not a phone
+    number as people write them (an extension behind it is left off): digits are not gathered out of other text."""
+    match = _NUMBER.fullmatch(number)
+    if match is None:
+        return ""
+    digits = re.sub(r"[^0-9]", "", numbering.international(match[1]))
+    return digits if len(digits) <= LONGEST else ""
+
+
+def _shown(number: str) -> str:
+    """Foreign text, fit for a sentence."""
+    return repr(number if len(number) <= 40 else f"{number[:40]}…")
 
 
 def _caller_id(shown: str) -> tuple[str, str]:
