@@ -26,8 +26,13 @@ from perezvon.sandbox.portal.server import PortalServer
 Fault = Callable[[], PortalError]
 
 
+def KILL() -> PortalError:  # noqa: N802
+    raise AssertionError("nobody is there to be told")
+
+
 class DirectPortal:
-    """`before` and `after`: errors for the next requests, raised without and with the work done; None lets one pass.
+    """`before` and `after`: errors for the next requests, raised without and with the work done; None lets one pass, KILL
+    holds it for ever and sets `killed`. `inside`: the same for single commands, which are then not done.
 
     `hold`: when set, requests wait for it after their work. `requests`: what came, as lists of (method, parameters).
     """
@@ -40,6 +45,8 @@ class DirectPortal:
         self.bucket = Bucket(10_000, 100_000)
         self.before: deque[Fault | None] = deque()
         self.after: deque[Fault | None] = deque()
+        self.inside: deque[Fault | None] = deque()
+        self.killed = asyncio.Event()
         self.hold: asyncio.Event | None = None
         self.arrived = asyncio.Event()
         self.requests: list[list[tuple[str, Mapping[str, Any]]]] = []
@@ -53,12 +60,14 @@ class DirectPortal:
         return told
 
     async def batch(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
-        values = {"halt": 0, "cmd": {command.key: str(command) for command in commands}}
+        faults = {command.key: fault() for command in commands if self.inside and (fault := self.inside.popleft())}
+        values = {"halt": 0, "cmd": {command.key: str(command) for command in commands if command.key not in faults}}
         body = await self._ask("batch", values, [(command.method, command.params) for command in commands])
         told = read_answer(body, 200, "application/json", "batch")
         if isinstance(told, PortalError):
             raise told
-        return read_batch(told, commands, halt=False)
+        read = read_batch(told, commands, halt=False)
+        return [faults.get(command.key, outcome) for command, outcome in zip(commands, read, strict=True)]
 
     async def upload(self, url: str, field: str, filename: str, content: bytes | Path) -> Answer:
         raise AssertionError("uploads need the portal's server")
@@ -69,7 +78,7 @@ class DirectPortal:
         self.arrived.set()
         fault = self.before.popleft() if self.before else None
         if fault is not None:
-            raise fault()
+            raise await self._struck(fault)
         # As over the wire: JSON, and the portal's work begins a moment later.
         values = json.loads(json.dumps(values))
         await asyncio.sleep(0)
@@ -79,8 +88,14 @@ class DirectPortal:
         if self.hold is not None:
             await self.hold.wait()
         if fault is not None:
-            raise fault()
+            raise await self._struck(fault)
         return encode(answer.body())
+
+    async def _struck(self, fault: Fault) -> PortalError:
+        if fault is KILL:
+            self.killed.set()
+            await asyncio.Event().wait()
+        return fault()
 
     # ---- what tests ask
 

@@ -6,7 +6,7 @@ A row is saved whole each time; its plain columns are there to be searched.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,16 @@ from perezvon.storage.schema import call
 
 Json = Any
 
+MOST_AT_ONCE = 500
+"""Ids in one query: databases have a limit for parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
     """Times are POSIX seconds, UTC; `duration` seconds of talk. `portal`: "" when the call is not reported to any.
 
-    `state`: `Tracker.export` while `live`, `Call.as_json` when ended. `plan`: `PlanState.as_json`.
+    `state`: `Tracker.export` while `live`, with `followed` (up to when it was followed, the PBX's clock); `Call.as_json` when
+    ended. `plan`: `PlanState.as_json`.
     """
 
     id: str
@@ -74,6 +78,16 @@ async def load_live(conn: AsyncConnection, pbx: str) -> list[StoredCall]:
         select(call).where(call.c.pbx == pbx, call.c.live.is_(True)).order_by(call.c.started, call.c.id)
     )
     return [_call(row) for row in rows]
+
+
+async def ended_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
+    """Those of the calls that are stored as ended."""
+    wanted = list(ids)
+    over: set[str] = set()
+    for start in range(0, len(wanted), MOST_AT_ONCE):
+        some = wanted[start : start + MOST_AT_ONCE]
+        over.update((await conn.execute(select(call.c.id).where(call.c.id.in_(some), call.c.live.is_(False)))).scalars())
+    return over
 
 
 async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:
