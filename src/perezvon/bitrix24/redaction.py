@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
@@ -35,9 +36,17 @@ _SHAPES = (
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given secret values and without anything that has the shape of a Bitrix24 secret."""
-    for secret in sorted({s for s in secrets if len(s) >= _SHORTEST}, key=len, reverse=True):
-        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}:
+    for form in _forms(frozenset(secrets)):
+        if form in text:
             text = text.replace(form, HIDDEN)
     for shape, shown in _SHAPES:
         text = shape.sub(shown, text)
     return text
+
+
+@lru_cache(maxsize=64)
+def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """How the secrets may be written, the longest first. Asked for at every line of the log."""
+    long_enough = {secret for secret in secrets if len(secret) >= _SHORTEST}
+    forms = {form for s in long_enough for form in (s, quote(s, safe=""), quote(s), quote_plus(s))}
+    return tuple(sorted(forms, key=len, reverse=True))

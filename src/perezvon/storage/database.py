@@ -21,6 +21,7 @@ from sqlalchemy import URL, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from perezvon.storage import quick_sqlite
 from perezvon.storage.errors import AlreadyOwned, CannotOpen, DatabaseGone, NeedsUpgrade, Unavailable, trouble
 from perezvon.storage.ownership import SERVICE, Claim, DirectoryLock, lock_session, take_over
 from perezvon.storage.upgrade import backup_sqlite, behind, upgrade
@@ -259,7 +260,10 @@ def _engine(url: URL, *, writes: bool, foreign_keys: bool = True, busy: float = 
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             raise CannotOpen('PostgreSQL needs the asyncpg package: pip install "perezvon[postgresql]"') from error
     # isolation_level None: the driver begins no transactions of its own, we do (docs: SQLAlchemy, "SQLite transactions").
-    engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": busy}, **pool)
+    if writes:
+        engine = create_async_engine(url, async_creator=lambda: quick_sqlite.connect(url.database or "", busy), **pool)
+    else:
+        engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": busy}, **pool)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]

@@ -26,7 +26,7 @@ class QuickConnection(aiosqlite.Connection):
             bool(args) and isinstance(args[0], str) and args[0].startswith(("BEGIN", "PRAGMA", "VACUUM"))
         )
         if waits or not self._running or self._connection is None:
-            return await super()._execute(fn, *args, **kwargs)
+            return await super()._execute(fn, *args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         return fn(*args, **kwargs)
 
 
@@ -38,5 +38,7 @@ async def connect(file: str, timeout: float) -> QuickConnection:
         return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
 
     connection = QuickConnection(connector, iter_chunk_size=64)
-    connection._thread.daemon = True  # as SQLAlchemy does for connections that it makes itself
-    return await connection
+    # As SQLAlchemy does for the connections that it makes itself.
+    connection._thread.daemon = True  # pyright: ignore[reportPrivateUsage]
+    await connection
+    return connection
