@@ -145,6 +145,21 @@ async def test_a_dead_refresh_token_is_tried_once(server: PortalServer) -> None:
         assert (await portal.call("profile")).result["ID"] == "1"
 
 
+async def test_a_refusal_is_not_believed_for_ever(server: PortalServer) -> None:
+    """The authorization server had a bad minute; nobody has to restart or reinstall anything for that."""
+    now = 0.0
+    keeper = GrantKeeper(grant_of(server), server=authorization(server), ticks=lambda: now)
+    async with Portal("main", keeper) as portal:
+        server.state.authority.expire_access()
+        server.state.faults.plan("expired_token", method="oauth.token")
+        for _ in range(3):
+            with pytest.raises(AuthRefused):
+                await portal.call("profile")
+        assert len(server.state.journal.of("oauth.token")) == 1
+        now += 61
+        assert (await portal.call("profile")).result["ID"] == "1"
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [("dropped_answer", Ambiguous), ("html", Ambiguous), ("500", Ambiguous), ("malformed", Ambiguous)],

@@ -30,7 +30,7 @@ FULL = 50
 _GET_KEY = "offline_get"
 _CLEAR_KEY = "offline_clear_"
 _MOST_CLEARS = 5
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 15.0
 _WAIT_FOR_COMPANY = 2.0
 """Seconds that a poll waits for a request to ride in, when one left in the last `_COMPANY_LASTS` seconds."""
 _COMPANY_LASTS = 4.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -16,6 +17,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SaveGrant = Callable[[OAuthGrant], Awaitable[None]]
 LoadGrant = Callable[[], Awaitable[OAuthGrant | None]]
+
+REFUSED_FOR = 60.0
+"""Seconds for which a refusal of the authorization server is believed without asking again: it may be mistaken."""
 
 
 class GrantKeeper:
@@ -32,6 +36,7 @@ class GrantKeeper:
         server: AuthorizationServer | None = None,
         save: SaveGrant | None = None,
         load: LoadGrant | None = None,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._grant = grant
         self._unsaved: OAuthGrant | None = None
@@ -39,7 +44,8 @@ class GrantKeeper:
         self._save = save
         self._load = load
         self._running: asyncio.Task[PortalError | None] | None = None
-        self._refused: tuple[str, AuthRefused] | None = None
+        self._ticks = ticks
+        self._refused: tuple[str, AuthRefused, float] | None = None
         self._changing = asyncio.Lock()
         self.refreshes = 0
 
@@ -96,19 +102,25 @@ class GrantKeeper:
                 return None
             try:
                 if self._unsaved is None and not await self._adopt_stored(used):
-                    if self._refused is not None and self._refused[0] == used.refresh_token:
-                        return self._refused[1]
+                    if (known := self._refusal(used)) is not None:
+                        return known
                     self.refreshes += 1
                     self._unsaved = await self._server.refresh(self._grant)
                 if self._unsaved is not None:
                     await self._store(self._unsaved)
             except AuthRefused as error:
-                self._refused = (used.refresh_token, error)
+                self._refused = (used.refresh_token, error, self._ticks() + REFUSED_FOR)
                 return self._told(used, error)
             except PortalError as error:
                 return self._told(used, error)
             log.info("access token refreshed", domain=used.domain)
             return None
+
+    def _refusal(self, used: OAuthGrant) -> AuthRefused | None:
+        if self._refused is None:
+            return None
+        token, error, until = self._refused
+        return error if token == used.refresh_token and self._ticks() < until else None
 
     def _told(self, used: OAuthGrant, error: PortalError) -> PortalError:
         log.warning("access token not refreshed", domain=used.domain, error=str(error))
