@@ -40,7 +40,7 @@ def weather() -> Weather:
         (OperationLimited("429", reset_at=NOW + 200), Sky.LIMITED, [200]),
         (AuthRefused("revoked"), Sky.REFUSED, [15, 30, 60, 120, 240, 300, 300]),
         (Forbidden("plan"), Sky.REFUSED, [15, 30]),
-        (PortalBlocked("deleted"), Sky.BLOCKED, [300]),
+        (PortalBlocked("deleted"), Sky.BLOCKED, [15, 30]),
         (BadParameters("this batch"), Sky.CLEAR, [0]),
     ],
 )

@@ -98,15 +98,16 @@ class Weather:
         self._failures += 1
         doubled = 2.0 ** min(self._failures - 1, 16)
         pause = min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE) * self._jitter()
+        repair = min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter()
         match error:
             case RateLimited():
                 self._become(Sky.LIMITED, pause if error.retry_after is None else error.retry_after, str(error))
             case OperationLimited():
-                self._become(Sky.LIMITED, max((error.reset_at or 0.0) - self._clock(), _METHOD_REPAIR), str(error))
+                self._become(Sky.LIMITED, self._reset(error) - self._clock(), str(error))
             case AuthRefused() | Forbidden() | MethodNotFound():
-                self._become(Sky.REFUSED, min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter(), str(error))
+                self._become(Sky.REFUSED, repair, str(error))
             case PortalBlocked() | PortalMoved():
-                self._become(Sky.BLOCKED, error.retry_after or _LONGEST_REPAIR, str(error))
+                self._become(Sky.BLOCKED, repair, str(error))
             case NotSent() | Ambiguous() | Temporary():
                 self._become(Sky.TROUBLE, max(pause, error.retry_after or 0.0), str(error))
             case _:  # the request's own fault: the portal works
@@ -131,8 +132,11 @@ class Weather:
 
     def _pause_method(self, method: str, error: PortalError) -> None:
         now = self._clock()
-        told = error.reset_at if isinstance(error, OperationLimited) else None
-        until = now + _METHOD_REPAIR if told is None else told
+        until = self._reset(error) if isinstance(error, OperationLimited) else now + _METHOD_REPAIR
         if self._methods.get(method, (0.0, ""))[0] <= now:
             log.warning("method working -> paused", portal=self._portal, method=method, until=until, error=str(error))
         self._methods[method] = (until, str(error))
+
+    def _reset(self, error: OperationLimited) -> float:
+        now = self._clock()
+        return now + _METHOD_REPAIR if error.reset_at is None else max(error.reset_at, now + _FIRST_PAUSE)
