@@ -22,6 +22,7 @@ SETTINGS = """
 name = "main"
 ami = "{ami}"
 recordings = "{recordings}"
+cel = "{cel}"
 contexts = ["from-pstn", "from-internal"]
 
 [[portal]]
@@ -36,6 +37,7 @@ offline_interval = 1
 fallback_user = 1
 rate_per_second = {rate}
 rate_burst = {burst}
+{portal_more}
 
 [[line]]
 number = "+74951234567"
@@ -58,12 +60,14 @@ class Stand:
         self.portal = portal
         self.service = service
 
-    def settings(self, *, events: str = "offline", more: str = "") -> str:
+    def settings(self, *, events: str = "offline", portal: str = "", more: str = "") -> str:
+        """`portal`: further lines of its section; `more`: whole sections."""
         config = self.portal.config
         rate = config.rate
         return SETTINGS.format(
             ami=self.pbx.office_ami,
             recordings=self.pbx.recordings,
+            cel=self.pbx.cel,
             portal=self.portal.url,
             client_id=config.client_id,
             client_secret=config.client_secret,
@@ -71,12 +75,13 @@ class Stand:
             events=events,
             rate=rate.per_second if rate else 1000,
             burst=rate.block_above if rate else 100_000,
+            portal_more=portal,
             more=more,
         )
 
-    async def start_service(self, *, events: str = "offline", more: str = "") -> None:
+    async def start_service(self, *, events: str = "offline", portal: str = "", more: str = "") -> None:
         """Configures the service, starts it, installs the application in the portal; returns when calls are watched."""
-        await self.service.configure(self.settings(events=events, more=more))
+        await self.service.configure(self.settings(events=events, portal=portal, more=more))
         await self.service.start()
         self.portal.app.install_url = f"{self.service.url}/bitrix24/main/install"
         self.portal.install()
@@ -137,13 +142,19 @@ def _hears(events: dict[str, Any]) -> bool:
 
 @asynccontextmanager
 async def stand(
-    pbx: PbxSandbox, portal: PortalServer, data_dir: Path, *, events: str = "offline", more: str = ""
+    pbx: PbxSandbox,
+    portal: PortalServer,
+    data_dir: Path,
+    *,
+    events: str = "offline",
+    portal_more: str = "",
+    more: str = "",
 ) -> AsyncGenerator[Stand]:
     """With the service running between a PBX and a portal that run already."""
     service = ServiceProcess(data_dir)
     whole = Stand(pbx, portal, service)
     try:
-        await whole.start_service(events=events, more=more)
+        await whole.start_service(events=events, portal=portal_more, more=more)
         yield whole
     finally:
         await service.stop()
