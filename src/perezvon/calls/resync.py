@@ -14,6 +14,8 @@ from perezvon.calls.channels import HOLDING, UP, Channel, Switchboard, known, nu
 from perezvon.calls.ending import finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
+from perezvon.calls.noting import LINE
+from perezvon.calls.recording import FILE, recorded
 from perezvon.calls.ringing import members, picked_up, ring, rings_by_itself
 from perezvon.calls.talking import refresh
 
@@ -77,6 +79,8 @@ def _take_in(board: Board, fresh: Iterable[Entry], at: float) -> None:
         board.admit(channel)
         board.peers.watch_caller(channel)
         call = board.call_of(channel)
+        if call is not None and call.origin == channel.uid and not call.begun:
+            call.line_raw = entry.get(f"variable.{LINE}", "") or call.line_raw
         if call is not None and call.origin == channel.uid and channel.dialled:
             call.originated = True
             channel.side = "A"
@@ -176,6 +180,9 @@ def _update(board: Board, entries: Mapping[str, Entry], at: float) -> None:
         if entry["channel"] != channel.name:
             board.switch.rename(channel, entry["channel"])
         channel.number = known(entry.get("calleridnum", channel.number))
+        recording = entry.get(f"variable.{FILE}", "")
+        if recording and (call := board.call_of(channel)) is not None:
+            recorded(board, call, recording, at)
         channel.app = entry.get("application", channel.app)
         state = number_of(entry.get("channelstate", "")) or channel.state
         if state == channel.state:

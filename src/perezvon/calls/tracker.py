@@ -89,6 +89,15 @@ class Tracker:
         resync(self._board, snapshot)
         return self._told()
 
+    def channels(self) -> frozenset[str]:
+        """The unique ids of the channels that are thought to live."""
+        return frozenset(self._board.switch.channels)
+
+    def call_of(self, linkedid: str) -> str:
+        """The id of the running call (told of or not) to which channels of this linkedid belong; "" when there is none."""
+        call = self._board.calls.get(self._board.by_link.get(linkedid, ""))
+        return call.id if call is not None and not call.over else ""
+
     def live(self) -> list[Call]:
         """The calls that have been told of and go on, as they are now."""
         board = self._board

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perezvon.asterisk.probe import Probe, probe_pbx
+from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SecretMissing
@@ -27,7 +28,7 @@ _RELOAD = "asterisk -rx 'manager reload'"
 async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> list[Check]:
     """Never raises for what the PBX does. `timeout`: seconds for the login, and for every answer."""
     subject = f"asterisk {settings.name}"
-    recordings = await asyncio.to_thread(lambda: list(_recordings(settings, subject)))
+    recordings = await asyncio.to_thread(lambda: [*_recordings(settings, subject), examine_cel(settings, subject)])
     try:
         address = settings.ami.ami()
     except SecretMissing as missing:

@@ -15,6 +15,7 @@ from perezvon.recordings.errors import (
     Unreadable,
 )
 from perezvon.recordings.find import Folder, find
+from perezvon.recordings.named import named_after
 from perezvon.recordings.pool import Converter
 from perezvon.recordings.settle import Patience, settle
 
@@ -36,5 +37,6 @@ __all__ = [
     "TooSlow",
     "Unreadable",
     "find",
+    "named_after",
     "settle",
 ]

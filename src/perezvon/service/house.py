@@ -9,11 +9,12 @@ from pathlib import Path
 import structlog
 
 from perezvon.asterisk import Supervisor
-from perezvon.calls import Tracker
+from perezvon.calls import Snapshot, Tracker
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Mp3, Recordings
 from perezvon.service import policies
+from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.policies import PortalRules
@@ -88,6 +89,7 @@ class House:
             self.worker = self._recording_worker()
         for exchange in self.exchanges.values():
             await exchange.switchboard.restore()
+            exchange.supervisor.startup = exchange.switchboard.startup
         for link in self.portals.values():
             assert link.clicks is not None
             await link.clicks.restore()
@@ -145,21 +147,21 @@ class House:
             lambda: self._rules_for(pbx.name),
             self._book,
             self._written,
+            Absence(pbx.name, Path(pbx.cel) if pbx.cel else None, _folder(pbx), self._database),
             keep_recordings=lambda: self.settings.recordings.mode == "upload",
             clock=self._clock,
         )
-        supervisor = Supervisor(
-            pbx.ami.ami(), switchboard.on_snapshot, switchboard.on_events, name=pbx.name, fallback=pbx.encoding
-        )
+
+        async def on_snapshot(snapshot: Snapshot) -> None:
+            await switchboard.on_snapshot(snapshot, supervisor.startup)
+
+        supervisor = Supervisor(pbx.ami.ami(), on_snapshot, switchboard.on_events, name=pbx.name, fallback=pbx.encoding)
         return Exchange(pbx, numbering, supervisor, switchboard)
 
     def _recording_worker(self) -> RecordingWorker:
         wanted = self.settings.recordings
         converter = self._converter = Converter(Mp3(wanted.bitrate, wanted.quality), workers=wanted.workers)
-        archives = {
-            pbx.name: Recordings(Folder(Path(pbx.recordings), pbx.recordings_on_pbx), converter)
-            for pbx in self.settings.asterisk
-        }
+        archives = {pbx.name: Recordings(_folder(pbx), converter) for pbx in self.settings.asterisk}
 
         async def convert(pbx: str, path: str, target: Path) -> Converted:
             return await archives[pbx].convert(path, target)
@@ -193,6 +195,10 @@ class House:
     def _queued(self, portal: str) -> None:
         if portal in self.senders:
             self.senders[portal].notify()
+
+
+def _folder(pbx: AsteriskSettings) -> Folder:
+    return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
 
 
 def _skeleton(settings: Settings) -> object:

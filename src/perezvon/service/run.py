@@ -97,12 +97,12 @@ async def _keep_house(
         try:
             await house.open()
         except Exception as error:
-            reporter.house, reporter.problem = None, str(error)
+            reporter.moved_in(None, str(error))
             log.exception("house could not be built", error=str(error))
             await _first(stopping, changed, timeout=REBUILD_PAUSE)
             continue
         current[:] = [house]
-        reporter.house, reporter.problem = house, ""
+        reporter.moved_in(house)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(house.run(stop), name="house")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version as installed_version
 
 import structlog
@@ -40,6 +42,8 @@ from perezvon.web.status import (
 log = structlog.get_logger()
 
 LAST_CALLS = 20
+BUILDING = 5.0
+"""Seconds that an event from a portal waits for the house that is being built when it comes."""
 QUEUES = {
     Priority.CARD: "cards",
     Priority.FINISH: "finish",
@@ -60,6 +64,11 @@ class Reporter:
         self._started = clock()
         self.house: House | None = None
         self.problem = ""
+        self._tried = asyncio.Event()
+
+    def moved_in(self, house: House | None, problem: str = "") -> None:
+        self.house, self.problem = house, problem
+        self._tried.set()
 
     # ---- web.StatusSource
 
@@ -145,6 +154,9 @@ class Reporter:
         return await self._take(portal, "installation", lambda link: link.receive_installation(query, body, content_type))
 
     async def _take(self, portal: str, what: str, take: Callable[[PortalLink], Awaitable[None]]) -> Received:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BUILDING):
+                await self._tried.wait()
         link = self.house.portals.get(portal) if self.house else None
         if link is None:
             return Received.UNKNOWN_PORTAL

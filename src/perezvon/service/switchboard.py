@@ -3,6 +3,8 @@
 The call's state, its facts, the decisions and the portal's steps are one transaction. While it is under way further events
 gather, so that a busy PBX makes larger rounds, not a longer queue. When the database is gone, the round is kept and tried
 again: nothing is skipped (the AMI layer drops the connection when too much gathers, and all begins with a new snapshot).
+
+A snapshot comes first after every loss of the connection, or of us. What happened in between is fed before it (absence.py).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -18,16 +21,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.rules import Decision, PlanState, StepDraft, plan
+from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.policies import PortalRules
-from perezvon.storage import calls, counters, journal, lanes, recordings
+from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
+from perezvon.storage.progress import Progress
 
 log = structlog.get_logger()
 
 RETRY = 1.0
+MOST_AT_ONCE = 5000
+"""Events of the past in one transaction."""
+REMEMBER = 5.0
+"""Seconds after which it is stored how far we are, though nothing has happened that would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +63,14 @@ class Switchboard:
         rules: Callable[[], PortalRules | None],
         clicks: ClickBook,
         stored: Callable[[str], None],
+        absence: Absence,
         *,
         keep_recordings: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
+        self._absence = absence
         self._database = database
         self._rules = rules
         self._clicks = clicks
@@ -70,6 +81,10 @@ class Switchboard:
         self._turn = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._begun: deque[str] = deque(maxlen=1000)
+        self._until = 0.0  # the PBX's clock
+        self._kept_until = 0.0
+        self._followed: dict[str, float] = {}
+        self.startup = ""
         self.last_event: float | None = None
 
     @property
@@ -80,16 +95,44 @@ class Switchboard:
         """The calls that were under way when we stopped. Before the first snapshot."""
         async with self._database.read() as conn:
             rows = await calls.load_live(conn, self.pbx)
+            known = await progress.load(conn, self.pbx)
+        if known is not None:
+            self._until, self.startup = known.until, known.startup
         self.tracker.restore(dict(row.state) for row in rows)
         for row in rows:
             state = self._plans[row.id] = PlanState.from_json(row.plan)
             self._notice(state)
+            self._followed[row.id] = float(row.state.get("followed", 0.0)) or self._until
         log.info("calls restored", pbx=self.pbx, live=len(rows))
 
-    async def on_snapshot(self, snapshot: Snapshot) -> None:
+    async def on_snapshot(self, snapshot: Snapshot, startup: str = "") -> None:
+        """`startup`: when the PBX was started, in its own words."""
         async with self._turn:
-            await self._record(self.tracker.resync(snapshot))
+            self.startup = startup or self.startup
+            missed: list[Event] = []
+            if self._until and snapshot.at:
+                missed = await self._absence.events(self.tracker, self._until, self._followed, snapshot)
+            if snapshot.restarted:
+                at = _moment(self.startup, snapshot.at)
+                await self._catch_up([event for event in missed if event.at < at])
+                await self._record(await self._absence.recorded(self.tracker.resync(_nothing(at))))
+                missed = [event for event in missed if event.at >= at]
+                snapshot = replace(snapshot, restarted=False)
+            await self._catch_up(missed)
+            self._until = max(self._until, snapshot.at)
+            self._followed.clear()
+            facts = await self._absence.recorded(self.tracker.resync(snapshot))
+            await self._record(facts)
+            if not facts:
+                await self._remember()
         self._tell()
+
+    async def _catch_up(self, events: Sequence[Event]) -> None:
+        for start in range(0, len(events), MOST_AT_ONCE):
+            facts: list[Fact] = []
+            for event in events[start : start + MOST_AT_ONCE]:
+                facts += self._feed(event)
+            await self._record(await self._absence.recorded(facts))
 
     async def on_events(self, events: list[Event]) -> None:
         async with self._turn:
@@ -98,6 +141,8 @@ class Switchboard:
                 facts += self._feed(event)
             self.last_event = self._clock()
             await self._record(facts)
+            if self._until > self._kept_until + REMEMBER:
+                await self._remember()
         self._tell()
 
     async def expect(self, expected: ExpectedCall) -> None:
@@ -128,6 +173,7 @@ class Switchboard:
             self._begun.append(state.started.expected)
 
     def _feed(self, event: Event) -> list[Fact]:
+        self._until = max(self._until, event.at)
         try:
             return self.tracker.feed(event)
         except Exception:
@@ -197,7 +243,7 @@ class Switchboard:
             plan=state.as_json(),
         )
         if ended is None:
-            return replace(row, state=self.tracker.export(call))
+            return replace(row, state={**self.tracker.export(call), "followed": self._until})
         record = ended.record
         return replace(
             row,
@@ -214,8 +260,11 @@ class Switchboard:
 
     async def _store(self, rounds: Iterable[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
+        reached = Progress(self._until, self.startup)
 
         async def work(conn: AsyncConnection) -> None:
+            if reached.until:
+                await progress.save(conn, self.pbx, reached)
             for done in rounds:
                 await calls.save(conn, done.row)
                 await journal.append(conn, done.facts)
@@ -239,7 +288,12 @@ class Switchboard:
                 log.warning("calls wait for the database", pbx=self.pbx, error=str(error))
                 await asyncio.sleep(RETRY)
             else:
+                self._kept_until = reached.until
                 return
+
+    async def _remember(self) -> None:
+        """How far we are, when no call has anything new to be stored."""
+        await self._store((), None)
 
     def _log(self, done: _Round) -> None:
         for fact in done.facts:
@@ -248,6 +302,19 @@ class Switchboard:
             log.info(
                 str(decision.reason), pbx=self.pbx, call=done.row.id, steps=[str(step.kind) for step in decision.steps]
             )
+
+
+def _nothing(at: float) -> Snapshot:
+    """The PBX at the moment in which it has been started anew."""
+    return Snapshot(at=at, channels=(), bridges={}, waiting={}, restarted=True)
+
+
+def _moment(startup: str, latest: float) -> float:
+    """When the PBX was started; it tells that in its local time, taken for ours."""
+    try:
+        return min(datetime.fromisoformat(startup).timestamp(), latest)
+    except (ValueError, OverflowError):
+        return latest
 
 
 def _by_call(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:

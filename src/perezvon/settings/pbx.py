@@ -59,6 +59,13 @@ class AsteriskSettings(Section):
         description="How the PBX itself names the same folder. Empty: the same path.",
         examples=["/var/spool/asterisk/monitor"],
     )
+    cel: AbsolutePath = Field(
+        default="",
+        title="Channel event log",
+        description="The CSV file in which this PBX keeps its channel events (CEL). Perezvon learns from it what happened "
+        "while it was down or cut off. Empty: there is none; such calls then may be missing, or end later than they did.",
+        examples=["/var/log/asterisk/cel-custom/Master.csv"],
+    )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         default="cp1251",
         title="Fall-back encoding",

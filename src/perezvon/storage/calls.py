@@ -27,8 +27,8 @@ MOST_AT_ONCE = 500
 class StoredCall:
     """Times are POSIX seconds, UTC; `duration` seconds of talk. `portal`: "" when the call is not reported to any.
 
-    `state`: `Tracker.export` while `live`, with `followed` (up to when it was followed, the PBX's clock); `Call.as_json` when
-    ended. `plan`: `PlanState.as_json`.
+    `state`: `Tracker.export` while `live`, with `followed` (up to when, the PBX's clock); `Call.as_json` when ended.
+    `plan`: `PlanState.as_json`.
     """
 
     id: str

@@ -1,0 +1,139 @@
+"""What happened at a PBX while nobody listened to it: out of its channel event log, and out of its recordings' names.
+
+The log is read from a little before the moment up to which everything is stored. What has been dealt with already is left
+out, call by call: a call that has ended is stored as ended, and of a running one it is known up to when it was followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from perezvon.asterisk.cel import CelUnreadable, Row, read_back
+from perezvon.asterisk.cel_events import events_of
+from perezvon.calls import CallEnded, Event, Fact, Snapshot, Tracker
+from perezvon.recordings import Folder, named_after
+from perezvon.storage import calls
+from perezvon.storage.database import Database
+
+log = structlog.get_logger()
+
+FARTHEST = 24 * 3600.0
+"""Seconds that are read up at most."""
+
+BEFORE = 120.0
+"""Seconds before that which are read too: calls that nobody had been told of yet, and who was dialling whom."""
+
+OVERLAP = 0.5
+"""Seconds by which the times of an event in AMI and in the log may differ."""
+
+FLUSHED = 1.0
+"""Seconds that Asterisk gets to write down what it has just told."""
+
+_GLANCE = 0.05
+ONCE_ONLY = frozenset({"DTMFEnd", "BlindTransfer", "AttendedTransfer"})
+"""Events that count each time they are told."""
+
+
+class Absence:
+    """`file`: the log, None when there is none. `folder`: where the recordings are."""
+
+    def __init__(self, pbx: str, file: Path | None, folder: Folder, database: Database) -> None:
+        self.pbx = pbx
+        self._file = file
+        self._folder = folder
+        self._database = database
+
+    async def events(
+        self, tracker: Tracker, until: float, followed: Mapping[str, float], snapshot: Snapshot
+    ) -> list[Event]:
+        """What was missed between `until` and the snapshot, in order of time. `followed`: up to when single calls were
+        followed, where that is not `until` (call id -> POSIX seconds)."""
+        if self._file is None:
+            return []
+        since = max(until - BEFORE, snapshot.at - FARTHEST)
+        started = time.monotonic()
+        try:
+            rows = await self._written(self._file, since, tracker, snapshot)
+        except CelUnreadable as error:
+            log.warning("what was missed stays unknown", pbx=self.pbx, error=str(error))
+            return []
+        events = await asyncio.to_thread(events_of, rows)
+        missed = await self._missed(events, tracker, until, followed)
+        log.info(
+            "log read up",
+            pbx=self.pbx,
+            seconds=round(snapshot.at - until, 1),
+            rows=len(rows),
+            missed=len(missed),
+            took=round(time.monotonic() - started, 3),
+        )
+        return missed
+
+    async def _written(self, file: Path, since: float, tracker: Tracker, snapshot: Snapshot) -> list[Row]:
+        """The rows, once every channel that is gone is also gone in the log."""
+        present = {entry.get("uniqueid", "") for entry in snapshot.channels}
+        known = tracker.channels()
+        deadline = time.monotonic() + FLUSHED
+        while True:
+            rows = [row for row in await asyncio.to_thread(read_back, file, since) if row.at <= snapshot.at]
+            ended = {row.uniqueid for row in rows if row.kind == "HANGUP"}
+            begun = {row.uniqueid for row in rows if row.kind == "CHAN_START"}
+            if not (begun | known) - ended - present or snapshot.restarted or time.monotonic() > deadline:
+                return rows
+            await asyncio.sleep(_GLANCE)
+
+    async def _missed(
+        self, events: Sequence[Event], tracker: Tracker, until: float, followed: Mapping[str, float]
+    ) -> list[Event]:
+        last: dict[str, float] = {}
+        channels: dict[str, set[str]] = {}
+        for event in events:
+            link = event["linkedid"]
+            last[link] = max(last.get(link, 0.0), event.at)
+            channels.setdefault(link, set()).add(event["uniqueid"] or link)
+        since: dict[str, float] = {}
+        unknown: dict[str, set[str]] = {}
+        for link, uids in channels.items():
+            call = tracker.call_of(link)
+            if call:
+                since[link] = followed.get(call, until)
+            elif last[link] > until - OVERLAP:
+                unknown[link] = {f"{self.pbx}-{uid}" for uid in (link, *uids)}
+        over = await self._over({call for group in unknown.values() for call in group})
+        for link, group in unknown.items():
+            if not group & over:
+                since[link] = 0.0
+        return [event for event in events if _is_missed(event, since.get(event["linkedid"]))]
+
+    async def _over(self, ids: Iterable[str]) -> set[str]:
+        async with self._database.read() as conn:
+            return await calls.ended_among(conn, ids)
+
+    async def recorded(self, facts: Sequence[Fact]) -> list[Fact]:
+        """The facts, with the recordings of calls that ended unseen, as far as the files' names tell whose they are."""
+        wanted = {
+            fact.call.removeprefix(f"{self.pbx}-"): fact.record.started
+            for fact in facts
+            if isinstance(fact, CallEnded) and fact.record.answered is not None and not fact.record.recordings
+        }
+        if not wanted:
+            return list(facts)
+        found = await asyncio.to_thread(named_after, self._folder, wanted)
+        return [
+            replace(fact, record=replace(fact.record, recordings=tuple(names)))
+            if isinstance(fact, CallEnded) and (names := found.get(fact.call.removeprefix(f"{self.pbx}-")))
+            else fact
+            for fact in facts
+        ]
+
+
+def _is_missed(event: Event, since: float | None) -> bool:
+    if since is None:
+        return False
+    return event.at > (since if event.name in ONCE_ONLY else since - OVERLAP)
