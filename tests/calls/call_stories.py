@@ -304,7 +304,9 @@ async def group_then_mobile(pbx: PbxSandbox, _: Session) -> Truth:
     return leg, client
 
 
-@story(answered_by("+79160000002") | {"rung": {"101", "102", "+79160000001", "+79160000002"}, "forwarded_to": "+79160000002"})
+@story(
+    answered_by("+79160000002") | {"rung": {"101", "102", "+79160000001", "+79160000002"}, "forwarded_to": "+79160000002"}
+)
 async def follow_me(pbx: PbxSandbox, _: Session) -> Truth:
     for extension in ("101", "102"):
         await pbx.world.phone(extension).rings()
@@ -504,7 +506,12 @@ async def blind_nobody_answers(pbx: PbxSandbox, _: Session) -> Truth:
 
 @story(
     answered_by("101")
-    | {"transfers": [moved("blind", "101", MOBILE_E164)], "rung": ["101"], "third_parties": [MOBILE_E164], "forwarded_to": None}
+    | {
+        "transfers": [moved("blind", "101", MOBILE_E164)],
+        "rung": ["101"],
+        "third_parties": [MOBILE_E164],
+        "forwarded_to": None,
+    }
 )
 async def blind_to_outside(pbx: PbxSandbox, _: Session) -> Truth:
     client, leg = await direct(pbx)
@@ -605,7 +612,7 @@ async def attended_by_replaces(pbx: PbxSandbox, _: Session) -> Truth:
     client, leg = await direct(pbx)
     await leg.hold()
     consultation = await pbx.world.phone("101").dial("102")
-    second = await pbx.world.phone("102").talking()
+    await pbx.world.phone("102").talking()
     await consultation.talks(0.5)
     await leg.refer_to_leg(consultation)
     await leg.ended()

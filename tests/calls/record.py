@@ -62,8 +62,8 @@ class Tap:
 
 def trimmed(raw: bytes) -> bytes:
     kept: list[bytes] = []
-    for frame in raw.split(b"\r\n\r\n"):
-        frame = frame.lstrip(b"\r\n")  # a TestEvent may end with one line too many
+    for piece in raw.split(b"\r\n\r\n"):
+        frame = piece.lstrip(b"\r\n")  # a TestEvent may end with one line too many
         if not frame.startswith(b"Event: ") or BORING.match(frame):
             continue
         if frame.startswith(b"Event: VarSet") and BORING_VARIABLE.search(frame):

@@ -30,6 +30,7 @@ class Board:
         self.expected: dict[str, ExpectedCall] = {}
         self.masquerading: dict[str, str] = {}
         self.wakes: list[tuple[float, str]] = []
+        self.emptied: list[str] = []
         self.facts: list[Fact] = []
         self.resyncing = False
 
@@ -95,10 +96,10 @@ class Board:
 
     def open(self, channel: Channel) -> LiveCall:
         """A call that this channel places. Nobody is told of it yet."""
-        channel.placed += 1
-        again = f"-{channel.placed}" if channel.placed > 1 else ""
         first = self.switch.twin(channel) if channel.half == 2 else None
         origin = first or channel
+        origin.placed += 1
+        again = f"-{origin.placed}" if origin.placed > 1 else ""
         call = LiveCall(
             id=f"{self.pbx}-{origin.uid}{again}",
             origin=origin.uid,
@@ -121,7 +122,7 @@ class Board:
         return call
 
     def join(self, channel: Channel, call: LiveCall) -> None:
-        """Move a channel into a call. A call that is left without channels before anybody heard of it is dropped."""
+        """Move a channel into a call. A call that is left without channels is over; if nobody heard of it, it is dropped."""
         old = self.call_of(channel)
         if old is call:
             return
@@ -129,7 +130,9 @@ class Board:
         call.members.add(channel.uid)
         if old is not None:
             old.members.discard(channel.uid)
-            if not old.members and not old.begun:
+            if not old.members and old.begun:
+                self.emptied.append(old.id)
+            elif not old.members:
                 self.drop(old)
 
     def drop(self, call: LiveCall) -> None:

@@ -159,6 +159,15 @@ def _begin_at_the_end(board: Board, call: LiveCall) -> bool:
     return True
 
 
+def end_emptied(board: Board, at: float) -> None:
+    """The calls whose last channel has gone over to another call."""
+    for call_id in board.emptied:
+        call = board.calls.get(call_id)
+        if call is not None and not call.members:
+            finish(board, call, at)
+    board.emptied.clear()
+
+
 def wake_up(board: Board, at: float) -> None:
     """What is due by now: callers whom only a menu has answered, employees who have left for good."""
     while board.wakes and board.wakes[0][0] <= at:

@@ -49,7 +49,6 @@ def on_attended_transfer(board: Board, event: Event) -> None:
     ringing = event["desttype"] == "App"
     to = _being_rung(main, consultation, second) if ringing else ""
     to = to or _transfer_target(board, main, consultation, transferee, target)
-    to = to or _being_rung(main, consultation, second)
     joined = [channel for channel in (transferee, target) if channel is not None]
     if second is not None and transferee is not None and ringing:
         _hand_over_dials(board, consultation, second, transferee)
@@ -57,11 +56,19 @@ def on_attended_transfer(board: Board, event: Event) -> None:
         absorb(board, main, other, event.at)
     if main.origin in {channel.uid for channel in (first, second) if channel is not None} and joined:
         main.origin = joined[0].uid
+    if not to:  # the event may leave out who was consulted
+        refresh(board, main, event.at)
+        to = _who_hears(main, from_) or _being_rung(main, consultation, second)
     if main.begun and event["desttype"] != "Threeway":
         _transferred(board, main, TransferKind.ATTENDED, from_, to, event.at)
     refresh(board, main, event.at)
     for channel in joined:
         refresh_around(board, channel, event.at)
+
+
+def _who_hears(call: LiveCall, but: str) -> str:
+    heard = [leg.extension for uid in call.connected if (leg := call.legs[uid]).extension != but]
+    return heard[-1] if heard else ""
 
 
 def _transferred(board: Board, call: LiveCall, kind: TransferKind, from_: str, to: str, at: float) -> None:

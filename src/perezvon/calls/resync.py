@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from perezvon.calls.beginning import begin_if_incoming
 from perezvon.calls.board import Board
 from perezvon.calls.channels import HOLDING, UP, Channel, Switchboard, known, number_of
-from perezvon.calls.ending import finish, hang_up, wake_up
+from perezvon.calls.ending import end_emptied, finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
 from perezvon.calls.noting import LINE
@@ -55,6 +55,7 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
         _unplug(board, uid)
     _connect(board, snapshot, entries)
     new = [channel for entry in fresh if (channel := board.switch.get(entry["uniqueid"])) is not None]
+    new += _dialled_meanwhile(board, entries)
     _find_diallers(board, new, entries)
     _ring_found(board, new, at)
     _update(board, entries, at)
@@ -65,6 +66,7 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
         if not call.begun and _answered(board, call):
             begin_if_incoming(board, call)
         refresh(board, call, at)
+    end_emptied(board, at)
 
 
 def _take_in(board: Board, fresh: Iterable[Entry], at: float) -> None:
@@ -99,6 +101,20 @@ def _age(entry: Entry) -> float:
     return float(seconds) if seconds.isdecimal() else 0.0
 
 
+def _dialled_meanwhile(board: Board, entries: Mapping[str, Entry]) -> list[Channel]:
+    """Channels that are known, but not that somebody dials them."""
+    found: list[Channel] = []
+    for uid, entry in entries.items():
+        channel = board.switch.get(uid)
+        call = board.call_of(channel)
+        if channel is None or call is None or channel.dialled or not _dialled(entry) or call.origin == uid:
+            continue
+        channel.dialled = True
+        channel.app = entry.get("application", "")
+        found.append(channel)
+    return found
+
+
 def _unplug(board: Board, uid: str) -> None:
     channel = board.switch.channels[uid]
     board.switch.leave(channel)
@@ -118,7 +134,7 @@ def _connect(board: Board, snapshot: Snapshot, entries: Mapping[str, Entry]) -> 
             continue
         board.switch.leave(channel)
         if bridge:
-            waiting = entries[uid].get("application", "").lower() in WAITING_APPS
+            waiting = entries.get(uid, {}).get("application", "").lower() in WAITING_APPS
             board.switch.enter(channel, bridge, HOLDING if waiting else "")
 
 
@@ -133,9 +149,7 @@ def _find_diallers(board: Board, new: Iterable[Channel], entries: Mapping[str, E
             if other.uid != channel.uid
             and entries.get(other.uid, {}).get("application", "").lower() in _dialler_of(channel)
         ]
-        dialler = next((other for other in candidates if other.bridge and other.bridge == channel.bridge), None)
-        dialler = dialler or next((other for other in candidates if _dial_string(entries[other.uid], channel)), None)
-        dialler = dialler or (candidates[0] if candidates else None)
+        dialler = max(candidates, key=lambda other: _likeness(board, other, channel, entries), default=None)
         if dialler is None:
             continue
         channel.source = dialler.uid
@@ -144,6 +158,18 @@ def _find_diallers(board: Board, new: Iterable[Channel], entries: Mapping[str, E
         origin = board.switch.get(call.origin) if call is not None else None
         if origin is not None:
             channel.side = "B" if dialler is origin else "A" if dialler.uid == origin.other else dialler.side
+
+
+def _likeness(board: Board, dialler: Channel, channel: Channel, entries: Mapping[str, Entry]) -> tuple[bool, ...]:
+    """How well a channel that dials fits one that is being dialled; the first difference decides."""
+    dial_string = _dial_string(entries[dialler.uid], channel)
+    exten = entries.get(channel.uid, {}).get("exten", "")
+    return (
+        bool(dialler.bridge) and dialler.bridge == channel.bridge,
+        bool(dial_string),
+        bool(exten) and exten == entries[dialler.uid].get("exten"),
+        not any(other.source == dialler.uid for other in members(board, board.calls[channel.call])),
+    )
 
 
 def _dialler_of(channel: Channel) -> frozenset[str]:

@@ -247,7 +247,9 @@ def ring(
 def _for_consultation(board: Board, call: LiveCall, channel: Channel) -> bool:
     """Whether the dial comes out of a Local channel that a feature code or an AMI transfer has made (nobody dialled it)."""
     source = board.switch.get(channel.source)
-    while source is not None and source.half == 2:
+    seen: set[str] = set()
+    while source is not None and source.half == 2 and source.uid not in seen:
+        seen.add(source.uid)
         outer = board.switch.twin(source)
         if outer is None:
             return False

@@ -92,7 +92,7 @@ def _channel(board: Board, packed: State, holding: frozenset[str]) -> Channel:
 
 def _pack_call(call: LiveCall) -> State:
     packed = _pack(call)
-    packed["legs"] = [_pack(leg) for leg in call.legs.values()]
+    packed["legs"] = [_pack_leg(leg) for leg in call.legs.values()]
     packed["transfers"] = [[t.kind.value, t.from_, t.to, t.at] for t in call.transfers]
     packed["early"] = [[fact.at, fact.path] for fact in call.early if isinstance(fact, Recorded)]
     return packed
@@ -120,11 +120,27 @@ def _put_call(board: Board, packed: State) -> None:
         board.wake(call.up_at + LOOK_AGAIN, call)
 
 
-def _leg(packed: State) -> LiveLeg:
-    outcome = packed.get("outcome")
-    return LiveLeg(
-        **dict(packed, party=Party(packed["party"]), outcome=LegOutcome(outcome) if outcome is not None else None)
-    )
+LEG = tuple(one.name for one in fields(LiveLeg))
+
+
+def _pack_leg(leg: LiveLeg) -> list[Any]:
+    """The values alone, in the order of the fields, as far as they differ from the defaults: a queue makes many legs."""
+    values = [_plain(getattr(leg, name)) for name in LEG]
+    defaults = [_plain(_default(one)) for one in fields(LiveLeg)]
+    while values[-1] == defaults[len(values) - 1]:
+        values.pop()
+    return [int(value) if isinstance(value, bool) else value for value in values]
+
+
+def _leg(packed: list[Any]) -> LiveLeg:
+    values: State = dict(zip(LEG, packed, strict=False))
+    values["party"] = Party(values["party"])
+    if values.get("outcome") is not None:
+        values["outcome"] = LegOutcome(values["outcome"])
+    for flag in ("ringing", "terminal", "consulted", "outside", "own"):
+        if flag in values:
+            values[flag] = bool(values[flag])
+    return LiveLeg(**values)
 
 
 def _pack(value: Channel | LiveCall | LiveLeg | Peer) -> State:

@@ -73,6 +73,8 @@ class Tracker:
         handler = HANDLERS.get(event.name)
         if handler is not None:
             handler(board, event)
+            if board.emptied:
+                ending.end_emptied(board, event.at)
         return self._told()
 
     def expect(self, expected: ExpectedCall) -> list[Fact]:

@@ -29,8 +29,8 @@ TRACKED = frozenset(
         "MixMonitorStart",
     }
 )
-"""What the tracker lives on. It understands `Newexten` too (recordings have it); live, that is up to two hundred events a call
-for the sake of dialplans that hide their keys from AMI."""
+"""What the tracker lives on. It understands `Newexten` too (recordings have it); live, that would be up to two hundred
+events a call, for the sake of dialplans that hide their keys from AMI."""
 
 WANTED = TRACKED | {"OriginateResponse", "UserEvent", "FullyBooted", "Shutdown"}
 """With those that other parts of the service look at."""
@@ -38,5 +38,5 @@ WANTED = TRACKED | {"OriginateResponse", "UserEvent", "FullyBooted", "Shutdown"}
 VARIABLES = frozenset({"MIXMONITOR_FILENAME", "CALLFILENAME", "FROM_DID"})
 
 WANTED_VARIABLES = VARIABLES | {"_" + name for name in VARIABLES} | {"__" + name for name in VARIABLES}
-"""The variables whose `VarSet` is wanted (`VarSet` is a quarter of all traffic; the rest of it is dropped). Inherited ones are
-told with their underscores."""
+"""The variables whose `VarSet` is wanted (`VarSet` is a quarter of all traffic; the rest of it is dropped). Inherited ones
+are told with their underscores."""

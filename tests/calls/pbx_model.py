@@ -1,0 +1,82 @@
+"""What a PBX would answer to the list actions in the middle of a recording: the state that the events so far have made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perezvon.calls import Event, Snapshot
+
+SIDES = ("", "dest", "localone", "localtwo", "transferer", "transferee", "origtransferer", "secondtransferer", "target")
+ENTRY = ("channel", "linkedid", "channelstate", "calleridnum", "calleridname", "context", "exten")
+
+
+class PbxModel:
+    def __init__(self) -> None:
+        self.channels: dict[str, dict[str, str]] = {}
+        self.born: dict[str, float] = {}
+        self.bridges: dict[str, list[str]] = {}
+        self.waiting: dict[str, list[str]] = {}
+        self.gone: set[str] = set()
+
+    def feed(self, event: Event) -> None:
+        for side in SIDES:
+            self._see(event, side)
+        uid = event["uniqueid"]
+        name = event["channel"]
+        match event.name:
+            case "Newexten" if uid in self.channels:
+                self.channels[uid] |= {"application": event["application"], "applicationdata": event["appdata"]}
+            case "DialBegin" if event["destuniqueid"] in self.channels:
+                dialler = self.channels.get(uid, {}).get("application", "")
+                app = "AppQueue" if dialler == "Queue" else "AppDial" if uid else "AppDial2"
+                self.channels[event["destuniqueid"]].setdefault("application", app)
+            case "BridgeEnter":
+                self._leave(name)
+                self.bridges.setdefault(event["bridgeuniqueid"], []).append(name)
+            case "BridgeLeave":
+                members = self.bridges.get(event["bridgeuniqueid"], [])
+                if name in members:
+                    members.remove(name)
+            case "QueueCallerJoin":
+                self.waiting.setdefault(event["queue"], []).append(name)
+            case "QueueCallerLeave":
+                self.waiting[event["queue"]].remove(name)
+            case "Hangup":
+                self._leave(name)
+                self.channels.pop(uid, None)
+                self.gone.add(uid)
+            case _:
+                pass
+
+    def _see(self, event: Event, side: str) -> None:
+        uid = event[f"{side}uniqueid"]
+        if not uid or uid in self.gone or not event[f"{side}channelstate"]:
+            return
+        self.born.setdefault(uid, event.at)
+        entry = self.channels.setdefault(uid, {"uniqueid": uid})
+        entry |= {header: event[f"{side}{header}"] for header in ENTRY}
+
+    def _leave(self, name: str) -> None:
+        for members in self.bridges.values():
+            if name in members:
+                members.remove(name)
+
+    def snapshot(self, at: float) -> Snapshot:
+        channels: list[dict[str, str]] = []
+        for uid, entry in self.channels.items():
+            seconds = int(at - self.born[uid])
+            age = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+            bridge = next((one for one, names in self.bridges.items() if entry["channel"] in names), "")
+            channels.append(entry | {"duration": age, "bridgeid": bridge})
+        bridges = {bridge: tuple(names) for bridge, names in self.bridges.items() if names}
+        waiting = {queue: tuple(names) for queue, names in self.waiting.items() if names}
+        return Snapshot(at, tuple(channels), bridges, waiting)
+
+
+def snapshot_after(events: Iterable[Event], at: float | None = None) -> Snapshot:
+    model = PbxModel()
+    last = 0.0
+    for event in events:
+        model.feed(event)
+        last = event.at
+    return model.snapshot(last if at is None else at)
