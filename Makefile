@@ -15,7 +15,7 @@ install: $(VENV)/.base ## Make .venv with the perezvon command
 
 $(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml
 	PYTHON=$(PYTHON) scripts/packages base
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --progress-bar on --require-hashes -r requirements/base.txt -r requirements/build.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -40,10 +40,10 @@ check: lint ## The fast part: style, types, floors, tests without servers (under
 	$(BIN)/pytest -q -m "not asterisk and not postgresql and not browser and not load" $(TESTS)
 
 test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill tests
-	$(MAKE) dev
 	PYTHON=$(PYTHON) scripts/packages test
 	$(MAKE) lint
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/python -m perezvon.sandbox.pbx --only-make
+	$(BIN)/pytest --durations=25 $(TESTS)
 
 bench: dev ## Speed and memory, each beside a yardstick
 	PYTHON=$(PYTHON) scripts/packages test

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from perezvon.sandbox.pbx import PbxSandbox, SandboxError
+from perezvon.sandbox.pbx.rootfs import find_or_build
 
 WHOM_TO_CALL = """\
   74950000101…105 extensions          74950000200 ring group       74950000300, …310 queues     74950000400 voice menu
@@ -21,9 +22,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="for configuration, logs and recordings (default: a temporary one)")
     parser.add_argument("--asterisk", type=Path, help="the Asterisk program to use")
     parser.add_argument("--verbose", type=int, default=3, help="how much the logs of both tell (default: 3)")
+    parser.add_argument("--only-make", action="store_true", help="see to it that there is an Asterisk, and start none")
     options = parser.parse_args()
     try:
-        if options.folder is not None:
+        if options.only_make:
+            asyncio.run(find_or_build(options.asterisk, progress=show))
+        elif options.folder is not None:
             asyncio.run(play(options.folder, options.asterisk, options.verbose))
         else:
             with tempfile.TemporaryDirectory(prefix="perezvon-pbx-") as folder:
