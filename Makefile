@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?= tests
 
-.PHONY: help install dev demo test check lint bench requirements clean
+.PHONY: help install dev demo test check lint bench audit requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 bench: dev ## Speed and memory, each beside a yardstick
 	PYTHON=$(PYTHON) scripts/packages test
 	$(BIN)/python -m benchmarks
+
+audit: dev ## Known holes in the dependencies (asks the package index)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/base.txt
 
 requirements: dev ## Pin the dependencies anew (hashes, no URLs)
 	$(BIN)/python scripts/pin.py
