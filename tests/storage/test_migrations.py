@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from perezvon.storage import Database, NeedsUpgrade, NewerThanCode
 from perezvon.storage import upgrade as upgrading
 from perezvon.storage.schema import metadata
-from perezvon.storage.upgrade import configuration, head
+from perezvon.storage.upgrade import HEAD, configuration
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory.from_config(configuration()).walk_revisions()))]
 
@@ -38,7 +38,7 @@ def upgrade():
 async def test_an_empty_database_becomes_the_schema(place: str) -> None:
     async with await Database.open(place) as database, database.read() as conn:
         assert await conn.run_sync(_differences) == []
-        assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == head()
+        assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == HEAD == REVISIONS[-1]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -68,7 +68,7 @@ async def test_a_migration_keeps_what_is_stored(place: str, revision: str) -> No
 async def test_an_upgrade_keeps_the_rows_and_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with await Database.open(tmp_path) as database:
         await database.write(_populate_all)
-    (tmp_path / "later.py").write_text(LATER.format(head=head()))
+    (tmp_path / "later.py").write_text(LATER.format(head=HEAD))
     _know_later(monkeypatch, tmp_path)
 
     async with await Database.open(tmp_path, clock=lambda: 0.0) as database, database.read() as conn:
@@ -83,7 +83,7 @@ async def test_an_upgrade_keeps_the_rows_and_a_copy(tmp_path: Path, monkeypatch:
 async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with await Database.open(tmp_path) as database:
         await database.write(_populate_all)
-    (tmp_path / "later.py").write_text(LATER.format(head=head()) + "    raise RuntimeError('half-way')\n")
+    (tmp_path / "later.py").write_text(LATER.format(head=HEAD) + "    raise RuntimeError('half-way')\n")
     with monkeypatch.context() as patch:
         _know_later(patch, tmp_path)
         with pytest.raises(RuntimeError, match="half-way"):
@@ -132,6 +132,7 @@ def _know_later(patch: pytest.MonkeyPatch, folder: Path) -> None:
         return config
 
     patch.setattr(upgrading, "configuration", with_later)
+    patch.setattr(upgrading, "HEAD", "later")
 
 
 def _differences(conn: Connection) -> list[object]:

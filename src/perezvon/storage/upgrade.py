@@ -6,40 +6,41 @@ import asyncio
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from perezvon.storage.errors import CannotOpen, NewerThanCode
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
 log = structlog.get_logger()
+
+HEAD = "0002"
+"""The revision that this code works with. Alembic is large, and is loaded only for a database that is of another one."""
 
 
 def configuration() -> Config:
+    from alembic.config import Config  # noqa: PLC0415  see HEAD
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def head() -> str:
-    """The revision that this code works with."""
-    revision = ScriptDirectory.from_config(configuration()).get_current_head()
-    assert revision is not None
-    return revision
-
-
 async def behind(engine: AsyncEngine) -> bool:
     """Whether the tables are absent or older than this code. NewerThanCode when they are newer."""
     async with engine.connect() as conn:
         revision = await conn.run_sync(_revision)
+    if revision == HEAD:
+        return False
     _check(revision)
-    return revision != head()
+    return True
 
 
 async def upgrade(engine: AsyncEngine, file: Path | None, now: float) -> None:
@@ -62,7 +63,7 @@ async def upgrade(engine: AsyncEngine, file: Path | None, now: float) -> None:
                 raise CannotOpen(
                     f"the upgrade would leave {len(broken)} rows without their parents; nothing was changed: {broken[:3]}"
                 )
-    log.info("storage: tables upgraded", before=revision or "empty", after=head())
+    log.info("storage: tables upgraded", before=revision or "empty", after=HEAD)
 
 
 async def backup_sqlite(source: Path, target: Path) -> None:
@@ -81,20 +82,30 @@ async def backup_sqlite(source: Path, target: Path) -> None:
         raise CannotOpen(f"{source} cannot be copied to {target}: {error}") from error
 
 
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  see HEAD
+
+    return ScriptDirectory.from_config(configuration())
+
+
 def _run(conn: Connection, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415  see HEAD
+
     config = configuration()
     config.attributes["connection"] = conn
     command.upgrade(config, revision)
 
 
 def _revision(conn: Connection) -> str | None:
-    return MigrationContext.configure(conn).get_current_revision()
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def _check(revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+    known = {script.revision for script in _scripts().walk_revisions()}
     if revision is not None and revision not in known:
         raise NewerThanCode(
-            f"the database is of a later version of perezvon (tables {revision}, this code knows {head()}): "
+            f"the database is of a later version of perezvon (tables {revision}, this code knows {HEAD}): "
             "install that version again, or restore the copy that was kept before the upgrade"
         )
