@@ -101,7 +101,7 @@ async def _cached(cache: Path, progress: Progress) -> Installation:
 def _remove_remains(cache: Path) -> None:
     """What is there and does not run, and what somebody began and did not finish.
 
-    Whoever was killed may have left a mmdebstrap that still fills its folder: what cannot be removed now is removed next time.
+    Who was killed may have left a mmdebstrap that still fills its folder: what cannot be removed now goes next time.
     """
     for remains in cache.glob("asterisk-22*"):
         if remains.is_dir():
