@@ -109,8 +109,8 @@ async def test_installation_is_made_once(database: Database) -> None:
 
 async def test_a_call_is_saved_whole_and_found(database: Database) -> None:
     row = a_call(client="+7916", state={"legs": [1, None, NASTY]}, plan={"x": 1.5})
-    await database.write(doing(calls.save, row))
-    await database.write(doing(calls.save, a_call(client=NASTY, outcome=Outcome.MISSED, state={"n": 2})))
+    await database.write(doing(calls.save, [row]))
+    await database.write(doing(calls.save, [a_call(client=NASTY, outcome=Outcome.MISSED, state={"n": 2})]))
     async with database.read() as conn:
         assert await calls.find(conn, "c1") == a_call(client=CLEAN, outcome=Outcome.MISSED, state={"n": 2})
         assert await calls.find(conn, "other") is None
@@ -124,7 +124,7 @@ async def test_live_calls_of_one_pbx(database: Database) -> None:
         StoredCall("elsewhere", "branch", Direction.INCOMING, 0.5, live=True),
     ]
     for row in rows:
-        await database.write(doing(calls.save, row))
+        await database.write(doing(calls.save, [row]))
     async with database.read() as conn:
         assert [found.id for found in await calls.load_live(conn, "main")] == ["a", "b"]
 
@@ -135,7 +135,7 @@ async def test_search_narrows_and_pages(database: Database) -> None:
         await database.write(
             doing(
                 calls.save,
-                StoredCall(f"c{number}", "main", direction, 10.0 + number // 2, live=number > 4, client=f"+{number}"),
+                [StoredCall(f"c{number}", "main", direction, 10.0 + number // 2, live=number > 4, client=f"+{number}")],
             )
         )
     async with database.read() as conn:
@@ -155,7 +155,7 @@ async def test_search_narrows_and_pages(database: Database) -> None:
 
 async def test_the_journal_gives_back_the_facts(database: Database) -> None:
     async def work(conn: AsyncConnection) -> None:
-        await calls.save(conn, a_call())
+        await calls.save(conn, [a_call()])
         await journal.append(conn, FACTS[:4])
         await journal.append(conn, FACTS[4:])
 
@@ -235,7 +235,7 @@ async def test_a_click_is_taken_once_and_moves_once(database: Database) -> None:
 
 async def test_recordings_come_due_and_are_settled(database: Database) -> None:
     async def with_call(conn: AsyncConnection) -> None:
-        await calls.save(conn, a_call())
+        await calls.save(conn, [a_call()])
         for _ in range(2):
             await recordings.add(conn, call="c1", pbx="main", portal="p", path="/a.wav", now=10.0)
         await recordings.add(conn, call="c1", pbx="main", portal="p", path="/b.wav", now=11.0)

@@ -258,19 +258,18 @@ class Switchboard:
             state=record.as_json(),
         )
 
-    async def _store(self, rounds: Iterable[_Round], rules: PortalRules | None) -> None:
+    async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
         reached = Progress(self._until, self.startup)
 
         async def work(conn: AsyncConnection) -> None:
             if reached.until:
                 await progress.save(conn, self.pbx, reached)
+            await calls.save(conn, [done.row for done in rounds])
+            await journal.append(conn, [fact for done in rounds for fact in done.facts])
+            decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
+            await journal.note(conn, now, ((call, str(d.reason), [s.key for s in d.steps]) for call, d in decided))
             for done in rounds:
-                await calls.save(conn, done.row)
-                await journal.append(conn, done.facts)
-                await journal.note(
-                    conn, done.row.id, now, ((str(d.reason), [s.key for s in d.steps]) for d in done.decisions)
-                )
                 await self._clicks.follow(conn, done.plan, done.row)
                 if rules is None:
                     continue

@@ -48,9 +48,18 @@ class StoredCall:
     plan: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
-async def save(conn: AsyncConnection, row: StoredCall) -> None:
-    """The call as it is now, in the place of what was known before."""
-    values: dict[str, Any] = {
+async def save(conn: AsyncConnection, rows: Iterable[StoredCall]) -> None:
+    """The calls as they are now, in the place of what was known before."""
+    values = [_values(row) for row in rows]
+    if not values:
+        return
+    statement = insert(conn, call)
+    changed = {name: statement.excluded[name] for name in values[0] if name != "id"}
+    await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+
+
+def _values(row: StoredCall) -> dict[str, Any]:
+    return {
         "id": row.id,
         "pbx": row.pbx,
         "portal": row.portal,
@@ -67,9 +76,6 @@ async def save(conn: AsyncConnection, row: StoredCall) -> None:
         "state": json.dumps(row.state),
         "plan": json.dumps(row.plan),
     }
-    statement = insert(conn, call)
-    changed = {name: statement.excluded[name] for name in values if name != "id"}
-    await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
 
 
 async def load_live(conn: AsyncConnection, pbx: str) -> list[StoredCall]:

@@ -34,11 +34,11 @@ async def append(conn: AsyncConnection, facts: Iterable[Fact]) -> None:
         await conn.execute(fact.insert(), rows)
 
 
-async def note(conn: AsyncConnection, call_id: str, at: float, decisions: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """What was decided and why, with the keys of the steps that came of it; kept among the facts, in order."""
+async def note(conn: AsyncConnection, at: float, decisions: Iterable[tuple[str, str, Sequence[str]]]) -> None:
+    """What was decided, each with its call, its reason and the keys of the steps that came of it. Kept among the facts."""
     rows = [
         {"call": call_id, "at": at, "kind": DECISION, "body": json.dumps({"reason": reason, "steps": list(keys)})}
-        for reason, keys in decisions
+        for call_id, reason, keys in decisions
     ]
     if rows:
         await conn.execute(fact.insert(), rows)
