@@ -14,11 +14,10 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sdnotify  # pyright: ignore[reportMissingTypeStubs]
 import structlog
-import uvicorn
 
 from perezvon import log as logging_setup
 from perezvon.bitrix24 import Portal
@@ -33,7 +32,11 @@ from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import SettingsStore
 from perezvon.storage import installation
 from perezvon.storage.database import Database
-from perezvon.web.app import Doctor, create_app
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from perezvon.web.app import Doctor
 
 log = structlog.get_logger()
 
@@ -58,15 +61,15 @@ async def serve(data_dir: Path, bind: str, *, clock: Callable[[], float] = time.
         stopping = asyncio.Event()
         async with _signals(stopping, store), asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
-            server = uvicorn.Server(_web(reporter, store, doctor))
-            web = tasks.create_task(server.serve(sockets=[sock]), name="web")
+            closing = asyncio.Event()
+            web = tasks.create_task(_pages(reporter, store, doctor, sock, closing), name="web")
             following = tasks.create_task(store.follow(), name="settings")
             watchdog = tasks.create_task(_tell_systemd(), name="systemd")
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
             await _keep_house(store, database, box, identity.id, data_dir, reporter, stopping, clock)
             following.cancel()
             watchdog.cancel()
-            server.should_exit = True
+            closing.set()
             await asyncio.wait([web])
     log.info("service up -> stopped")
 
@@ -123,8 +126,29 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
             wait.cancel()
 
 
-def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Config:
-    return uvicorn.Config(
+async def _pages(
+    reporter: Reporter, store: SettingsStore, doctor: Doctor, sock: socket.socket, closing: asyncio.Event
+) -> None:
+    """Serves the pages until `closing` is set. Their server is large: it is loaded in a thread, once the PBX is being
+    connected to."""
+    await reporter.house_tried()
+    server = await asyncio.to_thread(_web, reporter, store, doctor)
+    serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
+    told_to = asyncio.create_task(closing.wait(), name="pages are closed")
+    try:
+        await asyncio.wait([serving, told_to], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    finally:
+        told_to.cancel()
+
+
+def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415  see _pages
+
+    from perezvon.web.app import create_app  # noqa: PLC0415
+
+    config = uvicorn.Config(
         create_app(
             reporter,
             reporter,
@@ -138,6 +162,7 @@ def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Co
         timeout_graceful_shutdown=3,
         lifespan="off",
     )
+    return uvicorn.Server(config)
 
 
 def _doctor(store: SettingsStore, data_dir: Path, database: Database, reporter: Reporter) -> Doctor:

@@ -24,7 +24,7 @@ from perezvon.storage.calls import Search, StoredCall
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import RecordingState
 from perezvon.storage.steps import Step
-from perezvon.web.intake import Received
+from perezvon.web.sink import Received
 from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
@@ -69,6 +69,10 @@ class Reporter:
     def moved_in(self, house: House | None, problem: str = "") -> None:
         self.house, self.problem = house, problem
         self._tried.set()
+
+    async def house_tried(self) -> None:
+        """Returns when the first house has been built, or could not be."""
+        await self._tried.wait()
 
     # ---- web.StatusSource
 
@@ -156,7 +160,7 @@ class Reporter:
     async def _take(self, portal: str, what: str, take: Callable[[PortalLink], Awaitable[None]]) -> Received:
         with suppress(TimeoutError):
             async with asyncio.timeout(BUILDING):
-                await self._tried.wait()
+                await self.house_tried()
         link = self.house.portals.get(portal) if self.house else None
         if link is None:
             return Received.UNKNOWN_PORTAL

@@ -1,7 +1,11 @@
-"""Pages, the state of the service as JSON and metrics, and the door for what portals send."""
+"""Pages, the state of the service as JSON and metrics, and the door for what portals send.
 
-from perezvon.web.app import create_app
-from perezvon.web.intake import EventSink, Received
+`create_app` is loaded when it is asked for: the server of the pages is large, and calls are watched before it is there.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from perezvon.web.sink import EventSink, Received
 from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
@@ -16,6 +20,18 @@ from perezvon.web.status import (
     StatusSource,
     Unmapped,
 )
+
+if TYPE_CHECKING:
+    from perezvon.web.app import create_app
+
+
+def __getattr__(name: str) -> Any:
+    if name != "create_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from perezvon.web.app import create_app  # noqa: PLC0415  see above
+
+    return create_app
+
 
 __all__ = [
     "CallRow",

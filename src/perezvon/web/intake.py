@@ -7,9 +7,6 @@ it does not send an event twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from enum import Enum
-from typing import Protocol
 
 import structlog
 from fastapi import APIRouter
@@ -17,34 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from perezvon.storage.errors import Unavailable
+from perezvon.web.sink import EventSink, Received
 
 LARGEST_BODY = 256 * 1024
 SLOWEST_BODY = 10.0
 """Seconds for the whole body to come."""
 
 log = structlog.get_logger()
-
-
-class Received(Enum):
-    """What became of an event, and the HTTP status that the portal gets for it."""
-
-    ACCEPTED = 200
-    BAD = 400
-    FORGED = 403
-    UNKNOWN_PORTAL = 404
-
-
-class EventSink(Protocol):
-    """Implemented by the service. Both return when the event is safely stored (or refused), without waiting for its effect.
-    What they raise is a defect (500), but for storage.Unavailable (503)."""
-
-    async def event(self, portal: str, body: bytes, content_type: str) -> Received:
-        """An event for the handler. `portal`: as in the address, foreign text."""
-        ...
-
-    async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
-        """ONAPPINSTALL, or the page with which the portal opens the application for the installer."""
-        ...
 
 
 def routes(sink: EventSink) -> APIRouter:
