@@ -40,7 +40,8 @@ class PbxModel:
             case "QueueCallerJoin":
                 self.waiting.setdefault(event["queue"], []).append(name)
             case "QueueCallerLeave":
-                self.waiting[event["queue"]].remove(name)
+                waiting = self.waiting.get(event["queue"], [])
+                waiting.remove(name if name in waiting else waiting[0])  # another channel may have taken the place
             case "Hangup":
                 self._leave(name)
                 self.channels.pop(uid, None)

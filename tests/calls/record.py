@@ -23,7 +23,7 @@ RECORDINGS = Path(__file__).parent / "recordings"
 BORING = re.compile(
     rb"^Event: (?:CEL|TestEvent|RTCP\w+|DeviceStateChange|ExtensionStatus|QueueMemberStatus|ContactStatus|PeerStatus|"
     rb"ChallengeSent|ChallengeResponseFailed|SuccessfulAuth|InvalidAccountID|Registry|EndpointList|InboundRegistration\w+|"
-    rb"NewConnectedLine|HangupRequest|SoftHangupRequest|ChannelTalking\w+|DBGetResponse|MusicOnHold\w+|BridgeVideo\w+)\r"
+    rb"NewConnectedLine|SoftHangupRequest|ChannelTalking\w+|DBGetResponse|MusicOnHold\w+|BridgeVideo\w+)\r"
 )
 BORING_VARIABLE = re.compile(
     rb"\r\nVariable: _*(?:DIAL|ANSWEREDTIME|RINGTIME|PROGRESSTIME|RTPAUDIO|BRIDGE|MACRO|GOSUB|ARG\d|TIMESTR|CDR|QUEUE|"

@@ -45,7 +45,7 @@ def caller_of(board: Board, call: LiveCall) -> Caller:
         if call.originated:
             return Caller(Placed.ORIGINATE, who)
         if not who.employee and _own_line(board, who.number):
-            who = Who(True, board.numbering.international(who.number))
+            who = somebody_behind(board, call, origin)
         return Caller(Placed.EMPLOYEE if who.employee else Placed.CLIENT, who)
     inner = board.switch.twin(origin) or origin
     who = board.peers.caller(inner)
@@ -61,6 +61,12 @@ def caller_of(board: Board, call: LiveCall) -> Caller:
 
 def _gone(call: LiveCall) -> Caller:
     return Caller(Placed.CLIENT, Who(False, call.client_first))
+
+
+def somebody_behind(board: Board, call: LiveCall, trunk: Channel) -> Who:
+    """An employee whom a trunk leads to: by the number with which he came in, unless that is the company's own."""
+    number = call.client_first
+    return Who(True, trunk.peer if not number or _own_line(board, number) else number, own=False)
 
 
 def _own_line(board: Board, number: str) -> bool:

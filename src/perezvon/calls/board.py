@@ -122,7 +122,7 @@ class Board:
         return call
 
     def join(self, channel: Channel, call: LiveCall) -> None:
-        """Move a channel into a call. A call that is left without channels is over; if nobody heard of it, it is dropped."""
+        """Move a channel into a call. A call left without channels is over; one that nobody heard of is dropped."""
         old = self.call_of(channel)
         if old is call:
             return

@@ -26,6 +26,13 @@ FOR_CALLER = {
 }
 
 
+def on_hangup_request(board: Board, event: Event) -> None:
+    """The other end has hung up. The channel itself follows when the dialplan's hangup handlers are through."""
+    channel = board.switch.get(event["uniqueid"])
+    if channel is not None and not channel.hung_up:
+        channel.hung_up = event.at
+
+
 def on_hangup(board: Board, event: Event) -> None:
     cause = event["cause"]
     channel = board.switch.get(event["uniqueid"])
@@ -59,9 +66,10 @@ def _leaves(board: Board, call: LiveCall, channel: Channel, at: float, cause: in
     call.members.discard(channel.uid)
     if channel.uid == call.origin:
         call.cause = cause
+    left = channel.hung_up or at
     leg = call.legs.get(channel.uid)
     if leg is not None:
-        _close(board, call, leg, at, cause)
+        _close(board, call, leg, left, cause)
     _end_if_over(board, call, channel, at)
     if leg is not None and not call.over and leg.party is Party.EMPLOYEE and leg.talked is not None:
         if channel.uid in call.connected:
@@ -93,7 +101,7 @@ def _end_if_over(board: Board, call: LiveCall, gone: Channel, at: float) -> None
     if call.over:
         return
     if not call.members or _over(board, call, gone):
-        finish(board, call, at)
+        finish(board, call, at, ended=gone.hung_up or at)
 
 
 def _over(board: Board, call: LiveCall, gone: Channel) -> bool:
@@ -112,22 +120,23 @@ def _over(board: Board, call: LiveCall, gone: Channel) -> bool:
             return of_origin
 
 
-def finish(board: Board, call: LiveCall, at: float) -> None:
-    """Tell the end, once, and forget the call. In a resync the end is only found out, not seen."""
+def finish(board: Board, call: LiveCall, at: float, *, ended: float | None = None) -> None:
+    """Tell the end, once, and forget the call. `ended`: when it did, if that was before `at`, the moment of telling. In a
+    resync the end is only found out, not seen."""
     if not call.begun and not _begin_at_the_end(board, call):
         board.drop(call)
         return
-    call.ended = at
+    call.ended = at if ended is None else ended
     call.end_seen = not board.resyncing
     for leg in call.legs.values():
         if leg.party is Party.CLIENT and call.direction is Direction.OUTGOING:
             if leg.outcome is LegOutcome.NO_ANSWER and leg.uid in call.members:
-                _close(board, call, leg, at, call.cause)  # its own hangup comes a moment after the caller's
+                _close(board, call, leg, call.ended, call.cause)  # its own hangup comes a moment after the caller's
         elif leg.party is Party.CLIENT:
             leg.talked = call.answered
             leg.outcome = LegOutcome.ANSWERED if call.answered is not None else LegOutcome.NO_ANSWER
-            leg.ended = leg.ended if leg.ended is not None else at
-        close_leg(board, call, leg, at)
+            leg.ended = leg.ended if leg.ended is not None else call.ended
+        close_leg(board, call, leg, call.ended)
     _close_caller(call)
     board.tell(call, CallEnded(call.id, at, record(call, board.numbering, board.peers.relabel)))
     board.drop(call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perezvon.calls.beginning import Placed, begin, begin_incoming, begin_placed, caller_of
+from perezvon.calls.beginning import Placed, begin, begin_incoming, begin_placed, caller_of, somebody_behind
 from perezvon.calls.board import LOOK_AGAIN, Board
 from perezvon.calls.call import Direction, LegOutcome, Party
 from perezvon.calls.channels import RING, RINGING, UP, Channel
@@ -276,6 +276,9 @@ def _begin(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
     caller = caller_of(board, call)
     origin = board.switch.get(call.origin)
     match caller.placed:
+        case Placed.CLIENT if origin is not None and _passes_through(board, call, who):
+            _outside(board, call, channel, who)
+            begin_placed(board, call, origin, somebody_behind(board, call, origin), Direction.OUTGOING)
         case Placed.CLIENT:
             begin_incoming(board, call)
         case Placed.EMPLOYEE if _own_phone(call, channel, who, caller.who):
@@ -288,6 +291,13 @@ def _begin(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
             begin_placed(board, call, origin, caller.who, Direction.INTERNAL if internal else Direction.OUTGOING)
         case _:
             _begin_originated(board, call, channel, who)
+
+
+def _passes_through(board: Board, call: LiveCall, who: Who) -> bool:
+    """A call that comes in from a trunk and leaves by another to the very number that was dialled: somebody behind the
+    first one (the portal's SIP connector, another office) calls out. A client dials a number of ours."""
+    number = board.numbering.international(who.number)
+    return not who.employee and not call.pair and bool(number) and number == board.numbering.international(call.dialled)
 
 
 def _own_phone(call: LiveCall, channel: Channel, who: Who, caller: Who) -> bool:

@@ -50,6 +50,7 @@ HANDLERS: Mapping[str, Handler] = {
     "DTMFEnd": noting.on_dtmf,
     "VarSet": noting.on_varset,
     "MixMonitorStart": recording.on_mixmonitor_start,
+    "HangupRequest": ending.on_hangup_request,
     "Hangup": ending.on_hangup,
 }
 """Every event that means something. Bridges merge by events of their own channels, optimised Local channels likewise."""

@@ -11,6 +11,7 @@ TRACKED = frozenset(
         "Newstate",
         "NewCallerid",
         "Rename",
+        "HangupRequest",
         "Hangup",
         "DialBegin",
         "DialEnd",
