@@ -25,8 +25,14 @@ NOW = 1000.0
 
 
 @pytest.fixture
-def weather() -> Weather:
-    return Weather("main", lambda: NOW, lambda: 1.0)
+def clock() -> list[float]:
+    """What time it is: the last of the list."""
+    return [NOW]
+
+
+@pytest.fixture
+def weather(clock: list[float]) -> Weather:
+    return Weather("main", lambda: clock[-1], lambda: 1.0)
 
 
 @pytest.mark.parametrize(
@@ -44,14 +50,27 @@ def weather() -> Weather:
         (BadParameters("this batch"), Sky.CLEAR, [0]),
     ],
 )
-def test_a_request_that_fails(weather: Weather, error: PortalError, sky: Sky, pauses: list[float]) -> None:
+def test_a_request_that_fails(
+    weather: Weather, clock: list[float], error: PortalError, sky: Sky, pauses: list[float]
+) -> None:
     for pause in pauses:
         weather.failed([REGISTER, FINISH], error)
         assert weather.sky is sky
-        assert weather.until == (NOW + pause if pause else 0.0)
+        assert weather.until == (clock[-1] + pause if pause else 0.0)
+        clock.append(max(clock[-1], weather.until))
     assert weather.testing is (sky is not Sky.CLEAR)
     weather.told([REGISTER], [Answer({})])
     assert (weather.sky, weather.until, weather.message) == (Sky.CLEAR, 0.0, "")
+
+
+def test_requests_that_fail_together_are_one_failure(weather: Weather, clock: list[float]) -> None:
+    for _ in range(8):
+        weather.failed([REGISTER, FINISH], AuthRefused("revoked"))
+    assert weather.until == NOW + 15
+    clock.append(weather.until)
+    for _ in range(8):
+        weather.failed([REGISTER, FINISH], AuthRefused("revoked"))
+    assert weather.until == NOW + 15 + 30
 
 
 def test_a_command_tells_of_the_portal(weather: Weather) -> None:

@@ -95,8 +95,9 @@ class Weather:
         if isinstance(error, METHOD_WIDE) and len(methods) == 1:
             self.told(methods, [error])
             return
-        self._failures += 1
-        doubled = 2.0 ** min(self._failures - 1, 16)
+        if self._clock() >= self.until:  # else it left before the pause began, together with one that failed
+            self._failures += 1
+        doubled = 2.0 ** min(max(self._failures - 1, 0), 16)
         pause = min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE) * self._jitter()
         repair = min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter()
         match error:
