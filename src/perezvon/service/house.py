@@ -73,6 +73,7 @@ class House:
                 passenger=lambda link=link: link.offline,
                 clock=self._clock,
             )
+            link.on_installed = self.senders[portal.name].resume
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
         for name, link in self.portals.items():

@@ -78,6 +78,7 @@ class PortalLink:
         self._wake_directory = asyncio.Event()
         self._installing = asyncio.Event()
         self.clicks: Clicks | None = None
+        self.on_installed: Callable[[], None] = lambda: None
         self.offline: OfflineQueue | None = None
         self.client: Portal
 
@@ -284,6 +285,7 @@ class PortalLink:
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
         self._installing.set()
+        self.on_installed()
 
     async def _consume(self, events: list[PortalEvent]) -> None:
         for event in events:
