@@ -363,13 +363,12 @@ async def test_resume_after_a_repair(
     sender.notify()
 
     async def refused() -> bool:
-        return (await sender.status()).sky == "refused"
+        return (await sender.status()).sky == "refused" and await states(database, "c") == [NEW]
 
     await until(refused)
     status = await sender.status()
     assert status.paused_until is not None
     assert status.message == "a fault of the test"
-    assert await states(database, "c") == [NEW]
     portal.before.clear()
     sender.resume()
     await settled()

@@ -5,8 +5,9 @@ Both are closures for `Database.write`, which may run them more than once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,20 +38,26 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """`runs`: what is sent now, marked so. `changed`: lanes that were put elsewhere instead. `skipped`: steps that were.
-    `uploads`: whether lanes were found that wait for an upload."""
+    """`runs`: what is sent now, marked so. `skipped`: steps that were. `left`: whether there are more lanes that are ready.
 
-    runs: list[Run] = field(default_factory=list[Run])
-    changed: int = 0
-    skipped: list[tuple[Step, Settled]] = field(default_factory=list[tuple[Step, Settled]])
-    uploads: bool = False
+    `uploads`: whether lanes were found that wait for an upload. `due`: when the first of the lanes that were found waiting
+    may go on (POSIX seconds; infinite for none).
+    """
+
+    runs: list[Run]
+    skipped: list[tuple[Step, Settled]]
+    left: bool
+    uploads: bool
+    due: float
 
 
 async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) -> Claimed:
     """Takes the head runs of the most urgent lanes, as many as fit into one request."""
-    await lanes.wake_due(conn, portal, now)
     state = LaneState.UPLOAD if order.uploads else LaneState.READY
-    chosen = await lanes.ready(conn, portal, 1 if order.uploads else order.lanes, state)
+    most = 1 if order.uploads else order.lanes
+    found = await lanes.ready(conn, portal, most + 1, state)
+    chosen = found[:most]
+    left = len(found) > most
     loaded = await lanes.load(conn, chosen)
     runs: list[Run] = []
     settled: list[Settled] = []
@@ -61,6 +68,7 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
     commands, size = MAX_COMMANDS, order.bytes
     for lane_id in chosen:
         if lane_id in order.alone and runs:
+            left = True
             continue
         run = plan_run(lane_id, loaded[lane_id], now, paused=order.paused, large=order.large)
         by_id = {step.id: step for step in run.steps}
@@ -83,24 +91,31 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
         elif run.skips:
             moved.append(lane_id)
         if len(taken.moves) < len(run.moves) or lane_id in order.alone:
+            left = True
             break
     await lanes.settle(conn, settled, now)
     await lanes.arrange(conn, moved, now, waits, uploads)
     moves = [move for run in runs for move in run.moves]
     asked = [move.step for move in moves if move.probe is not None]
     await lanes.mark_sending(conn, [move.step for move in moves if move.probe is None], asked, now)
-    return Claimed([_sent(run, now) for run in runs], len(moved), skipped, bool(uploads))
+    return Claimed([_sent(run, now) for run in runs], skipped, left, bool(uploads), min(waits.values(), default=math.inf))
 
 
-async def store(conn: AsyncConnection, verdicts: Mapping[str, Verdict], now: float, *, jitter: Callable[[], float]) -> None:
-    """Verdicts by lane. `jitter`: a factor around 1 for waiting times."""
+async def store(
+    conn: AsyncConnection, verdicts: Mapping[str, Verdict], now: float, *, jitter: Callable[[], float]
+) -> tuple[bool, float]:
+    """Verdicts by lane. `jitter`: a factor around 1 for waiting times.
+
+    Gives whether any lane is ready again, and when the first waiting one may go on.
+    """
     settled = [one for verdict in verdicts.values() for one in verdict.settled]
     await lanes.settle(conn, settled, now)
     for verdict in verdicts.values():
         for step_id, user in verdict.substitutes:
             await lanes.change_user(conn, step_id, user)
     waits = {lane_id: now + verdict.wait * jitter() for lane_id, verdict in verdicts.items() if verdict.wait > 0}
-    await lanes.arrange(conn, list(verdicts), now, waits)
+    ready = await lanes.arrange(conn, list(verdicts), now, waits)
+    return ready, min(waits.values(), default=math.inf)
 
 
 def _fitting(run: Run, commands: int, size: int, *, first: bool) -> Run:

@@ -8,6 +8,7 @@ for one lane. How fast: pacing.py; which steps: runs.py; what an answer means: v
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -79,6 +80,8 @@ class Sender:
         self._calm = 0  # requests without a card under way
         self._uploads = 0
         self._may_upload = True
+        self._starved = False  # something is ready and waits for a request to end
+        self._due = math.inf  # when the first waiting lane may go on; nobody else makes lanes wait
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = asyncio.Event()
@@ -152,36 +155,53 @@ class Sender:
         """Starts the requests that may leave now. Gives the seconds until another may; None: not before it is woken."""
         while not self._stopping:
             now = self._clock()
+            self._starved = True  # unless it is time that is waited for
             if now < self._weather.until:
                 return self._weather.until - now
             if self._weather.testing and self._requests:
                 return None
+            pauses: list[float] = []
             if self._may_upload and self._uploads < UPLOADS and not self._weather.testing:
-                await self._dispatch_upload(tasks)
+                pauses += await self._dispatch_upload(tasks)
+            if self._due <= now:
+                await self._wake_due(now)
+            if self._due < math.inf:
+                pauses.append(self._due - now)
             async with self._database.read() as conn:
                 demand = await lanes.demand(conn, self.portal)
-                due = await lanes.next_due(conn, self.portal)
-            if due is not None and due <= now:
-                await self._database.write(lambda conn: lanes.wake_due(conn, self.portal, self._clock()))
-                continue
-            pauses = [] if due is None else [due - now]
             departure = self._pacer.next(now, demand, PARALLEL - len(self._requests), self._allowed)
-            if departure is not None and (departure.urgent or self._calm < PARALLEL_CALM):
-                if departure.delay <= _INSTANT:
-                    claimed = await self._claim(1 if self._weather.testing else departure.lanes, urgent=departure.urgent)
-                    self._start(tasks, claimed.runs, calm=not departure.urgent)
-                    continue
+            if departure is None or (not departure.urgent and self._calm >= PARALLEL_CALM):
+                self._starved = bool(demand)
+            elif departure.delay > _INSTANT:
+                self._starved = False
                 pauses.append(departure.delay)
+            else:
+                most = 1 if self._weather.testing else departure.lanes
+                claimed = await self._claim(most, urgent=departure.urgent)
+                self._start(tasks, claimed.runs, calm=not departure.urgent)
+                if claimed.left or claimed.uploads or claimed.due < math.inf:
+                    continue
+                self._starved = False
             return min(pauses, default=None)
         return None
 
-    async def _dispatch_upload(self, tasks: asyncio.TaskGroup) -> None:
-        """A large recording takes two requests of its own, and goes only while cards have plenty of room."""
-        if self._bucket.delay(count=2 + self._courier.departing, reserve=self._pacer.reserve) > 0:
-            return
+    async def _wake_due(self, now: float) -> None:
+        self._due = math.inf  # and from now on what requests that end meanwhile say
+        await self._database.write(lambda conn: lanes.wake_due(conn, self.portal, now))
+        async with self._database.read() as conn:
+            due = await lanes.next_due(conn, self.portal)
+        self._due = min(self._due, math.inf if due is None else due)
+
+    async def _dispatch_upload(self, tasks: asyncio.TaskGroup) -> list[float]:
+        """A large recording takes two requests of its own, and goes only while cards have plenty of room. Gives the seconds
+        until then, if any."""
+        delay = self._bucket.delay(count=2 + self._courier.departing, reserve=self._pacer.reserve)
+        if delay > 0:
+            return [delay]
         claimed = await self._claim(1, urgent=False, uploads=True)
-        self._may_upload = bool(claimed.runs)
+        self._may_upload = claimed.left
         self._start(tasks, claimed.runs, calm=True)
+        return [0.0] if claimed.left else []
 
     def _allowed(self, reserve: float) -> float:
         return self._bucket.delay(count=1 + self._courier.departing, reserve=reserve)
@@ -199,6 +219,7 @@ class Sender:
         now = self._clock()
         claimed = await self._database.write(lambda conn: claim(conn, self.portal, order, now))
         self._may_upload = self._may_upload or claimed.uploads
+        self._due = min(self._due, claimed.due)
         for step, settled in claimed.skipped:
             self._report(step, settled)
         return claimed
@@ -220,14 +241,20 @@ class Sender:
             self._calm -= calm
             self._uploads -= upload
             self._may_upload = self._may_upload or upload
-            self._wake.set()
+            if self._starved or self._may_upload:
+                self._wake.set()
 
         request.add_done_callback(over)
 
     async def _request(self, runs: Sequence[Run]) -> None:
         verdicts = await self._courier.carry(runs)
         now = self._clock()
-        await self._insist(lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter)))
+        ready, due = await self._insist(
+            lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter))
+        )
+        if ready or due < self._due:
+            self._due = min(self._due, due)
+            self._wake.set()
         for run in runs:
             by_id = {step.id: step for step in run.steps}
             for settled in verdicts[run.lane].settled:

@@ -263,7 +263,9 @@ def _engine(url: URL, *, writes: bool, foreign_keys: bool = True, busy: float = 
     if writes:
         engine = create_async_engine(url, async_creator=lambda: quick_sqlite.connect(url.database or "", busy), **pool)
     else:
-        engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": busy}, **pool)
+        # Each statement sees what is committed, as on PostgreSQL: no BEGIN, and nothing to roll back.
+        options = {"isolation_level": None, "timeout": busy}
+        engine = create_async_engine(url, connect_args=options, pool_reset_on_return=None, **pool)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -275,9 +277,11 @@ def _engine(url: URL, *, writes: bool, foreign_keys: bool = True, busy: float = 
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(conn: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(conn: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

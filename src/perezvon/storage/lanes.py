@@ -188,10 +188,13 @@ async def change_user(conn: AsyncConnection, step_id: int, user: str) -> None:
 
 async def arrange(
     conn: AsyncConnection, lane_ids: Collection[str], now: float, waits: Mapping[str, float], uploads: Collection[str] = ()
-) -> None:
-    """Lanes with which the sender is through for now: idle, ready, upload, or waiting until `waits[lane]`."""
+) -> bool:
+    """Lanes with which the sender is through for now: idle, ready, upload, or waiting until `waits[lane]`.
+
+    Gives whether any of them is ready.
+    """
     if not lane_ids:
-        return
+        return False
     pending = select(step.c.lane, func.min(step.c.priority)).where(step.c.lane.in_(lane_ids), step.c.state.in_(PENDING))
     urgent: dict[str, int] = {row[0]: row[1] for row in await conn.execute(pending.group_by(step.c.lane))}
 
@@ -213,6 +216,7 @@ async def arrange(
         "since": now,
     }
     await conn.execute(update(lane).where(lane.c.id == bindparam("lane_id")).values(changed), rows)
+    return any(row["to"] == LaneState.READY.value for row in rows)
 
 
 async def recover(conn: AsyncConnection, portal: str, now: float) -> int:
