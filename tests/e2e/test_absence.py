@@ -106,6 +106,25 @@ async def test_calls_that_were_running(whole: Stand) -> None:
     assert len(whole.portal.calls()) == 3
 
 
+async def test_pbx_crashes_meanwhile(whole: Stand) -> None:
+    """A call that the crash cuts off, and one after the restart that comes and goes."""
+    cut_off, since = await talking(whole, "79161260001")
+    await whole.until(lambda: whole.portal.calls() or None, "the call is registered")
+    await whole.service.kill()
+    await cut_off.talks(1.0)
+    lasted = time.monotonic() - since
+    await whole.pbx.restart_office(crash=True)
+    await whole.pbx.world.reset()
+    spoken = await stories.answered(whole)
+    await whole.service.start()
+    assert await right(whole, spoken) == []
+    call = await whole.call_of("+79161260001")  # what Asterisk had not written of its recording is gone
+    assert call.finish["status"] == "200"
+    assert lasted - 1.5 <= int(call.finish["duration"]) <= lasted + 3.0
+    assert call.leftover_cards == []
+    assert len(whole.portal.calls()) == 2
+
+
 class Wire:
     """The connection to the PBX's AMI, which can be cut. `address`: what the service connects to."""
 
