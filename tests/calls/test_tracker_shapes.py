@@ -390,6 +390,84 @@ def blind_to_outside(pbx: Script) -> None:
     pbx.hangup(client, outside)
 
 
+@shape(
+    answered_by("101")
+    | {"transfers": [{"kind": "attended", "from": "101", "to": "+79031112233"}], "third_parties": ["+79031112233"]},
+    answered_by("101")
+    | {
+        "client": "+79031112233",
+        "transfers": [{"kind": "attended", "from": "101", "to": E164}],
+        "third_parties": [E164],
+    },
+)
+def two_clients_joined(pbx: Script) -> None:
+    """Each called in: each has his own call, to its end."""
+    client = come_in(pbx)
+    phone = connect(pbx, client, "PJSIP/101-00000002", "101")
+    other = pbx.incoming("PJSIP/multifon-00000003", "79031112233", DID)
+    line = pbx.dial(other, "PJSIP/101-00000004", "101")
+    pbx.answer(line)
+    bridge = pbx.talk(other, line)
+    pbx.leave(client)
+    pbx.leave(line)
+    pbx.enter(client, bridge)
+    pbx.attended(phone, line, client, other)
+    pbx.hangup(line, phone)
+    pbx.wait(3)
+    pbx.hangup(client, other)
+
+
+@shape(answered_by("101") | {"rung": ["101"]})
+def trunk_that_looks_like_an_extension(pbx: Script) -> None:
+    client = pbx.incoming("PJSIP/100-00000001", CLIENT, DID, context="from-pstn")
+    phone = connect(pbx, client, "PJSIP/101-00000002", "101")
+    pbx.hangup(client, phone)
+
+
+@shape(
+    {"direction": "outgoing", "client": "+79160000009", "outcome": "answered", "talkers": ["connector"], "rung": []},
+    numbering=Numbering(trunks=frozenset({"connector", "multifon"}), lines=frozenset({LINE})),
+)
+def somebody_behind_a_trunk_calls_out(pbx: Script) -> None:
+    browser = pbx.incoming("PJSIP/connector-00000001", DID, "89160000009", context="from-connector")
+    client = pbx.dial(browser, "PJSIP/multifon-00000002", "79160000009@multifon")
+    pbx.answer(client)
+    pbx.talk(browser, client)
+    pbx.hangup(browser, client)
+
+
+@shape(answered_by("301") | {"rung": ["301"]})
+def phone_played_by_a_dialplan_that_does_not_ring(pbx: Script) -> None:
+    client = come_in(pbx)
+    out = pbx.dial_local(client, "301", "phones")
+    assert out.twin is not None
+    pbx.exten(out.twin, "Wait", "1")
+    pbx.exten(out.twin, "Answer")
+    pbx.up(out.twin)
+    pbx.answer(out)
+    pbx.talk(client, out)
+    pbx.hangup(client, out, out.twin)
+
+
+@shape(MISSED | {"rung": ["301"]})
+def phone_played_by_a_dialplan_that_does_not_answer_either(pbx: Script) -> None:
+    client = come_in(pbx)
+    out = pbx.dial_local(client, "301", "phones")
+    assert out.twin is not None
+    pbx.exten(out.twin, "Wait", "60")
+    pbx.hangup(client, out, out.twin)
+
+
+@shape({"direction": "outgoing", "client": "+79160000009", "outcome": "failed", "rung": []})
+def originated_outgoing_call_without_a_channel(pbx: Script) -> None:
+    out = pbx.local("out", "rig")
+    assert out.twin is not None
+    pbx.caller_id(out.twin, "101")
+    pbx.begin(None, out, "out@rig")
+    pbx.exten(out.twin, "Dial", "PJSIP/79160000009@multifon,30")
+    pbx.hangup(out.twin, out, cause=20)
+
+
 def consult(pbx: Script, extension: str, name: str, second: str, second_name: str) -> tuple[Chan, Chan, str]:
     """A desk phone's second line calls a colleague: a call with a linkedid of its own."""
     line = pbx.new(name, number=extension, exten=second, state=4)

@@ -44,8 +44,6 @@ def caller_of(board: Board, call: LiveCall) -> Caller:
         who = board.peers.callee(origin, ()) if call.originated else board.peers.caller(origin)
         if call.originated:
             return Caller(Placed.ORIGINATE, who)
-        if not who.employee and _own_line(board, who.number):
-            who = somebody_behind(board, call, origin)
         return Caller(Placed.EMPLOYEE if who.employee else Placed.CLIENT, who)
     inner = board.switch.twin(origin) or origin
     who = board.peers.caller(inner)
@@ -61,6 +59,18 @@ def caller_of(board: Board, call: LiveCall) -> Caller:
 
 def _gone(call: LiveCall) -> Caller:
     return Caller(Placed.CLIENT, Who(False, call.client_first))
+
+
+def leads_out(board: Board, call: LiveCall, who: Who) -> bool:
+    """A call that comes in from a trunk and leaves by another to the very number that was dialled, or shows a number of
+    ours: somebody behind the first trunk (the portal's SIP connector, another office) calls out. A client dials a number of
+    ours."""
+    if who.employee or call.pair:
+        return False
+    origin = board.switch.get(call.origin)
+    number = board.numbering.international(who.number)
+    dialled = board.numbering.international(call.dialled)
+    return bool(number) and (number == dialled or (origin is not None and _own_line(board, origin.number)))
 
 
 def somebody_behind(board: Board, call: LiveCall, trunk: Channel) -> Who:
@@ -145,5 +155,5 @@ def begin_placed(board: Board, call: LiveCall, origin: Channel, caller: Who, dir
             origin.uid, origin.name, Party.EMPLOYEE, call.placed_by, up=origin.created, own=caller.own
         )
     if direction is Direction.INTERNAL:
-        call.client_raw = call.client_raw or (call.dialled if call.dialled not in NO_NUMBER else "")
+        call.client_raw = call.client_raw or call.dialled
     begin(board, call, direction)

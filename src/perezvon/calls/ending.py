@@ -14,6 +14,7 @@ from perezvon.calls.legs import close_leg
 from perezvon.calls.live import LiveCall, LiveLeg
 from perezvon.calls.record import ELSEWHERE_CAUSE, leg_outcome, outcome, record
 from perezvon.calls.recording import note_variables
+from perezvon.calls.ringing import silent_phone
 from perezvon.calls.talking import refresh_around
 
 FOR_CALLER = {
@@ -126,6 +127,10 @@ def finish(board: Board, call: LiveCall, at: float, *, ended: float | None = Non
     if not call.begun and not _begin_at_the_end(board, call):
         board.drop(call)
         return
+    for uid in sorted(call.members):
+        channel = board.switch.get(uid)
+        if channel is not None:
+            silent_phone(board, call, channel)
     call.ended = at if ended is None else ended
     call.end_seen = not board.resyncing
     for leg in call.legs.values():
@@ -156,7 +161,7 @@ def _begin_at_the_end(board: Board, call: LiveCall) -> bool:
     if begin_if_incoming(board, call):
         return True
     caller = caller_of(board, call)
-    number = call.dialled
+    number = call.dialled if call.dialled.lstrip("+").isdecimal() else call.tried
     origin = board.switch.get(call.origin)
     if caller.placed is not Placed.EMPLOYEE or origin is None or not number.lstrip("+").isdecimal():
         return False

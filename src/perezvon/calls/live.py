@@ -50,7 +50,8 @@ class LiveCall:
     `clients`: the channels that are the client (both halves of a Local pair). `connected`: who hears the client now, in
     order of joining. `leaving`: extension -> since when he does not hear the client any more.
     `carried`: a pick-up took the place of the client's own channel. `links`: the linkedids that lead to this call.
-    `up_at`: when the dialplan answered. `keys`: pressed since the last jump of the menu; `reading`: the variable of Read.
+    `tried`: whom the dialplan has tried to dial, in case that there is never a channel. `up_at`: when it answered.
+    `keys`: pressed since the last jump of the menu; `reading`: the variable of Read.
     `rung`: extension -> when it was first rung. `promised`: a recording's name, in case that no better one comes.
     """
 
@@ -68,6 +69,7 @@ class LiveCall:
     expected: str = ""
     placed_by: str = ""
     dialled: str = ""
+    tried: str = ""
     clients: list[str] = field(default_factory=list[str])
     client_raw: str = ""
     client_first: str = ""

@@ -24,6 +24,14 @@ def main_of(calls: Iterable[LiveCall]) -> LiveCall:
     return min(calls, key=lambda call: (not has_client(call), not call.begun, call.started, call.id))
 
 
+def is_part_of(main: LiveCall, other: LiveCall) -> bool:
+    """Whether `other`, now joined to `main`, was but a consultation: an internal call, or a call out placed during `main`.
+    A client who called in, or whom an older call had reached, keeps his own call: each is the other's third party."""
+    if not has_client(other):
+        return True
+    return other.direction is Direction.OUTGOING and other.started > main.started
+
+
 def absorb(board: Board, main: LiveCall, other: LiveCall, at: float) -> None:
     """`other` is a part of `main` from now on."""
     if other is main:

@@ -9,7 +9,7 @@ from perezvon.calls.events import Event
 from perezvon.calls.facts import Answered, Transferred
 from perezvon.calls.legs import stop_ringing
 from perezvon.calls.live import LiveCall, LiveLeg
-from perezvon.calls.merging import absorb, main_of
+from perezvon.calls.merging import absorb, is_part_of, main_of
 from perezvon.calls.talking import refresh, refresh_around
 
 MASQUERADE = "<MASQ>"
@@ -52,8 +52,10 @@ def on_attended_transfer(board: Board, event: Event) -> None:
     joined = [channel for channel in (transferee, target) if channel is not None]
     if second is not None and transferee is not None and ringing:
         _hand_over_dials(board, consultation, second, transferee)
+    others = [other for other in calls.values() if other is not main and not is_part_of(main, other)]
     for other in calls.values():
-        absorb(board, main, other, event.at)
+        if other not in others:
+            absorb(board, main, other, event.at)
     if main.origin in {channel.uid for channel in (first, second) if channel is not None} and joined:
         main.origin = joined[0].uid
     if not to:  # the event may leave out who was consulted
@@ -61,6 +63,8 @@ def on_attended_transfer(board: Board, event: Event) -> None:
         to = _who_hears(main, from_) or _being_rung(main, consultation, second)
     if main.begun and event["desttype"] != "Threeway":
         _transferred(board, main, TransferKind.ATTENDED, from_, to, event.at)
+        for other in others:
+            _transferred(board, other, TransferKind.ATTENDED, from_, main.client_raw, event.at)
     refresh(board, main, event.at)
     for channel in joined:
         refresh_around(board, channel, event.at)
@@ -128,6 +132,8 @@ def extension_at(board: Board, call: LiveCall, channel: Channel) -> str:
                 return leg.extension
         return board.peers.local_extension(channel.peer) or channel.number
     own = board.call_of(channel)
+    if own is not None and channel.uid in own.clients:
+        return board.numbering.international(own.client_raw) or own.client_raw
     if own is not None and own is not call and (leg := own.legs.get(channel.uid)) is not None:
         return leg.extension
     who = board.peers.callee(channel, ()) if channel.dialled else board.peers.caller(channel)

@@ -9,6 +9,7 @@ from perezvon.calls.channels import Channel
 from perezvon.calls.events import Event
 from perezvon.calls.facts import MenuChosen
 from perezvon.calls.live import LiveCall
+from perezvon.calls.names import dialled_number
 from perezvon.calls.recording import on_application, on_variable
 
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
@@ -77,12 +78,20 @@ def on_newexten(board: Board, event: Event) -> None:
         return
     if not call.begun and not call.dialled.strip("s") and channel.uid == call.origin:
         call.dialled = exten
+    if app == "Dial" and not call.begun:
+        call.tried = _tried(event["appdata"])
     if app in {"MixMonitor", "Monitor"}:
         on_application(call, app, event["appdata"])
     if before.lower() in MENU_APPS and came_from != channel.place:
         _hint(board, channel, exten, event.at)
     if app == "Read":
         call.reading = event["appdata"].partition(",")[0]
+
+
+def _tried(data: str) -> str:
+    """Whom `Dial(PJSIP/79161234567@multifon,30)` or `Dial(PJSIP/101)` is for."""
+    target = data.partition(",")[0].partition("&")[0].partition("/")[2]
+    return dialled_number(target, "") or target.partition("/")[0].partition("@")[0]
 
 
 def _hint(board: Board, channel: Channel, exten: str, at: float) -> None:

@@ -18,6 +18,7 @@ from perezvon.calls.numbering import Numbering
 PEERS_KEPT = 4096
 _FROM_OUTSIDE = re.compile(r"inbound|incoming|from-(?:pstn|trunk|did|external|outside|zaptel|dahdi)|ext-did", re.IGNORECASE)
 _NUMBER_IN_NAME = re.compile(r"\d+")
+_OUTSIDE_NUMBER = re.compile(r"^\+?\d{5,15}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Peers:
         if channel.peer in numbering.trunks:
             return Who(False, channel.number)
         if channel.tech not in ANALOG:
-            if numbering.is_extension(channel.peer):
+            if numbering.is_extension(channel.peer) and not self.from_outside(channel):
                 return Who(True, channel.peer)
             known = self.known.get(channel.peer)
             if known is not None and known.phone:
@@ -119,7 +120,7 @@ class Peers:
             if not wanted and numbering.is_extension(channel.number):
                 return Who(True, channel.number)
             return Who(False, wanted or channel.number)
-        if numbering.is_extension(peer):
+        if numbering.is_extension(peer) and not _OUTSIDE_NUMBER.match(wanted):
             return Who(True, peer)
         known = self.known.get(peer)
         if wanted and not (known is not None and known.phone):
@@ -135,6 +136,13 @@ class Peers:
         if numbering.is_extension(channel.number) and not _shared(channel, siblings):
             return Who(True, channel.number, own=False)
         return Who(True, peer, own=False)
+
+    def behind_local(self, exten: str) -> Who | None:
+        """Whom a Local channel stands for whose dialplan plays the phone: an employee, a number outside, or nobody."""
+        extension = self.local_extension(exten)
+        if extension:
+            return Who(True, extension)
+        return Who(False, exten) if _OUTSIDE_NUMBER.match(exten) else None
 
     def local_extension(self, exten: str) -> str:
         """The extension that a Local channel stands for (`101`, FreePBX's `FMPR-101`, `RG-600-101`, `FMGL-101#`), or ""."""

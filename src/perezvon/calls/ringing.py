@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perezvon.calls.beginning import Placed, begin, begin_incoming, begin_placed, caller_of, somebody_behind
+from perezvon.calls.beginning import Placed, begin, begin_incoming, begin_placed, caller_of, leads_out, somebody_behind
 from perezvon.calls.board import LOOK_AGAIN, Board
 from perezvon.calls.call import Direction, LegOutcome, Party
 from perezvon.calls.channels import RING, RINGING, UP, Channel
@@ -11,7 +11,7 @@ from perezvon.calls.legs import close_leg, ring_leg, stop_ringing
 from perezvon.calls.live import LiveCall, LiveLeg
 from perezvon.calls.moving import pick_up, take_over
 from perezvon.calls.parties import Who
-from perezvon.calls.talking import refresh_around
+from perezvon.calls.talking import PHONE_APPS, refresh_around
 
 INBOUND_STATES = frozenset({RING, UP})
 NOT_A_PHONE = frozenset(
@@ -82,13 +82,34 @@ def rings_by_itself(board: Board, call: LiveCall, channel: Channel, at: float) -
         return
     if twin.app.lower() in NOT_A_PHONE:
         return
-    extension = board.peers.local_extension(channel.peer)
+    who = board.peers.behind_local(channel.peer)
     if channel.uid == call.origin:
         if caller_of(board, call).placed is not Placed.ORIGINATE:
             return
-        extension = call.placed_by or extension
-    if extension:
-        ring(board, call, channel, Who(True, extension), at, terminal=True, consulted=not channel.dialled)
+        who = Who(True, call.placed_by) if call.placed_by else who
+    if who is not None:
+        ring(board, call, channel, who, at, terminal=True, consulted=not channel.dialled)
+
+
+def silent_phone(board: Board, call: LiveCall, channel: Channel) -> None:
+    """A Local channel is given up whose dialplan waited, dialled nobody and did not even say that it rings: a phone all the
+    same, and it was rung, though only now this is known."""
+    twin = board.switch.twin(channel)
+    who = board.peers.behind_local(channel.peer)
+    if (
+        not call.begun
+        or channel.half != 1
+        or not channel.dialled
+        or channel.uid in call.legs
+        or channel.uid in call.clients
+    ):
+        return
+    if twin is None or twin.dials or twin.app.lower() not in PHONE_APPS or who is None or not who.employee:
+        return
+    leg = LiveLeg(channel.uid, channel.name, Party.EMPLOYEE, who.number, source=channel.source, terminal=True)
+    leg.rang = channel.dialled_at
+    call.legs[channel.uid] = leg
+    call.rung.setdefault(leg.extension, leg.rang)
 
 
 def on_dial_begin(board: Board, event: Event) -> None:
@@ -199,6 +220,7 @@ def _replace_terminal(board: Board, call: LiveCall, source: Channel, at: float) 
     if leg is None or not leg.terminal or leg.talked is not None:
         return
     del call.legs[leg.uid]
+    call.clients = [uid for uid in call.clients if uid != leg.uid]
     stop_ringing(board, call, leg, LegOutcome.CANCELLED, at)
     if leg.extension in call.rung and not any(other.extension == leg.extension for other in call.legs.values()):
         del call.rung[leg.extension]
@@ -230,7 +252,7 @@ def ring(
         terminal=terminal,
         consulted=consulted,
         own=who.own,
-        outside=not who.employee,
+        outside=not who.employee and not board.numbering.is_extension(number),
     )
     if channel.state == UP:
         leg.up = at
@@ -239,7 +261,7 @@ def ring(
     if party is Party.CLIENT:
         _ring_client(board, call, channel, who, leg)
     elif party is Party.EMPLOYEE:
-        if not who.employee and not _phone_rings(call, leg):
+        if leg.outside and not _phone_rings(call, leg):
             call.forwarded_to = leg.extension
         ring_leg(board, call, leg, at)
 
@@ -276,7 +298,7 @@ def _begin(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
     caller = caller_of(board, call)
     origin = board.switch.get(call.origin)
     match caller.placed:
-        case Placed.CLIENT if origin is not None and _passes_through(board, call, who):
+        case Placed.CLIENT if origin is not None and leads_out(board, call, who):
             _outside(board, call, channel, who)
             begin_placed(board, call, origin, somebody_behind(board, call, origin), Direction.OUTGOING)
         case Placed.CLIENT:
@@ -288,16 +310,11 @@ def _begin(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
             internal = who.employee or forwarded
             if not internal:
                 _outside(board, call, channel, who)
+            elif not call.dialled.isdecimal():
+                call.client_raw = who.number
             begin_placed(board, call, origin, caller.who, Direction.INTERNAL if internal else Direction.OUTGOING)
         case _:
             _begin_originated(board, call, channel, who)
-
-
-def _passes_through(board: Board, call: LiveCall, who: Who) -> bool:
-    """A call that comes in from a trunk and leaves by another to the very number that was dialled: somebody behind the
-    first one (the portal's SIP connector, another office) calls out. A client dials a number of ours."""
-    number = board.numbering.international(who.number)
-    return not who.employee and not call.pair and bool(number) and number == board.numbering.international(call.dialled)
 
 
 def _own_phone(call: LiveCall, channel: Channel, who: Who, caller: Who) -> bool:
@@ -308,7 +325,7 @@ def _own_phone(call: LiveCall, channel: Channel, who: Who, caller: Who) -> bool:
 def _outside(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
     """Whom an outgoing call is for, and the number of ours that it shows."""
     call.client_raw = call.client_raw or who.number
-    call.trunk = channel.peer
+    call.trunk = channel.peer if not channel.local else ""
     source = board.switch.get(channel.source)
     shown = source.number if source is not None else ""
     if shown and not board.numbering.is_extension(shown) and shown not in {who.number, source.peer if source else ""}:
@@ -320,7 +337,7 @@ def _begin_originated(board: Board, call: LiveCall, channel: Channel, who: Who) 
     if channel.side == "A":
         if not who.employee:
             call.client_raw = who.number
-            call.trunk = channel.peer
+            call.trunk = channel.peer if not channel.local else ""
             begin(board, call, Direction.OUTGOING)
         return
     first = next((leg for leg in call.legs.values() if leg.party is Party.EMPLOYEE), None)
@@ -363,6 +380,8 @@ def on_dial_end(board: Board, event: Event) -> None:
     call = board.call_of(target)
     if target is None or call is None or call.over:
         return
+    if target.half == 1 and event["dialstatus"] != "ANSWER":
+        silent_phone(board, call, target)
     leg = call.legs.get(target.uid)
     dialler = event["uniqueid"]
     if leg is None or (dialler and leg.source and dialler != leg.source):

@@ -212,11 +212,14 @@ def _leg_of_local(board: Board, call: LiveCall, channel: Channel, at: float) -> 
         return None if leg.terminal and app in {"voicemail", "voicemailmain", "queue", "confbridge"} else leg
     if twin.dials or channel.half != 1 or app not in PHONE_APPS or channel.call != call.id:
         return None
-    extension = board.peers.local_extension(channel.peer)
-    if not extension:
+    who = board.peers.behind_local(channel.peer)
+    if who is None or not who.employee:
         return None
-    leg = LiveLeg(channel.uid, channel.name, Party.EMPLOYEE, extension, source=channel.source, up=at, terminal=True)
+    leg = LiveLeg(channel.uid, channel.name, Party.EMPLOYEE, who.number, source=channel.source, up=at, terminal=True)
     call.legs[channel.uid] = leg
+    if channel.dialled:
+        leg.rang = channel.dialled_at
+        call.rung.setdefault(leg.extension, leg.rang)
     return leg
 
 
