@@ -177,6 +177,19 @@ def test_a_client_listening_to_the_menu_is_found() -> None:
     assert kinds(tracker.resync(snapshot_after(pbx.events))) == ["CallStarted"]
 
 
+def test_variables_of_the_dump() -> None:
+    pbx = Script()
+    client = pbx.incoming("PJSIP/multifon-00000001", "79161234567", "s")
+    pbx.up(client)
+    tracker = Tracker("pbx", NUMBERING)
+    snapshot = snapshot_after(pbx.events)
+    (entry,) = snapshot.channels
+    told = {**entry, "variable.FROM_DID": "74951234567", "variable.MIXMONITOR_FILENAME": "/monitor/a.wav"}
+    assert kinds(tracker.resync(Snapshot(snapshot.at, (told,), {}, {}))) == ["CallStarted", "Recorded"]
+    (call,) = tracker.live()
+    assert (call.line, call.recordings) == ("+74951234567", ("/monitor/a.wav",))
+
+
 def test_a_dump_full_of_nonsense_does_no_harm() -> None:
     tracker = Tracker("pbx", NUMBERING)
     entries = ({}, {"uniqueid": "1"}, {"channel": "x"}, {"uniqueid": "2", "channel": "", "duration": "a:b:c"})
