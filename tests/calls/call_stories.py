@@ -78,7 +78,11 @@ exten => 74950000910,1,Gosub(sub-incoming,${EXTEN},1)
  same => n,Queue(support,tT,,,3)
  same => n,Queue(sales,tT,,,30)
  same => n,Hangup()
-; the phone of the door
+; a third person: the employee presses *3, the client waits in a room with music, a colleague outside is called; # joins all
+exten => 74950000912,1,Gosub(sub-incoming,${EXTEN},1)
+ same => n,Set(__ROOM=${UNIQUEID})
+ same => n,Dial(PJSIP/101,20,gF(third^s^1)b(third-before^s^1))
+ same => n,Hangup()
 exten => 74950000911,1,Answer()
  same => n,Read(CHOICE,${SOUNDS}/menu,1,,1,3)
  same => n,GotoIf($["${CHOICE}" = "1"]?ext-local,101,1)
@@ -163,10 +167,41 @@ exten => mail,1,Set(CALLERID(num)=79161234567)
  same => n,Wait(1)
  same => n,Hangup()
 
+[third-before]
+exten => s,1,Set(DYNAMIC_FEATURES=third)
+ same => n,Return()
+
+[third-begins]
+exten => s,1,Set(CONSULTS=1)
+ same => n,ChannelRedirect(${BRIDGEPEER},third-room,s,1)
+ same => n,Return()
+
+[third]
+exten => s,1,GotoIf($["${CONSULTS}" != "1"]?end)
+ same => n,Set(DYNAMIC_FEATURES=join)
+ same => n,Dial(PJSIP/79160000009@carrier,20,gH)
+ same => n,ConfBridge(${ROOM})
+ same => n(end),Hangup()
+
+[third-joins]
+exten => s,1,ChannelRedirect(${BRIDGEPEER},third-room,s,1)
+ same => n,Return()
+
+[third-room]
+exten => s,1,ConfBridge(${ROOM})
+ same => n,Hangup()
+
 [local-in]
 exten => 74950000101,1,Set(CALLERID(num)=79161234567)
  same => n,Dial(PJSIP/101,20,tT)
  same => n,Hangup()
+"""
+
+
+EXTRA_FEATURES = """
+[applicationmap]
+third => *3,self,Gosub(third-begins,s,1)
+join => #,self,Gosub(third-joins,s,1)
 """
 
 
@@ -1616,3 +1651,19 @@ async def rig_attended_by_replaces(pbx: PbxSandbox, ami: Session) -> Truth:
     await hang_up(ami, client)
     await pbx.world.phone("102").idle()
     return None, None
+
+
+@story(answered_by("101") | {"rung": ["101"], "transfers": [], "third_parties": [MOBILE_E164], "menu": []})
+async def third_person_by_code(pbx: PbxSandbox, _: Session) -> Truth:
+    """The client waits in a room while the employee talks to somebody outside; then all three are in the room."""
+    client, leg = await direct(pbx, "74950000912")
+    await leg.press("*3")
+    third = await pbx.world.number(MOBILE).talking()
+    await third.talks(0.5)
+    await leg.press("#")
+    await asyncio.sleep(1.0)
+    await client.talking(to=third)
+    await client.hangup()
+    await leg.hangup()
+    await third.hangup()
+    return leg, client

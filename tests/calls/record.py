@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from call_stories import EXTRA_DIALPLAN, STORIES, Truth
+from call_stories import EXTRA_DIALPLAN, EXTRA_FEATURES, STORIES, Truth
 
 from perezvon.asterisk import AmiAddress, Session
 from perezvon.sandbox.pbx import PbxSandbox
@@ -90,7 +90,10 @@ async def main(names: list[str]) -> None:
         async with await PbxSandbox.start(Path(folder)) as pbx, asyncio.TaskGroup() as tasks:
             dialplan = pbx.office.folder / "etc/extensions.conf"
             dialplan.write_text(dialplan.read_text() + EXTRA_DIALPLAN)
-            await pbx.office.ask("Command", ("Command", "dialplan reload"))
+            features = pbx.office.folder / "etc/features.conf"
+            features.write_text(features.read_text() + EXTRA_FEATURES)
+            for command in ("dialplan reload", "module reload features"):
+                await pbx.office.ask("Command", ("Command", command))
             address = AmiAddress.parse(pbx.office_ami_all)
             tap = await Tap.open(address)
             listener = tasks.create_task(tap.listen(), name="tap")

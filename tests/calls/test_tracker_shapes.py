@@ -948,3 +948,15 @@ def test_facts_come_in_order(build: Shape) -> None:
                 ringing.discard(fact.channel)  # type: ignore[union-attr]
         assert not ringing
     assert min((fact.at for fact in facts), default=START) >= START
+
+
+def test_a_bank_with_a_short_number_does_not_make_its_trunk_a_phone() -> None:
+    """No trunks in the settings, a context of no telling name: the bank's own call cannot be told from a phone's, the next
+    caller's can."""
+    pbx = Script()
+    for number in ("900", CLIENT):
+        client = pbx.incoming("PJSIP/goip-00000001", number, DID, context="goip")
+        phone = connect(pbx, client, "PJSIP/101-00000002", "101")
+        pbx.hangup(client, phone)
+    last = calls_of(pbx.events, Numbering())[-1]
+    assert (last.direction.value, last.client, last.last_talker) == ("incoming", E164, "101")
