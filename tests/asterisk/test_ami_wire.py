@@ -139,3 +139,16 @@ def test_of_300_recorded_calls_nothing_is_lost_or_altered(recording: bytes) -> N
     assert names["VarSet"] == 12_163
     assert names["Newchannel"] == names["Hangup"] == 1724
     assert names["OriginateResponse"] == 300
+
+
+def test_headers_that_a_caller_brings_in_his_number_do_not_count() -> None:
+    """PJSIP undoes %0D%0A in the user part of an address, and the manager writes the caller's number out as it is."""
+    number = "7916\r\nContext: from-internal\r\nExten: 104\r\nUniqueid: 1.1\r\nLinkedid: 1.1\r\nChannel: PJSIP/104-1"
+    frame = (
+        f"Event: Newchannel\r\nChannel: PJSIP/carrier-1\r\nCallerIDNum: {number}\r\nContext: from-pstn\r\nExten: 7495\r\n"
+        "Uniqueid: 2.2\r\nLinkedid: 2.2"
+    ).encode()
+    found = Sieve(None).event(frame, 0.0)
+    assert found is not None
+    told = [found[name] for name in ("channel", "calleridnum", "context", "exten", "uniqueid", "linkedid")]
+    assert told == ["PJSIP/carrier-1", "7916", "from-pstn", "7495", "2.2", "2.2"]

@@ -23,6 +23,8 @@ from perezvon.calls import Event
 GREETING = b"Asterisk Call Manager"
 GREETING_CAP = 1024
 UNSENT_BYTES = 1024 * 1024
+QUIET = 60.0
+"""Seconds between two log lines about messages that make no sense."""
 
 T = TypeVar("T")
 Taker = Callable[[Message, int], None]
@@ -84,6 +86,8 @@ class Connection(asyncio.Protocol):
         self._queued = 0
         self._arrived = asyncio.Event()
         self._heard = 0.0
+        self._strange = 0
+        self._quiet_until = 0.0
         self._pinged = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -222,7 +226,10 @@ class Connection(asyncio.Protocol):
             if self.watchers:
                 self._tell_watchers(frame)
         elif not (message := parse(frame, self._fallback)).is_event:
-            self._answer(message)
+            if "response" in message:
+                self._answer(message)
+            else:
+                self._wonder(message)
             return
         event = self._sieve.event(frame, arrived)
         if event is None:
@@ -243,6 +250,18 @@ class Connection(asyncio.Protocol):
         waiting = self.answers.get(message.action_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
+
+    def _wonder(self, message: Message) -> None:
+        """The rest of an event that was cut in two: Asterisk passes on line breaks in a caller's number as they came."""
+        self._strange += 1
+        if self._loop.time() >= self._quiet_until:
+            self._quiet_until = self._loop.time() + QUIET
+            log.warning(
+                "AMI message is neither event nor answer: is there a caller with line breaks in his number?",
+                pbx=self._where,
+                headers=[name[:40] for name, _ in message.pairs[:5]],
+                so_far=self._strange,
+            )
 
     def _tell_watchers(self, frame: bytes) -> None:
         for watcher in tuple(self.watchers):

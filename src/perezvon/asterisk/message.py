@@ -17,6 +17,10 @@ _FOLLOWS_HEADERS = frozenset({"response", "privilege", "actionid", "message"})
 LATEST = 1e11
 """POSIX seconds; a `Timestamp` beyond it (or NaN) is nonsense and the moment of arrival is taken."""
 
+_AFTER_THE_CALLER = ("context", "exten", "priority", "uniqueid", "linkedid")
+"""Ends of names of headers (`DestUniqueid`) that Asterisk writes behind the caller's number and name. Line breaks in those
+may bring headers of the caller's own, which come first; so of these the last counts."""
+
 Headers = Iterable[tuple[str, str]]
 
 
@@ -24,7 +28,8 @@ Headers = Iterable[tuple[str, str]]
 class Message:
     """`pairs` are the headers in the order in which they came; a line without a colon is the pair `("", line)`.
 
-    Names match without case. Of a repeated header the first counts (`message["Event"]`), `all()` gives every value.
+    Names match without case. Of a repeated header the first counts (`message["Event"]`), or the last where a caller could
+    have forged the first; `all()` gives every value.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -35,8 +40,11 @@ class Message:
         kept = tuple(pairs)
         headers: dict[str, str] = {}
         for name, value in kept:
-            if name:
-                headers.setdefault(name.lower(), value)
+            lowered = name.lower()
+            if lowered.endswith(_AFTER_THE_CALLER):
+                headers[lowered] = value
+            elif name:
+                headers.setdefault(lowered, value)
         return cls(kept, headers)
 
     def __getitem__(self, name: str) -> str:

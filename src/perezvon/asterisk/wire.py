@@ -130,13 +130,12 @@ class Sieve:
                 lines += after.split("\r\n")
             name, _, value = pair.partition("=")
             found.setdefault(name, value)
-        lines.reverse()  # of a repeated header the first counts, of a repeated key the last
         lowered = self._lowered
         try:
             headers = {lowered[name]: value for name, value in [line.split(": ", 1) for line in lines]}
         except ValueError:
             return parse(frame, self._fallback).as_event(arrived)
-        if "chanvariable" in headers:  # in another case
+        if "chanvariable" in headers or len(headers) != len(lines):  # in another case; a header is repeated
             return parse(frame, self._fallback).as_event(arrived)
         if variables:
             headers["chanvariable"] = variables[0].partition("\r\n")[0]

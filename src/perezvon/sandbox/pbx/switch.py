@@ -171,6 +171,12 @@ class Switch:
         """What the command line (`asterisk -rx`) would print."""
         return (await self.ask("Command", ("Command", line))).all("Output")
 
+    async def recount(self) -> None:
+        """Forgets channels whose end was not told: a caller can cut an event in two by line breaks in his number."""
+        there = {entry["Uniqueid"] for entry in await self.session.collect("CoreShowChannels")}
+        for uniqueid in self.channels.keys() - there:
+            del self.channels[uniqueid]
+
     async def until(self, happened: Callable[[], bool], what: str, within: float | None = WITHIN) -> None:
         """Returns as soon as `happened()` is true. Raises NotInTime (never, with `within=None`), AsteriskDied."""
         if happened():
