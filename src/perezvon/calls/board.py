@@ -60,6 +60,7 @@ class Board:
                 return None
             self.admit(channel)
             if not channel.dialled:
+                self.peers.meet(channel)
                 self.peers.watch_caller(channel)
         elif not channel.helper:
             number = headers.get(prefix + "calleridnum")

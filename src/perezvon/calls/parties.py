@@ -80,6 +80,17 @@ class Peers:
         elif channel.state == RING and self.numbering.is_extension(number) and not self.from_outside(channel):
             self.learn(channel.peer, phone=True, extension=number)
 
+    def meet(self, channel: Channel) -> None:
+        """A new channel that nobody dialled. A peer that was taken for a phone because one call of it showed an extension,
+        and that now shows a number of outside, is a trunk on which somebody with a short number called (a bank, a taxi)."""
+        known = self.known.get(channel.peer)
+        if known is None or not known.extension or channel.local or channel.state != RING:
+            return
+        numbering, number = self.numbering, channel.number
+        outside = _OUTSIDE_NUMBER.match(number) and number != channel.peer and not numbering.is_extension(number)
+        if outside and numbering.international(number) not in numbering.lines:
+            del self.known[channel.peer]
+
     def from_outside(self, channel: Channel) -> bool:
         return _FROM_OUTSIDE.search(channel.context) is not None
 
