@@ -71,7 +71,7 @@ story = {
 }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**story)
 def test_each_call_once_in_order(scripts: Scripts, before: list, after: list, inside: list, cuts: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def test_each_call_once_in_order(scripts: Scripts, before: list, after: list, in
 
 @pytest.mark.load
 @pytest.mark.timeout(600)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**story)
 def test_each_call_once_in_order_at_length(
     scripts: Scripts, before: list, after: list, inside: list, cuts: list[int]

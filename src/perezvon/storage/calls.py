@@ -6,15 +6,15 @@ A row is saved whole each time; its plain columns are there to be searched.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import Executable, Row, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls.call import Direction, Outcome
-from perezvon.storage.insert import insert
+from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import call
 
 Json = Any
@@ -51,11 +51,17 @@ class StoredCall:
 async def save(conn: AsyncConnection, rows: Iterable[StoredCall]) -> None:
     """The calls as they are now, in the place of what was known before."""
     values = [_values(row) for row in rows]
-    if not values:
-        return
-    statement = insert(conn, call)
-    changed = {name: statement.excluded[name] for name in values[0] if name != "id"}
-    await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+    if values:
+        await conn.execute(_SAVE(conn), values)
+
+
+def _save(insert: Callable[[Table], Insert]) -> Executable:
+    statement = insert(call)
+    changed = {column.name: statement.excluded[column.name] for column in call.c if column.name != "id"}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=changed)
+
+
+_SAVE = built_once(_save)
 
 
 def _values(row: StoredCall) -> dict[str, Any]:

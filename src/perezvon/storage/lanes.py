@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import Executable, Table, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.rules.vocabulary import Reason, StepDraft
-from perezvon.storage.insert import insert
+from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import lane, step
 from perezvon.storage.steps import PENDING, Settled, State, Step, read_params, read_step, write_params, write_reason
 
@@ -45,22 +45,62 @@ class Demand:
     since: float
 
 
+def _open(insert: Callable[[Table], Insert]) -> Executable:
+    statement = insert(lane)
+    new, idle = statement.excluded, lane.c.state == LaneState.IDLE.value
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "next_sequence": lane.c.next_sequence + new.next_sequence - 1,
+            "priority": case((idle | (lane.c.priority > new.priority), new.priority), else_=lane.c.priority),
+            "since": case((idle, new.since), else_=lane.c.since),
+            "state": case((idle, new.state), else_=lane.c.state),
+        },
+    ).returning(lane.c.next_sequence)
+
+
+_OPEN = built_once(_open)
+_APPEND = built_once(lambda insert: insert(step).on_conflict_do_nothing(index_elements=["portal", "key"]))
+_LANE = lane.c.id == bindparam("lane_id")
+_STEP = step.c.id == bindparam("step_id")
+_AS = (lane.c.portal == bindparam("of"), lane.c.state == bindparam("as"))
+_AMONG = step.c.lane.in_(bindparam("among", expanding=True))
+_READY = select(lane.c.id).where(*_AS).order_by(lane.c.priority, lane.c.since).limit(bindparam("most"))
+_SOME = select(lane.c.priority, lane.c.since).where(*_AS).order_by(lane.c.priority, lane.c.since).limit(_COUNTED).subquery()
+_DEMAND = (
+    select(_SOME.c.priority, func.count(), func.min(_SOME.c.since)).group_by(_SOME.c.priority).order_by(_SOME.c.priority)
+)
+_LOAD = select(step).where(_AMONG).order_by(step.c.lane, step.c.sequence)
+_PENDING = select(step.c.lane, func.min(step.c.priority)).where(_AMONG, step.c.state.in_(PENDING)).group_by(step.c.lane)
+_SEND = (
+    update(step)
+    .where(_STEP)
+    .values(state=State.SENDING.value, attempts=step.c.attempts + bindparam("more"), sent=bindparam("moment"))
+)
+_HOLD = update(lane).where(_LANE).values(state=LaneState.BUSY.value)
+_SETTLE = (
+    update(step)
+    .where(_STEP)
+    .values(
+        state=bindparam("to"),
+        finished=bindparam("at"),
+        result=bindparam("told"),
+        error=bindparam("words"),
+        note=bindparam("remark"),
+    )
+)
+_ARRANGE = (
+    update(lane)
+    .where(_LANE)
+    .values(state=bindparam("to"), priority=bindparam("urgency"), not_before=bindparam("wait"), since=bindparam("moment"))
+)
+
+
 async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Sequence[StepDraft], now: float) -> None:
     """Puts steps at the lane's end (which is made when it is new). A key that the portal has had before is left out."""
     if not drafts:
         return
     priority = min(int(draft.priority) for draft in drafts)
-    statement = insert(conn, lane)
-    idle = lane.c.state == LaneState.IDLE.value
-    statement = statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={
-            "next_sequence": lane.c.next_sequence + len(drafts),
-            "priority": case((idle | (lane.c.priority > priority), priority), else_=lane.c.priority),
-            "since": case((idle, now), else_=lane.c.since),
-            "state": case((idle, LaneState.READY.value), else_=lane.c.state),
-        },
-    ).returning(lane.c.next_sequence)
     made = {
         "id": lane_id,
         "portal": portal,
@@ -71,7 +111,7 @@ async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Seque
         "since": now,
         "not_before": 0.0,
     }
-    first = (await conn.execute(statement, made)).scalar_one() - len(drafts)
+    first = (await conn.execute(_OPEN(conn), made)).scalar_one() - len(drafts)
     rows = [
         {
             "portal": portal,
@@ -89,20 +129,13 @@ async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Seque
         }
         for place, draft in enumerate(drafts)
     ]
-    await conn.execute(insert(conn, step).on_conflict_do_nothing(index_elements=["portal", "key"]), rows)
+    await conn.execute(_APPEND(conn), rows)
 
 
 async def demand(conn: AsyncConnection, portal: str, state: LaneState = LaneState.READY) -> list[Demand]:
     """The most urgent first."""
-    some = (
-        select(lane.c.priority, lane.c.since)
-        .where(lane.c.portal == portal, lane.c.state == state.value)
-        .order_by(lane.c.priority, lane.c.since)
-        .limit(_COUNTED)
-        .subquery()
-    )
-    query = select(some.c.priority, func.count(), func.min(some.c.since)).group_by(some.c.priority)
-    return [Demand(*row) for row in await conn.execute(query.order_by(some.c.priority))]
+    rows = await conn.execute(_DEMAND, {"of": portal, "as": state.value})
+    return [Demand(*row) for row in rows]
 
 
 async def next_due(conn: AsyncConnection, portal: str) -> float | None:
@@ -119,21 +152,15 @@ async def wake_due(conn: AsyncConnection, portal: str, now: float) -> None:
 
 async def ready(conn: AsyncConnection, portal: str, limit: int, state: LaneState = LaneState.READY) -> list[str]:
     """Lanes whose steps may be sent: the most urgent first, among equals the one that has waited longest."""
-    query = (
-        select(lane.c.id)
-        .where(lane.c.portal == portal, lane.c.state == state.value)
-        .order_by(lane.c.priority, lane.c.since)
-        .limit(limit)
-    )
-    return list((await conn.execute(query)).scalars())
+    found = await conn.execute(_READY, {"of": portal, "as": state.value, "most": limit})
+    return list(found.scalars())
 
 
 async def load(conn: AsyncConnection, lane_ids: Collection[str]) -> dict[str, list[Step]]:
     """The whole lanes, in order, with what is done already."""
     steps: dict[str, list[Step]] = defaultdict(list)
     if lane_ids:
-        query = select(step).where(step.c.lane.in_(lane_ids)).order_by(step.c.lane, step.c.sequence)
-        for row in await conn.execute(query):
+        for row in await conn.execute(_LOAD, {"among": list(lane_ids)}):
             steps[row.lane].append(read_step(row))
     return steps
 
@@ -143,16 +170,11 @@ async def mark_sending(conn: AsyncConnection, steps: Sequence[Step], probed: Seq
 
     `probed`: steps of which the portal is only asked whether it has done them; that is no attempt.
     """
-    for some, attempt in ((steps, 1), (probed, 0)):
-        if some:
-            sending = {"state": State.SENDING.value, "attempts": step.c.attempts + attempt, "sent": now}
-            await conn.execute(
-                update(step).where(step.c.id == bindparam("step_id")).values(sending), [{"step_id": one.id} for one in some]
-            )
-    owners = dict.fromkeys(one.lane for one in (*steps, *probed))
-    if owners:
-        busy = update(lane).where(lane.c.id == bindparam("lane_id")).values(state=LaneState.BUSY.value)
-        await conn.execute(busy, [{"lane_id": lane_id} for lane_id in owners])
+    marked = [{"step_id": one.id, "more": more, "moment": now} for some, more in ((steps, 1), (probed, 0)) for one in some]
+    if marked:
+        await conn.execute(_SEND, marked)
+        owners = dict.fromkeys(one.lane for one in (*steps, *probed))
+        await conn.execute(_HOLD, [{"lane_id": lane_id} for lane_id in owners])
 
 
 async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) -> None:
@@ -169,14 +191,7 @@ async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) 
         for one in settled
     ]
     if rows:
-        changed: dict[str, Any] = {
-            "state": bindparam("to"),
-            "finished": bindparam("at"),
-            "result": bindparam("told"),
-            "error": bindparam("words"),
-            "note": bindparam("remark"),
-        }
-        await conn.execute(update(step).where(step.c.id == bindparam("step_id")).values(changed), rows)
+        await conn.execute(_SETTLE, rows)
 
 
 async def change_user(conn: AsyncConnection, step_id: int, user: str) -> None:
@@ -195,8 +210,7 @@ async def arrange(
     """
     if not lane_ids:
         return False
-    pending = select(step.c.lane, func.min(step.c.priority)).where(step.c.lane.in_(lane_ids), step.c.state.in_(PENDING))
-    urgent: dict[str, int] = {row[0]: row[1] for row in await conn.execute(pending.group_by(step.c.lane))}
+    urgent: dict[str, int] = {row[0]: row[1] for row in await conn.execute(_PENDING, {"among": list(lane_ids)})}
 
     def state(lane_id: str) -> LaneState:
         if lane_id not in urgent:
@@ -205,17 +219,17 @@ async def arrange(
             return LaneState.WAITING
         return LaneState.UPLOAD if lane_id in uploads else LaneState.READY
 
-    rows = [
-        {"lane_id": lane_id, "to": state(lane_id).value, "first": urgent.get(lane_id, 0), "wait": waits.get(lane_id, 0.0)}
+    rows: list[dict[str, Any]] = [
+        {
+            "lane_id": lane_id,
+            "to": state(lane_id).value,
+            "urgency": urgent.get(lane_id, 0),
+            "wait": waits.get(lane_id, 0.0),
+            "moment": now,
+        }
         for lane_id in lane_ids
     ]
-    changed: dict[str, Any] = {
-        "state": bindparam("to"),
-        "priority": bindparam("first"),
-        "not_before": bindparam("wait"),
-        "since": now,
-    }
-    await conn.execute(update(lane).where(lane.c.id == bindparam("lane_id")).values(changed), rows)
+    await conn.execute(_ARRANGE, rows)
     return any(row["to"] == LaneState.READY.value for row in rows)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sqlalchemy import func, null, select, text, update
+from sqlalchemy import bindparam, func, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.storage.errors import AlreadyOwned, OwnershipLost
@@ -73,6 +73,11 @@ def _forget_locks() -> None:
 os.register_at_fork(after_in_child=_forget_locks)
 
 
+_OWNED = select(owner.c.epoch, owner.c.holder).where(owner.c.resource == bindparam("of"))
+_CHECK = _OWNED.add_columns(null().label("number"))
+_CHECK_POSTGRESQL = _OWNED.add_columns(func.txid_current().label("number")).with_for_update(read=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to write `resource`, as long as its epoch has not been raised by somebody else."""
@@ -83,12 +88,8 @@ class Claim:
     async def check(self, conn: AsyncConnection) -> int | None:
         """At the beginning of a transaction. OwnershipLost when the epoch has moved on. Gives PostgreSQL's number of the
         transaction."""
-        columns = [owner.c.epoch, owner.c.holder]
-        if conn.dialect.name == "postgresql":
-            query = select(*columns, func.txid_current().label("number")).with_for_update(read=True)
-        else:
-            query = select(*columns, null().label("number"))
-        found = (await conn.execute(query.where(owner.c.resource == self.resource))).one_or_none()
+        query = _CHECK_POSTGRESQL if conn.dialect.name == "postgresql" else _CHECK
+        found = (await conn.execute(query, {"of": self.resource})).one_or_none()
         if found is None or found.epoch != self.epoch:
             by = f" by {found.holder}" if found else ""
             raise OwnershipLost(f"{self.resource} was taken over{by}: this process must stop, it writes nothing any more")
