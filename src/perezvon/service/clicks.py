@@ -100,7 +100,8 @@ class Clicks:
             portal=self._portal,
             portal_call=event.portal_call,
             user_id=event.user_id,
-            number=event.international or event.number,
+            # Of what is no valid number, the portal too gathers the digits; a valid one it writes with a plus.
+            number=event.international if event.international.startswith("+") else event.number,
             received=now,
             line=event.line,
         )
