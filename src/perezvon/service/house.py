@@ -147,7 +147,8 @@ class House:
             self._database,
             lambda: self._rules_for(pbx.name),
             self._book,
-            self._written,
+            self._queued,
+            self._to_convert,
             Absence(pbx.name, Path(pbx.cel) if pbx.cel else None, _folder(pbx), self._database),
             keep_recordings=lambda: self.settings.recordings.mode == "upload",
             clock=self._clock,
@@ -187,9 +188,7 @@ class House:
                 return exchange
         return None
 
-    def _written(self, portal: str) -> None:
-        if portal in self.senders:
-            self.senders[portal].notify()
+    def _to_convert(self) -> None:
         if self.worker is not None:
             self.worker.notify()
 

@@ -53,7 +53,7 @@ class _Round:
 
 class Switchboard:
     """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
-    that left steps or recordings for it."""
+    that left steps for it, `to_convert()` after one that left recordings."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Switchboard:
         rules: Callable[[], PortalRules | None],
         clicks: ClickBook,
         stored: Callable[[str], None],
+        to_convert: Callable[[], None],
         absence: Absence,
         *,
         keep_recordings: Callable[[], bool],
@@ -75,6 +76,7 @@ class Switchboard:
         self._rules = rules
         self._clicks = clicks
         self._stored = stored
+        self._to_convert = to_convert
         self._keep_recordings = keep_recordings
         self._clock = clock
         self._plans: dict[str, PlanState] = {}
@@ -199,8 +201,10 @@ class Switchboard:
                 self._plans[done.row.id] = done.plan
             else:
                 self._plans.pop(done.row.id, None)
-        if rules is not None and any(done.steps or done.recordings for done in rounds):
+        if rules is not None and any(done.steps for done in rounds):
             self._stored(rules.portal)
+        if any(done.recordings for done in rounds):
+            self._to_convert()
 
     def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
         state = self._plans.get(call, PlanState())
