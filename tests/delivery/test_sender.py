@@ -11,6 +11,7 @@ import pytest
 from call_steps import finish, hide, put, record, register, show, states, steps_of
 from direct_portal import DirectPortal
 
+from perezvon.bitrix24.encoding import Command
 from perezvon.bitrix24.errors import (
     Ambiguous,
     AuthRefused,
@@ -408,3 +409,44 @@ async def test_a_database_that_goes_away_delays_and_loses_nothing(
         assert len(portal.statistics) == 1
         await sender.stop()
         await running
+
+
+class Rider:
+    """Asks something with each request, as the poll for clicks does."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.failures: list[PortalError] = []
+
+    def due(self) -> bool:
+        return True
+
+    def commands(self) -> list[Command]:
+        return [Command("ride", "server.time", {})]
+
+    async def absorb(self, answers: Any) -> None:
+        self.answers += answers
+        raise ValueError("a defect of the passenger is not the lanes' business")
+
+    def failed(self, error: PortalError) -> None:
+        self.failures.append(error)
+
+
+async def test_a_passenger_rides_along_and_hurts_nobody(
+    database: Database, portal: DirectPortal, start: Start, settled: Wait
+) -> None:
+    rider = Rider()
+    sender = start(passenger=lambda: rider)
+    await put(database, "c", register("c"))
+    sender.notify()
+    await settled()
+    assert portal.commands() == ["register", "time"]
+    assert len(rider.answers) == 1
+    # A batch that is refused as a whole: whoever is at fault, the step goes again without company before it is believed.
+    portal.before.append(raising(Permanent))
+    await put(database, "c", finish("c"))
+    sender.notify()
+    await settled()
+    assert [len(request) for request in portal.requests] == [2, 2, 1]
+    assert await states(database, "c") == [DONE, DONE]
+    assert len(rider.failures) == 1

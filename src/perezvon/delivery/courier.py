@@ -77,11 +77,15 @@ class Courier:
         finally:
             self.departing -= 1
         commands = cargo.commands
+        crowd = len(commands) + MOST_RIDING > MAX_COMMANDS or any(run.lane in self.alone for run in runs)
+        rider = None if crowd or not commands else self._passenger()
+        riding = rider.commands() if rider is not None and rider.due() else []
         outcomes: Sequence[Outcome] = []
         try:
-            outcomes = await self._ask(commands)
+            outcomes = await self._ask(commands, rider, riding)
         except PortalError as error:
-            if isinstance(error, Permanent) and not isinstance(error, METHOD_WIDE) and len(commands) > 1:
+            batch = len(commands) + len(riding) > 1
+            if batch and isinstance(error, Permanent) and not isinstance(error, METHOD_WIDE):
                 log.warning("batch refused as a whole -> its lanes go one by one", portal=self._portal, error=str(error))
                 self.alone |= {run.lane for run in runs}
                 self.most_bytes = max(self.most_bytes // 2, LEAST_BYTES)
@@ -95,13 +99,13 @@ class Courier:
         told = dict(zip(cargo.steps, outcomes, strict=True))
         return {run.lane: self._judge(run, told, cargo.broken) for run in runs}
 
-    async def _ask(self, commands: Sequence[Command]) -> Sequence[Outcome]:
+    async def _ask(
+        self, commands: Sequence[Command], rider: Passenger | None = None, riding: Sequence[Command] = ()
+    ) -> Sequence[Outcome]:
         """Raises the error of a request that failed as a whole."""
         if not commands:
             return []
         methods = [command.method for command in commands]
-        rider = self._passenger() if len(commands) + MOST_RIDING <= MAX_COMMANDS else None
-        riding = rider.commands() if rider is not None and rider.due() else []
         self._tally.request(len(commands))
         try:
             if len(commands) + len(riding) == 1:
