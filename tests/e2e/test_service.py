@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,8 @@ async def test_main_job_on_postgresql(pbx_session: PbxSandbox, tmp_path: Path, p
             assert differences(spoken, call) == []
         status = await whole.service.status()
         assert status["database"]["kind"] == "postgresql"
-        assert not (tmp_path / "perezvon.sqlite3").exists()
+    with closing(sqlite3.connect(tmp_path / "perezvon.sqlite3")) as first:  # of `config apply`, before it knew of the other
+        assert first.execute("SELECT (SELECT count(*) FROM call) + (SELECT count(*) FROM step)").fetchone() == (0,)
 
 
 async def test_changed_settings_apply_to_the_next_call(office: Stand) -> None:
