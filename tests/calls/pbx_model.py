@@ -17,6 +17,7 @@ class PbxModel:
         self.bridges: dict[str, list[str]] = {}
         self.waiting: dict[str, list[str]] = {}
         self.gone: set[str] = set()
+        self.places: dict[str, str] = {}
 
     def feed(self, event: Event) -> None:
         for side in SIDES:
@@ -25,7 +26,7 @@ class PbxModel:
         name = event["channel"]
         match event.name:
             case "Newexten" if uid in self.channels:
-                self.channels[uid] |= {"application": event["application"], "applicationdata": event["appdata"]}
+                self._runs(self.channels[uid], event)
             case "DialBegin" if event["destuniqueid"] in self.channels:
                 dialler = self.channels.get(uid, {}).get("application", "")
                 app = "AppQueue" if dialler == "Queue" else "AppDial" if uid else "AppDial2"
@@ -56,6 +57,16 @@ class PbxModel:
         self.born.setdefault(uid, event.at)
         entry = self.channels.setdefault(uid, {"uniqueid": uid})
         entry |= {header: event[f"{side}{header}"] for header in ENTRY}
+
+    def _runs(self, entry: dict[str, str], event: Event) -> None:
+        """The first Newexten after a redirect still names the old application: what is run there is not told."""
+        runs = {"application": event["application"], "applicationdata": event["appdata"]}
+        place = f"{event['context']},{event['exten']}"
+        moved = runs["application"] not in {"AppDial", "AppDial2", "AppQueue"} and runs.items() <= entry.items()
+        if moved and place != self.places.get(entry["uniqueid"], place):
+            runs = {"application": "", "applicationdata": ""}
+        self.places[entry["uniqueid"]] = place
+        entry |= runs
 
     def _leave(self, name: str) -> None:
         for members in self.bridges.values():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from perezvon.calls.beginning import begin_if_incoming
 from perezvon.calls.board import Board
-from perezvon.calls.channels import HOLDING, UP, Channel, Switchboard, known, number_of
+from perezvon.calls.channels import HOLDING, RINGING, UP, Channel, Switchboard, known, number_of
 from perezvon.calls.ending import end_emptied, finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
@@ -20,6 +20,7 @@ from perezvon.calls.ringing import members, picked_up, ring, rings_by_itself
 from perezvon.calls.talking import refresh
 
 OUTGOING_APPS = frozenset({"appdial", "appqueue", "appdial2"})
+DIAL_APPS = frozenset({"dial", "followme", "page"})
 WAITING_APPS = frozenset({"park", "parkedcall", "parkandannounce", "bridgewait"})
 Entry = Mapping[str, str]
 
@@ -146,8 +147,7 @@ def _find_diallers(board: Board, new: Iterable[Channel], entries: Mapping[str, E
         candidates = [
             other
             for other in (members(board, call) if call is not None else ())
-            if other.uid != channel.uid
-            and entries.get(other.uid, {}).get("application", "").lower() in _dialler_of(channel)
+            if other.uid in entries and other.uid not in {channel.uid, channel.other} and _may_dial(other, channel, entries)
         ]
         dialler = max(candidates, key=lambda other: _likeness(board, other, channel, entries), default=None)
         if dialler is None:
@@ -172,12 +172,17 @@ def _likeness(board: Board, dialler: Channel, channel: Channel, entries: Mapping
     )
 
 
-def _dialler_of(channel: Channel) -> frozenset[str]:
-    return frozenset({"queue"}) if channel.app.lower() == "appqueue" else frozenset({"dial", "followme", "page"})
+def _may_dial(dialler: Channel, channel: Channel, entries: Mapping[str, Entry]) -> bool:
+    """By its application; or because the two talk (a feature code may be running on the dialler just now)."""
+    app = entries[dialler.uid].get("application", "").lower()
+    apps = {"queue"} if channel.app.lower() == "appqueue" else DIAL_APPS
+    return app in apps or (bool(channel.bridge) and dialler.bridge == channel.bridge)
 
 
 def _dial_string(dialler: Entry, channel: Channel) -> str:
     """The part of `Dial(PJSIP/101&PJSIP/7916@multifon,30)` that made this channel."""
+    if dialler.get("application", "").lower() not in DIAL_APPS:
+        return ""
     data = dialler.get("applicationdata", "") or dialler.get("data", "")
     for target in data.partition(",")[0].split("&"):
         tech, _, rest = target.partition("/")
@@ -191,9 +196,11 @@ def _ring_found(board: Board, new: Iterable[Channel], at: float) -> None:
         call = board.call_of(channel)
         if call is None or call.over or channel.helper or channel.uid in call.legs:
             continue
-        if channel.local:
+        if channel.local and channel.state == RINGING:
             rings_by_itself(board, call, channel, at)
-        elif channel.dialled:
+        elif (
+            not channel.local and channel.dialled and (channel.source or channel.state != UP)
+        ):  # else who hears whom will tell what it is
             ring(board, call, channel, board.peers.callee(channel, members(board, call)), at)
 
 

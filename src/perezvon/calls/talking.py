@@ -213,11 +213,13 @@ def _leg_of_local(board: Board, call: LiveCall, channel: Channel, at: float) -> 
     if twin.dials or channel.half != 1 or app not in PHONE_APPS or channel.call != call.id:
         return None
     who = board.peers.behind_local(channel.peer)
-    if who is None or not who.employee:
+    if who is None:
         return None
-    leg = LiveLeg(channel.uid, channel.name, Party.EMPLOYEE, who.number, source=channel.source, up=at, terminal=True)
+    party = Party.EMPLOYEE if who.employee else Party.THIRD_PARTY
+    number = who.number if who.employee else (board.numbering.international(who.number) or who.number)
+    leg = LiveLeg(channel.uid, channel.name, party, number, source=channel.source, up=at, terminal=True)
     call.legs[channel.uid] = leg
-    if channel.dialled:
+    if channel.dialled and who.employee:
         leg.rang = channel.dialled_at
         call.rung.setdefault(leg.extension, leg.rang)
     return leg
