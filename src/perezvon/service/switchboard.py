@@ -27,7 +27,7 @@ from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
+from perezvon.storage.errors import StorageError, Unavailable
 from perezvon.storage.progress import Progress
 
 log = structlog.get_logger()
@@ -35,6 +35,8 @@ log = structlog.get_logger()
 RETRY = 1.0
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+FUTURE = 60.0
+"""Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 REMEMBER = 5.0
 """Seconds after which it is stored how far we are, though nothing has happened that would be."""
 
@@ -84,6 +86,7 @@ class Switchboard:
         self._listeners: list[Callable[[], None]] = []
         self._begun: deque[str] = deque(maxlen=1000)
         self._until = 0.0  # the PBX's clock
+        self._ahead = 0.0  # of the PBX's clock before ours
         self._kept_until = 0.0
         self._followed: dict[str, float] = {}
         self.startup = ""
@@ -111,19 +114,20 @@ class Switchboard:
         """`startup`: when the PBX was started, in its own words."""
         async with self._turn:
             self.startup = startup or self.startup
+            self._ahead = snapshot.at - self._clock() if snapshot.at else 0.0
             missed: list[Event] = []
             if self._until and snapshot.at:
                 missed = await self._absence.events(self.tracker, self._until, self._followed, snapshot)
             if snapshot.restarted:
                 at = _moment(self.startup, snapshot.at)
                 await self._catch_up([event for event in missed if event.at < at])
-                await self._record(await self._absence.recorded(self.tracker.resync(_nothing(at))))
+                await self._record(await self._absence.recorded(self._resync(_nothing(at))))
                 missed = [event for event in missed if event.at >= at]
                 snapshot = replace(snapshot, restarted=False)
             await self._catch_up(missed)
             self._until = max(self._until, snapshot.at)
             self._followed.clear()
-            facts = await self._absence.recorded(self.tracker.resync(snapshot))
+            facts = await self._absence.recorded(self._resync(snapshot))
             await self._record(facts)
             if not facts:
                 await self._remember()
@@ -175,12 +179,20 @@ class Switchboard:
             self._begun.append(state.started.expected)
 
     def _feed(self, event: Event) -> list[Fact]:
-        self._until = max(self._until, event.at)
+        if event.at <= self._clock() + self._ahead + FUTURE:
+            self._until = max(self._until, event.at)
         try:
             return self.tracker.feed(event)
         except Exception:
             # A defect in one call never stops the next.
             log.exception("tracker failed on an event", pbx=self.pbx, event_name=event.name, headers=dict(event.headers))
+            return []
+
+    def _resync(self, snapshot: Snapshot) -> list[Fact]:
+        try:
+            return self.tracker.resync(snapshot)
+        except Exception:
+            log.exception("tracker failed on a snapshot", pbx=self.pbx, channels=len(snapshot.channels))
             return []
 
     async def _record(self, facts: Sequence[Fact]) -> None:
@@ -193,8 +205,7 @@ class Switchboard:
                 rounds.append(self._decide(call, told, rules))
             except Exception:
                 log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in told])
-        await self._store(rounds, rules)
-        for done in rounds:
+        for done in await self._keep(rounds, rules):
             self._log(done)
             self._notice(done.plan)
             if done.row.live:
@@ -261,6 +272,24 @@ class Switchboard:
             last_talker=record.last_talker,
             state=record.as_json(),
         )
+
+    async def _keep(self, rounds: Sequence[_Round], rules: PortalRules | None) -> Sequence[_Round]:
+        """Stores them together; when one of them cannot be stored at all, the others without it. Gives what is stored."""
+        try:
+            await self._store(rounds, rules)
+        except StorageError:
+            raise
+        except Exception:
+            if not rounds:
+                raise
+            if len(rounds) > 1:
+                return [done for one in rounds for done in await self._keep([one], rules)]
+            (lost,) = rounds
+            log.exception(
+                "a call cannot be stored", pbx=self.pbx, call=lost.row.id, facts=[str(fact) for fact in lost.facts]
+            )
+            return []
+        return rounds
 
     async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
