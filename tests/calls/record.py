@@ -14,12 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from call_stories import EXTRA_DIALPLAN, EXTRA_FEATURES, STORIES, Truth
+from call_stories import TOLD
+from call_story import Truth
 
 from perezvon.asterisk import AmiAddress, Session
 from perezvon.sandbox.pbx import PbxSandbox
 
-RECORDINGS = Path(__file__).parent / "recordings"
+HERE = Path(__file__).parent
+RECORDINGS = HERE / "recordings"
 BORING = re.compile(
     rb"^Event: (?:CEL|TestEvent|RTCP\w+|DeviceStateChange|ExtensionStatus|QueueMemberStatus|ContactStatus|PeerStatus|"
     rb"ChallengeSent|ChallengeResponseFailed|SuccessfulAuth|InvalidAccountID|Registry|EndpointList|InboundRegistration\w+|"
@@ -89,16 +91,16 @@ async def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="perezvon-stories-") as folder:
         async with await PbxSandbox.start(Path(folder)) as pbx, asyncio.TaskGroup() as tasks:
             dialplan = pbx.office.folder / "etc/extensions.conf"
-            dialplan.write_text(dialplan.read_text() + EXTRA_DIALPLAN)
+            dialplan.write_text(dialplan.read_text() + (HERE / "stories_extensions.conf").read_text())
             features = pbx.office.folder / "etc/features.conf"
-            features.write_text(features.read_text() + EXTRA_FEATURES)
+            features.write_text(features.read_text() + (HERE / "stories_features.conf").read_text())
             for command in ("dialplan reload", "module reload features"):
                 await pbx.office.ask("Command", ("Command", command))
             address = AmiAddress.parse(pbx.office_ami_all)
             tap = await Tap.open(address)
             listener = tasks.create_task(tap.listen(), name="tap")
             async with await Session.open(address, wanted=frozenset()) as ami:
-                for name, story in STORIES.told.items():
+                for name, story in TOLD.items():
                     if names and name not in names:
                         continue
                     tap.cut()

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from call_stories import STORIES
+from call_stories import TOLD
 
 from perezvon.calls import Numbering
 from perezvon.calls.recorded import RecordingError, read_recording, replay
@@ -115,11 +115,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_replay_of_several_calls_and_one_that_goes_on() -> None:
-    names = [name for name in STORIES.told if name.startswith("incoming_")]
+    names = [name for name in TOLD if name.startswith("incoming_")]
     events = [event for name in names for event in read_recording(RECORDINGS / f"{name}.ami.gz")]
     last = max(index for index, event in enumerate(events) if event.name == "Hangup")
     calls = replay(events[:last], Numbering())
-    assert len(calls) == sum(len(STORIES.told[name].expected) for name in names)
+    assert len(calls) == sum(len(TOLD[name].expected) for name in names)
     assert [call.started for call in calls] == sorted(call.started for call in calls)
     assert [call.end_seen for call in calls].count(False) <= 1
     assert all(call.ended is not None for call in calls)

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from ami_script import Chan, Script, kinds
-from call_stories import STORIES
+from call_stories import TOLD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_tracker_recordings import events_of
@@ -135,7 +135,7 @@ def test_nonsense(events: list[Event]) -> None:
 def test_lost_doubled_and_shuffled_events(story: str, seed: int, loss: float, doubling: float) -> None:
     """A real call's events in any order, some lost, some twice; only hangups are never lost."""
     chance = random.Random(seed)
-    events = [event for event in events_of(STORIES.told[story]) if event.name == "Hangup" or chance.random() > loss]
+    events = [event for event in events_of(TOLD[story]) if event.name == "Hangup" or chance.random() > loss]
     events += [event for event in events if chance.random() < doubling]
     if chance.random() < 0.5:
         chance.shuffle(events)
@@ -217,7 +217,7 @@ def test_all_recordings_at_once() -> None:
     """Several calls in one stream do not disturb one another."""
     alone: dict[str, dict[str, object]] = {}
     everything: list[Event] = []
-    for story in STORIES.told.values():
+    for story in TOLD.values():
         if story.name.startswith("click"):
             continue  # they share their ids
         events = events_of(story)

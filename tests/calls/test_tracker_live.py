@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from call_stories import MOBILE, STORIES, Story
+from call_stories import TOLD
+from call_story import MOBILE, Story
 from test_tracker_recordings import seen
 
 from perezvon.asterisk import AmiAddress, Session
@@ -28,7 +29,7 @@ LIVE = [
 ]
 
 
-@pytest.mark.parametrize("story", [pytest.param(STORIES.told[name], id=name) for name in LIVE])
+@pytest.mark.parametrize("story", [pytest.param(TOLD[name], id=name) for name in LIVE])
 async def test_story_live(story: Story, pbx: PbxSandbox) -> None:
     tracker = Tracker("pbx", Numbering(trunks=frozenset({"carrier", "bitrix24"}), lines=frozenset({"+74951234567"})))
     facts: list[Fact] = []

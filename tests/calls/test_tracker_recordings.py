@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from call_stories import MOBILE, STORIES, Story
+from call_stories import TOLD
+from call_story import MOBILE, Story
 
 from perezvon.calls import CallEnded, Event, ExpectedCall, Numbering, Tracker
 from perezvon.calls.call import Call
@@ -18,7 +19,7 @@ from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
 
 RECORDINGS = Path(__file__).parent / "recordings"
 TRUTHS: dict[str, dict[str, float] | None] = json.loads((RECORDINGS / "truth.json").read_text())
-STORY_PARAMS = [pytest.param(story, id=story.name) for story in STORIES.told.values()]
+STORY_PARAMS = [pytest.param(story, id=story.name) for story in TOLD.values()]
 NUMBERINGS = {
     "nothing told": Numbering(),
     "trunks and lines told": Numbering(trunks=frozenset({"carrier", "bitrix24"}), lines=frozenset({"+74951234567"})),
@@ -74,4 +75,4 @@ def test_story(story: Story, numbering: Numbering) -> None:
 
 def test_nothing_is_left_behind() -> None:
     """No story is without its recording, and no recording without its story."""
-    assert {path.name.removesuffix(".ami.gz") for path in RECORDINGS.glob("*.ami.gz")} == set(STORIES.told)
+    assert {path.name.removesuffix(".ami.gz") for path in RECORDINGS.glob("*.ami.gz")} == set(TOLD)

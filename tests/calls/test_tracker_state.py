@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ami_script import Script
-from call_stories import MOBILE, Story
+from call_story import MOBILE, Story
 from pbx_model import PbxModel
 from test_tracker_recordings import RECORDINGS, STORY_PARAMS, events_of, wanted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perezvon.calls.beginning import Placed, begin, begin_incoming, begin_placed, caller_of, leads_out, somebody_behind
+from perezvon.calls.beginning import Placed, begin, caller_of
 from perezvon.calls.board import LOOK_AGAIN, Board
 from perezvon.calls.call import Direction, LegOutcome, Party
 from perezvon.calls.channels import RING, RINGING, UP, Channel
@@ -11,6 +11,7 @@ from perezvon.calls.legs import close_leg, ring_leg, stop_ringing
 from perezvon.calls.live import LiveCall, LiveLeg
 from perezvon.calls.moving import pick_up, take_over
 from perezvon.calls.parties import Who
+from perezvon.calls.roles import begin_by_first_ring, for_consultation, note_outside, role_of, turn_round
 from perezvon.calls.talking import PHONE_APPS, refresh_around
 
 INBOUND_STATES = frozenset({RING, UP})
@@ -137,32 +138,10 @@ def on_dial_begin(board: Board, event: Event) -> None:
         return
     who = board.peers.callee(target, members(board, call))
     if call.pair and call.direction is Direction.INCOMING and target.side == "B":
-        _turn_round(board, call, target, who)
+        turn_round(board, call, target, who)
     ring(board, call, target, who, event.at)
     if target.bridge:
         refresh_around(board, target, event.at)
-
-
-def _turn_round(board: Board, call: LiveCall, target: Channel, who: Who) -> None:
-    """What looked like a client calling in (an originated pair with an outside caller id) dials on from its other end: it
-    was a program that rang the employee first. It is his outgoing call; he talks when the other end answers."""
-    first = next((leg for leg in call.legs.values() if leg.party is Party.EMPLOYEE and leg.up is not None), None)
-    for uid in call.clients:
-        call.legs.pop(uid, None)
-    call.clients.clear()
-    call.connected.clear()
-    call.talkers.clear()
-    call.last_talker = ""
-    call.answered = None
-    call.direction = Direction.INTERNAL if who.employee else Direction.OUTGOING
-    call.client_raw = call.line_raw = call.client_name = ""
-    if first is not None:
-        call.placed_by = first.extension
-        first.talked = None
-    if who.employee:
-        call.client_raw = who.number
-    else:
-        _outside(board, call, target, who)
 
 
 def _places_own_call(board: Board, channel: Channel) -> bool:
@@ -238,10 +217,10 @@ def ring(
 ) -> None:
     """A phone, or somebody outside, begins to be rung."""
     if not call.begun:
-        _begin(board, call, channel, who)
+        begin_by_first_ring(board, call, channel, who)
     number = who.number if who.employee else (board.numbering.international(who.number) or who.number)
-    consulted = (consulted or _for_consultation(board, call, channel)) and call.begun and not call.expected
-    party = _role(board, call, channel, who, number, consulted)
+    consulted = (consulted or for_consultation(board, call, channel)) and call.begun and not call.expected
+    party = role_of(board, call, channel, who, number, consulted)
     leg = LiveLeg(
         channel.uid,
         channel.name,
@@ -266,113 +245,16 @@ def ring(
         ring_leg(board, call, leg, at)
 
 
-def _for_consultation(board: Board, call: LiveCall, channel: Channel) -> bool:
-    """Whether the dial comes out of a Local channel that a feature code or an AMI transfer has made (nobody dialled it)."""
-    source = board.switch.get(channel.source)
-    seen: set[str] = set()
-    while source is not None and source.half == 2 and source.uid not in seen:
-        seen.add(source.uid)
-        outer = board.switch.twin(source)
-        if outer is None:
-            return False
-        if not outer.dialled:
-            return outer.uid != call.origin
-        source = board.switch.get(outer.source)
-    return False
-
-
 def _ring_client(board: Board, call: LiveCall, channel: Channel, who: Who, leg: LiveLeg) -> None:
     call.clients.append(channel.uid)
     if call.answered is None and not call.expected:
         call.client_raw = who.number or call.client_raw
-    _outside(board, call, channel, who)
+    note_outside(board, call, channel, who)
     leg.ringing = True
 
 
 def _phone_rings(call: LiveCall, but: LiveLeg) -> bool:
     return any(leg.ringing and leg is not but and leg.party is Party.EMPLOYEE for leg in call.legs.values())
-
-
-def _begin(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
-    """The first phone rings: now the direction is known."""
-    caller = caller_of(board, call)
-    origin = board.switch.get(call.origin)
-    match caller.placed:
-        case Placed.CLIENT if origin is not None and leads_out(board, call, who):
-            _outside(board, call, channel, who)
-            begin_placed(board, call, origin, somebody_behind(board, call, origin), Direction.OUTGOING)
-        case Placed.CLIENT:
-            begin_incoming(board, call)
-        case Placed.EMPLOYEE if _own_phone(call, channel, who, caller.who):
-            call.own_phone = True
-        case Placed.EMPLOYEE if origin is not None:
-            forwarded = board.numbering.is_extension(call.dialled) and who.number != call.dialled
-            internal = who.employee or forwarded
-            if not internal:
-                _outside(board, call, channel, who)
-            elif not call.dialled.isdecimal():
-                call.client_raw = who.number
-            begin_placed(board, call, origin, caller.who, Direction.INTERNAL if internal else Direction.OUTGOING)
-        case _:
-            _begin_originated(board, call, channel, who)
-
-
-def _own_phone(call: LiveCall, channel: Channel, who: Who, caller: Who) -> bool:
-    """A program's call in an employee's name rings his own phone first."""
-    return call.pair and channel.side == "A" and who.employee and who.number == caller.number
-
-
-def _outside(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
-    """Whom an outgoing call is for, and the number of ours that it shows."""
-    call.client_raw = call.client_raw or who.number
-    call.trunk = channel.peer if not channel.local else ""
-    source = board.switch.get(channel.source)
-    shown = source.number if source is not None else ""
-    if shown and not board.numbering.is_extension(shown) and shown not in {who.number, source.peer if source else ""}:
-        call.line_raw = shown
-
-
-def _begin_originated(board: Board, call: LiveCall, channel: Channel, who: Who) -> None:
-    """A program's call: nothing is told while the first party's phone rings, unless that party is the client."""
-    if channel.side == "A":
-        if not who.employee:
-            call.client_raw = who.number
-            call.trunk = channel.peer if not channel.local else ""
-            begin(board, call, Direction.OUTGOING)
-        return
-    first = next((leg for leg in call.legs.values() if leg.party is Party.EMPLOYEE), None)
-    if first is None:
-        origin = board.switch.get(call.origin)
-        if origin is not None:
-            begin_placed(
-                board, call, origin, Who(True, origin.peer), Direction.INTERNAL if who.employee else Direction.OUTGOING
-            )
-        return
-    call.placed_by = first.extension
-    if who.employee:
-        call.client_raw = who.number
-        call.origin = first.uid
-    else:
-        _outside(board, call, channel, who)
-    begin(board, call, Direction.INTERNAL if who.employee else Direction.OUTGOING)
-
-
-def _role(board: Board, call: LiveCall, channel: Channel, who: Who, number: str, consulted: bool) -> Party:
-    """Whom a dialled channel stands for. Somebody outside is the client of an outgoing call until that one has come to the
-    phone; else an employee's mobile when the dialplan rings it, a third party when an employee does."""
-    if who.employee:
-        return Party.EMPLOYEE
-    source = call.legs.get(channel.source)
-    by_employee = consulted or (source is not None and source.party is Party.EMPLOYEE)
-    sent = call.transfers[-1].to if call.transfers else ""
-    if call.direction is Direction.OUTGOING or (not call.begun and channel.side == "A"):
-        met = any((leg := call.legs.get(uid)) is not None and leg.up is not None for uid in call.clients)
-        return Party.THIRD_PARTY if met or sent else Party.CLIENT
-    if call.direction is Direction.INTERNAL:
-        by_employee = consulted
-    if by_employee or (sent and not board.numbering.is_extension(sent)):
-        return Party.THIRD_PARTY
-    return Party.EMPLOYEE
 
 
 def on_dial_end(board: Board, event: Event) -> None:

@@ -1,10 +1,9 @@
 """The reducer: `feed(event) -> list[Fact]`. What each event means is in the rooms beside; this is the front door.
 
-names, channels      which channels and bridges there are, who hears whom
-parties, numbering   who is an employee, who is outside
-beginning, ringing, talking, moving, merging, noting, recording, ending   what the events say of a call
-live, legs, board    the state they share        record    the final record
-resync, state        starting in the middle: from a dump of the PBX, from our own saved state
+names, channels: which channels and bridges there are, who hears whom. parties, numbering: who is an employee, who is outside.
+beginning, roles, ringing, talking, moving, merging, noting, recording, ending: what the events say of a call.
+live, legs, board: the state that these share. record: the final record.
+resync, state: starting in the middle, from a dump of the PBX, from our own saved state.
 """
 
 from __future__ import annotations
