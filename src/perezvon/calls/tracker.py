@@ -1,6 +1,6 @@
 """The reducer: `feed(event) -> list[Fact]`. What each event means is in the rooms beside; this is the front door.
 
-names, channels: which channels and bridges there are, who hears whom. parties, numbering: who is an employee, who is outside.
+names, channels: which channels and bridges there are, who hears whom. parties, numbering: who is an employee, who is not.
 beginning, roles, ringing, talking, moving, merging, noting, recording, ending: what the events say of a call.
 live, legs, board: the state that these share. record: the final record.
 resync, state: starting in the middle, from a dump of the PBX, from our own saved state.
