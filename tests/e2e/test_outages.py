@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import traffic
@@ -95,3 +98,33 @@ async def test_nobody_listens_for_twenty_seconds(office: Stand) -> None:
     spoken = [*await traffic.one_of_each(office), *await traffic.one_of_each(office)]
     assert not office.portal.is_open
     await traffic.told_right(office, spoken, within=90)
+
+
+STORM = 60.0
+"""Seconds. Five minutes, by a clock moved by hand: tests/delivery/test_five_minutes.py."""
+
+
+@pytest.mark.load
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "faults", [(Fault.UNAVAILABLE,), (*BEFORE_THE_WORK[:5], *AFTER_THE_WORK)], ids=["503", "all kinds"]
+)
+async def test_calls_come_on_in_a_storm(pbx_session: PbxSandbox, tmp_path: Path, faults: tuple[Fault, ...]) -> None:
+    """A portal that takes 0.2 s for an answer, when it has one."""
+    chance = random.Random(5)
+    config = PortalConfig(rate=None, one_card_per_user=False, delay=0.2)
+    async with PortalServer(config) as portal, stand(pbx_session, portal, tmp_path, portal_more=PATIENCE) as whole:
+        await traffic.ready(whole)
+        spoken = await traffic.one_of_each(whole)
+        until = time.monotonic() + STORM
+        if len(faults) == 1:
+            portal.state.faults.plan(faults[0], seconds=STORM)
+        while time.monotonic() < until:
+            if len(faults) > 1:
+                portal.state.faults.clear()
+                for method in ("batch", "telephony.*", "event.*"):
+                    portal.state.faults.plan(chance.choice(faults), method=method, seconds=10, wait=5.0)
+            spoken += await traffic.one_of_each(whole)
+        portal.state.faults.clear()
+        await traffic.told_right(whole, spoken, within=120)
+        assert len(portal.calls()) == len(spoken)
