@@ -210,9 +210,9 @@ async def test_records_of_calls_are_written(pbx: PbxSandbox) -> None:
     linkedid = (await caller.office_channel()).linkedid
     await caller.hangup()
     await pbx.office.silence()
-    records = [row for row in csv.reader(pbx.cdr.open(encoding="utf-8")) if "79160000079" in row]
+    records = [row for row in csv.reader(pbx.cdr.open(encoding="utf-8", errors="replace")) if "79160000079" in row]
     assert [(row[2], row[14]) for row in records] == [("101", "ANSWERED")]
-    events = [row for row in csv.reader(pbx.cel.open(encoding="utf-8")) if row[15] == linkedid]
+    events = [row for row in csv.reader(pbx.cel.open(encoding="utf-8", errors="replace")) if row[15] == linkedid]
     assert {"CHAN_START", "ANSWER", "BRIDGE_ENTER", "HANGUP", "LINKEDID_END"} <= {row[0] for row in events}
 
 
