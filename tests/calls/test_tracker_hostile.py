@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import pytest
 from ami_script import Chan, Script, kinds
@@ -197,6 +198,21 @@ def test_nothing_is_kept_of_calls_that_are_over(forgetful: bool) -> None:
     assert loose["waiting"] == []
     assert loose["channels"] == []
     assert len(json.dumps(loose)) < 20_000
+
+
+def test_a_crowd_in_one_room_costs_no_square() -> None:
+    """Five hundred clients in a conference: each has his call, and none takes longer because of the others."""
+    pbx = Script()
+    clients = [pbx.incoming(f"PJSIP/multifon-{n:08x}", f"7916{n:07}", "74951234567") for n in range(500)]
+    room = pbx.talk(clients[0], technology="softmix")
+    for client in clients[1:]:
+        pbx.enter(client, room, "softmix")
+    pbx.hangup(*clients)
+    tracker = Tracker("pbx", NUMBERING)
+    begin = time.process_time()
+    ended = [fact for event in pbx.events for fact in tracker.feed(event) if isinstance(fact, CallEnded)]
+    assert len(ended) == 500
+    assert time.process_time() - begin < 20
 
 
 def test_exactly_what_is_handled_is_wanted() -> None:

@@ -166,11 +166,13 @@ class Switchboard:
             seen.add(uid)
             ways.append(uid)
         channels = self.channels
+        rooms = set(self.holding)
         for uid in ways:
             channel = channels.get(uid)
             if channel is None:
                 continue
-            if channel.bridge and channel.bridge not in self.holding:
+            if channel.bridge and channel.bridge not in rooms:
+                rooms.add(channel.bridge)
                 for other in self.bridges.get(channel.bridge, ()):
                     if other not in seen and other in channels:
                         seen.add(other)

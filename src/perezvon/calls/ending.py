@@ -49,7 +49,7 @@ def hang_up(board: Board, uid: str, at: float, cause: int = 0) -> None:
     if channel is None:
         board.switch.remove(uid)
         return
-    neighbours = list(board.switch.bridges.get(channel.bridge, ()))
+    neighbours = [other for other in board.switch.bridges.get(channel.bridge, ()) if other != uid][:1]
     board.switch.leave(channel)
     for call_id in (channel.call, *channel.guest_of):
         call = board.calls.get(call_id)

@@ -18,6 +18,9 @@ from perezvon.calls.live import LiveCall, LiveLeg
 from perezvon.calls.merging import absorb, has_client
 from perezvon.calls.record import leg_outcome
 
+CROWD = 40
+"""In a room with more channels than so many nobody is told who all the others are: that would be their number squared."""
+
 PHONE_APPS = frozenset({"answer", "wait", "echo", "milliwatt", "playtones", "musiconhold", "waitforsilence", "waitexten"})
 """What a Local channel's dialplan may be doing that plays a phone (a test, a door station) rather than a machine."""
 
@@ -58,12 +61,15 @@ def on_local_bridge(board: Board, event: Event) -> None:
 
 def refresh_around(board: Board, channel: Channel, at: float) -> None:
     """See again who hears the client, for every call that this channel's place may concern."""
-    calls = dict.fromkeys((channel.call, *channel.guest_of))
+    own = dict.fromkeys((channel.call, *channel.guest_of))
+    calls = dict(own)
     if channel.bridge or channel.other:
-        for other in board.switch.reach((channel.uid,)):
+        for number, other in enumerate(board.switch.reach((channel.uid,))):
+            if number >= CROWD:
+                calls = own
+                break
             calls[other.call] = None
-            for guest in other.guest_of:
-                calls[guest] = None
+            calls.update(dict.fromkeys(other.guest_of))
     for call_id in sorted(calls):
         call = board.calls.get(call_id)
         if call is not None:
@@ -83,15 +89,16 @@ def anchors(board: Board, call: LiveCall) -> list[str]:
 def refresh(board: Board, call: LiveCall, at: float) -> None:
     if call.over or not (call.begun or _begin_late(board, call)):
         return
-    starts = anchors(board, call)
-    hear: list[str] = []
-    for channel in list(board.switch.reach(starts)):
+    hear: dict[str, None] = {}
+    for number, channel in enumerate(list(board.switch.reach(anchors(board, call)))):
         if channel.helper or channel.state != UP or channel.uid in call.clients:
             continue
+        if number >= CROWD and channel.call != call.id and channel.uid not in call.legs:
+            continue
         leg = _leg_at(board, call, channel, at)
-        if leg is not None and leg.party is not Party.CLIENT and leg.uid not in hear:
-            hear.append(leg.uid)
-    if hear == call.connected:
+        if leg is not None and leg.party is not Party.CLIENT:
+            hear[leg.uid] = None
+    if list(hear) == call.connected:
         return
     joined = [uid for uid in hear if uid not in call.connected]
     call.connected = [uid for uid in call.connected if uid in hear] + joined
