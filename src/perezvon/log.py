@@ -15,6 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TextIO, cast
@@ -31,6 +32,9 @@ Format = Literal["auto", "console", "json"]
 _SECRET_NAMES = re.compile(r"(?i)(^|_)(password|secret|token|auth|authorization|webhook|cookie|key_file|credentials)$")
 _OWN_FIELDS = frozenset({"_record", "_from_structlog"})
 _NOISY = ("uvicorn.access", "aiosqlite", "asyncio", "multipart", "aiohttp.access")
+
+_SHORT = 200
+"""Characters of a text that is worth remembering."""
 
 _known_secrets: frozenset[str] = frozenset()
 
@@ -144,7 +148,7 @@ def _clean(value: object, key: str = "") -> object:
     if key in _OWN_FIELDS:
         return value
     if isinstance(value, str):
-        return HIDDEN if value and _SECRET_NAMES.search(key) else redact(value, _known_secrets)
+        return HIDDEN if value and _is_secret_name(key) else _redacted(value, _known_secrets)
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return {_clean(name): _clean(item, str(name)) for name, item in pairs}
@@ -152,7 +156,22 @@ def _clean(value: object, key: str = "") -> object:
         return [_clean(item, key) for item in cast("Iterable[object]", value)]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redact(str(value), _known_secrets)
+    return _redacted(str(value), _known_secrets)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret_name(key: str) -> bool:
+    return _SECRET_NAMES.search(key) is not None
+
+
+def _redacted(text: str, secrets: frozenset[str]) -> str:
+    """Names, call ids and reasons come again and again; looking for secrets in them costs more than writing the line."""
+    return _redacted_before(text, secrets) if len(text) <= _SHORT else redact(text, secrets)
+
+
+@lru_cache(maxsize=4096)
+def _redacted_before(text: str, secrets: frozenset[str]) -> str:
+    return redact(text, secrets)
 
 
 def _event_first(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
