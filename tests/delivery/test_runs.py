@@ -15,6 +15,7 @@ NEW, UNSURE, DONE, DEAD, SKIPPED = State.NEW, State.UNSURE, State.DONE, State.DE
 KNOWN = (DONE, {"CALL_ID": "externalCall.1"})
 NOT_FOUND = (UNSURE, {"error": "CallNotFound"})
 
+OWN = [register("c"), show("c", 1), hide("c", 1), finish("c", 1), record("c", "/none.mp3")]
 WHOLE = [register("c"), show("c", 1, 2), hide("c", 2), finish("c"), record("c", "/none.mp3")]
 
 
@@ -26,9 +27,10 @@ WHOLE = [register("c"), show("c", 1, 2), hide("c", 2), finish("c"), record("c", 
         # a whole call is late: nobody needs the card any more, nor its hiding
         (WHOLE, [NEW] * 5, ["register", "finish", "attach_record"], {"show": OVER, "hide": NOT_SHOWN}),
         # the card was shown before: it has to be hidden
-        (WHOLE, [KNOWN, DONE, NEW, NEW, NEW], ["hide", "finish", "attach_record"], {}),
+        (WHOLE, [KNOWN, DONE, NEW, NEW, NEW], ["hide"], {}),
+        (OWN, [KNOWN, DONE, NEW, NEW, NEW], ["hide", "finish", "attach_record"], {}),
         # shown perhaps: hidden surely
-        (WHOLE, [KNOWN, UNSURE, NEW, NEW, NEW], ["hide", "finish", "attach_record"], {"show": OVER}),
+        (WHOLE, [KNOWN, UNSURE, NEW, NEW, NEW], ["hide"], {"show": OVER}),
         # shown to two, hidden for one, and not sent yet
         (WHOLE[:3], [KNOWN, NEW, NEW], ["show", "hide"], {}),
         ([register("c"), show("c", 1), hide("c", 1)], [KNOWN, NEW, NEW], [], {"show": HIDDEN_AGAIN, "hide": NOT_SHOWN}),
@@ -69,11 +71,12 @@ WHOLE = [register("c"), show("c", 1, 2), hide("c", 2), finish("c"), record("c", 
         (WHOLE, [KNOWN, DONE, DONE, DONE, DONE], [], {}),
         # of unknown outcome, and harmless to repeat
         (WHOLE[:2], [UNSURE, UNSURE], ["register", "show"], {}),
-        (WHOLE[:4], [KNOWN, DONE, UNSURE, NEW], ["hide", "finish"], {}),
+        (WHOLE[:4], [KNOWN, DONE, UNSURE, NEW], ["hide"], {}),
         (WHOLE, [KNOWN, DONE, DONE, DONE, UNSURE], ["attach_record"], {}),
         # ... and not: looked up first, and what follows waits for the answer
         (WHOLE, [KNOWN, DONE, DONE, UNSURE, NEW], ["finish?"], {}),
-        (WHOLE, [KNOWN, DONE, UNSURE, UNSURE, UNSURE], ["hide", "finish?"], {}),
+        (WHOLE, [KNOWN, DONE, UNSURE, UNSURE, UNSURE], ["hide"], {}),
+        (OWN, [KNOWN, DONE, UNSURE, UNSURE, UNSURE], ["hide", "finish?"], {}),
         (WHOLE, [KNOWN, DONE, DONE, NOT_FOUND, NEW], ["finish?"], {}),
         (WHOLE, [UNSURE, SKIPPED, SKIPPED, UNSURE, UNSURE], ["register?"], {}),
         (WHOLE, [UNSURE, NEW, NEW, NEW, NEW], ["register", "finish", "attach_record"], {"show": OVER, "hide": NOT_SHOWN}),

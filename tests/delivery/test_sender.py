@@ -77,6 +77,21 @@ async def test_a_whole_call_that_is_late_rides_in_one_batch(
     assert portal.calls()[0].recording is not None
 
 
+async def test_no_finish_overtakes_a_hide_that_failed(
+    database: Database, portal: DirectPortal, start: Start, settled: Wait
+) -> None:
+    sender = start()
+    await put(database, "c", register("c"), show("c", 1, 2))
+    sender.notify()
+    await settled()
+    portal.inside.append(lambda: Temporary("busy", retry_after=0.001))
+    await put(database, "c", hide("c", 1, 2), finish("c"), record("c", MP3))
+    sender.notify()
+    await settled()
+    assert portal.visible() == set()
+    assert await states(database, "c") == [DONE] * 5
+
+
 async def test_a_key_is_sent_once_however_often_it_is_appended(
     database: Database, portal: DirectPortal, start: Start, settled: Wait
 ) -> None:
