@@ -73,6 +73,37 @@ def test_requests_that_fail_together_are_one_failure(weather: Weather, clock: li
     assert weather.until == NOW + 15 + 30
 
 
+def test_what_needs_a_human_is_counted_by_itself(weather: Weather, clock: list[float]) -> None:
+    for _ in range(6):
+        weather.failed([REGISTER, FINISH], Ambiguous("time-out"))
+        clock.append(weather.until)
+    weather.failed([REGISTER, FINISH], PortalBlocked("overload"))
+    assert weather.until == clock[-1] + 15
+    clock.append(weather.until)
+    weather.failed([REGISTER, FINISH], Ambiguous("time-out"))
+    assert weather.until == clock[-1] + 0.5
+
+
+def test_answers_to_others_shorten_the_pause(weather: Weather, clock: list[float]) -> None:
+    assert not weather.answers_others()
+    for _ in range(4):
+        weather.failed([REGISTER, FINISH], PortalBlocked("overload"))
+        failed = clock[-1]
+        clock.append(weather.until)
+    assert weather.until == failed + 120
+    clock.append(failed + 3)
+    assert weather.answers_others()
+    assert weather.until == failed + 10
+    assert not weather.answers_others(), "once is enough"
+    assert weather.testing, "but one small request at a time"
+
+
+def test_a_limit_is_not_doubted(weather: Weather) -> None:
+    weather.failed([REGISTER, FINISH], RateLimited("503", retry_after=60.0))
+    assert not weather.answers_others()
+    assert weather.until == NOW + 60
+
+
 def test_a_command_tells_of_the_portal(weather: Weather) -> None:
     weather.told([REGISTER, FINISH], [Answer({}), AuthRefused("revoked")])
     assert weather.sky is Sky.REFUSED

@@ -96,6 +96,11 @@ class Sender:
         self._weather.resume()
         self._wake.set()
 
+    def portal_answers(self) -> None:
+        """Somebody else has got an answer from the portal: it is worth trying soon."""
+        if self._weather.answers_others():
+            self._wake.set()
+
     async def run(self) -> None:
         """Until `stop`. Raises (in a group) OwnershipLost or Closed when nothing may be written any more."""
         self._ended.clear()

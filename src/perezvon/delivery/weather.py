@@ -3,8 +3,9 @@
 clear -> trouble (unreachable, time-outs, its server fails: one lane at a time, pauses that double up to half a minute)
 clear -> limited (503: the client says for how long)
 clear -> refused (wrong credentials) or blocked (plan, overload, deleted): slow tries, a human is needed
-and back with the first answer, or by `resume`. A method by itself pauses when its working time is used up (429) or the
-right for it is missing (looking things up is done without). One log line a transition.
+and back with the first answer, or by `resume`; answers that others get from the portal shorten the pause. A method by
+itself pauses when its working time is used up (429) or the right for it is missing (looking things up is done without).
+One log line a transition.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _LONGEST_PAUSE = 30.0
 _FIRST_REPAIR = 15.0
 _LONGEST_REPAIR = 300.0
 _METHOD_REPAIR = 60.0
+_SIGN_OF_LIFE = 10.0
+"""Seconds after a failure from which on we try again, when somebody else gets answers from the portal."""
 
 
 class Sky(StrEnum):
@@ -54,6 +57,9 @@ class Sky(StrEnum):
     BLOCKED = "blocked"
 
 
+_FOR_HUMANS = (Sky.REFUSED, Sky.BLOCKED)
+
+
 class Weather:
     """Times are POSIX seconds. `until`: before it nothing is sent, 0 for none. `message`: the last error, in words."""
 
@@ -62,6 +68,7 @@ class Weather:
         self._clock = clock
         self._jitter = jitter
         self._failures = 0
+        self._failed = 0.0
         self._methods: dict[str, tuple[float, str]] = {}
         self.sky = Sky.CLEAR
         self.since = clock()
@@ -95,25 +102,36 @@ class Weather:
         if isinstance(error, METHOD_WIDE) and len(methods) == 1:
             self.told(methods, [error])
             return
-        if self._clock() >= self.until:  # else it left before the pause began, together with one that failed
+        now = self._clock()
+        sky = _sky(error)
+        if sky is Sky.CLEAR:  # the request's own fault: the portal works
+            self._failures = 0
+            self._become(Sky.CLEAR, 0.0, "")
+            return
+        if (sky in _FOR_HUMANS) is not (self.sky in _FOR_HUMANS):
+            self._failures = 1
+        elif now >= self.until:  # else it left before the pause began, together with one that failed
             self._failures += 1
+        self._failed = now
         doubled = 2.0 ** min(max(self._failures - 1, 0), 16)
         pause = min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE) * self._jitter()
-        repair = min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter()
-        match error:
-            case RateLimited():
-                self._become(Sky.LIMITED, pause if error.retry_after is None else error.retry_after, str(error))
-            case OperationLimited():
-                self._become(Sky.LIMITED, self._reset(error) - self._clock(), str(error))
-            case AuthRefused() | Forbidden() | MethodNotFound():
-                self._become(Sky.REFUSED, repair, str(error))
-            case PortalBlocked() | PortalMoved():
-                self._become(Sky.BLOCKED, repair, str(error))
-            case NotSent() | Ambiguous() | Temporary():
-                self._become(Sky.TROUBLE, max(pause, error.retry_after or 0.0), str(error))
-            case _:  # the request's own fault: the portal works
-                self._failures = 0
-                self._become(Sky.CLEAR, 0.0, "")
+        if sky in _FOR_HUMANS:
+            pause = min(_FIRST_REPAIR * doubled, _LONGEST_REPAIR) * self._jitter()
+        elif isinstance(error, OperationLimited):
+            pause = self._reset(error) - now
+        elif isinstance(error, RateLimited) and error.retry_after is not None:
+            pause = error.retry_after
+        else:
+            pause = max(pause, error.retry_after or 0.0)
+        self._become(sky, pause, str(error))
+
+    def answers_others(self) -> bool:
+        """Somebody else (employees, events) got an answer. Gives whether the pause is shorter now."""
+        soon = max(self._clock(), self._failed + _SIGN_OF_LIFE)
+        if self.sky in (Sky.CLEAR, Sky.LIMITED) or self.until <= soon:
+            return False
+        self.until = soon
+        return True
 
     def resume(self) -> None:
         """A human has repaired something: try at once."""
@@ -141,3 +159,17 @@ class Weather:
     def _reset(self, error: OperationLimited) -> float:
         now = self._clock()
         return now + _METHOD_REPAIR if error.reset_at is None else max(error.reset_at, now + _FIRST_PAUSE)
+
+
+def _sky(error: PortalError) -> Sky:
+    match error:
+        case RateLimited() | OperationLimited():
+            return Sky.LIMITED
+        case AuthRefused() | Forbidden() | MethodNotFound():
+            return Sky.REFUSED
+        case PortalBlocked() | PortalMoved():
+            return Sky.BLOCKED
+        case NotSent() | Ambiguous() | Temporary():
+            return Sky.TROUBLE
+        case _:
+            return Sky.CLEAR

@@ -74,6 +74,7 @@ class House:
                 clock=self._clock,
             )
             link.on_installed = self.senders[portal.name].resume
+            link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
         for name, link in self.portals.items():

@@ -27,7 +27,7 @@ from perezvon.bitrix24.events import (
     typed,
 )
 from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
-from perezvon.bitrix24.offline import OfflineQueue
+from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.service import policies
 from perezvon.service.clicks import Clicks
@@ -79,6 +79,7 @@ class PortalLink:
         self._installing = asyncio.Event()
         self.clicks: Clicks | None = None
         self.on_installed: Callable[[], None] = lambda: None
+        self.on_answer: Callable[[], None] = lambda: None
         self.offline: OfflineQueue | None = None
         self.client: Portal
 
@@ -176,9 +177,11 @@ class PortalLink:
     def _observe(self, exchange: Exchange) -> None:
         if exchange.outcome == "ok":
             self.last_success = self._clock()
+            self.on_answer()
         else:
             self.last_failure = (self._clock(), exchange)
-        log.info(
+        idle = exchange.outcome == "ok" and exchange.what == GET
+        (log.debug if idle else log.info)(
             "portal asked",
             portal=self.name,
             methods=exchange.methods if len(exchange.methods) <= 4 else f"{len(exchange.methods)} commands",
