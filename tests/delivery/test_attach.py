@@ -57,8 +57,7 @@ class Bench:
         async def work(conn: AsyncConnection) -> None:
             await calls.save(conn, [StoredCall(call, "office", Direction.INCOMING, 1.0, live=False)])
             await lanes.append(conn, "main", call, (register(call), finish(call)) if drafts is None else drafts, self.now)
-            for path in paths:
-                await recordings.add(conn, call=call, pbx="office", portal="main", path=path, now=self.now)
+            await recordings.add(conn, pbx="office", portal="main", paths=[(call, path) for path in paths], now=self.now)
 
         await self.database.write(work)
 

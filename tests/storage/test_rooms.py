@@ -237,8 +237,8 @@ async def test_recordings_come_due_and_are_settled(database: Database) -> None:
     async def with_call(conn: AsyncConnection) -> None:
         await calls.save(conn, [a_call()])
         for _ in range(2):
-            await recordings.add(conn, call="c1", pbx="main", portal="p", path="/a.wav", now=10.0)
-        await recordings.add(conn, call="c1", pbx="main", portal="p", path="/b.wav", now=11.0)
+            await recordings.add(conn, pbx="main", portal="p", paths=[("c1", "/a.wav")], now=10.0)
+        await recordings.add(conn, pbx="main", portal="p", paths=[("c1", "/b.wav")], now=11.0)
 
     await database.write(with_call)
     async with database.read() as conn:

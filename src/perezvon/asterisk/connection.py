@@ -29,7 +29,7 @@ QUIET = 60.0
 T = TypeVar("T")
 Taker = Callable[[Message, int], None]
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from perezvon.asterisk.errors import ActionTimeout, InjectionRefused
 from perezvon.asterisk.message import Message
 from perezvon.asterisk.session import Session
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _EXTEN = re.compile(r"[\w*#+.:-]{1,79}", re.ASCII)
 _CONTEXT = re.compile(r"[\w.-]{1,79}", re.ASCII)

@@ -26,7 +26,7 @@ from perezvon.asterisk.snapshot import take_snapshot
 from perezvon.calls import Event, Snapshot
 from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class State(StrEnum):

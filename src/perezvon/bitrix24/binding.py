@@ -16,7 +16,7 @@ from perezvon.bitrix24.errors import AlreadyExists, AppContextRequired, Forbidde
 from perezvon.bitrix24.events import TELEPHONY
 from perezvon.bitrix24.values import flag, mapping, rows, text
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ _COMPANY_LASTS = 4.0
 
 Consume = Callable[[list[PortalEvent]], Awaitable[None]]
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

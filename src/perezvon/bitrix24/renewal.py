@@ -13,7 +13,7 @@ from perezvon.bitrix24.address import OAuthGrant
 from perezvon.bitrix24.errors import AuthRefused, PortalError, Temporary
 from perezvon.bitrix24.oauth import AuthorizationServer
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 SaveGrant = Callable[[OAuthGrant], Awaitable[None]]
 LoadGrant = Callable[[], Awaitable[OAuthGrant | None]]

@@ -22,7 +22,7 @@ from perezvon.settings.place import POINTER
 from perezvon.settings.secrets import KEY_FILE
 from perezvon.storage.database import SQLITE_FILE
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @kindly

@@ -25,7 +25,7 @@ from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.storage.recordings import Recording, RecordingState
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 32
 """Recordings waited for and converted at once; the converter itself runs fewer."""
@@ -33,6 +33,8 @@ AT_ONCE = 32
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 600.0
 _STORAGE_PAUSE = 1.0
+_GATHER = 0.25
+"""Seconds between two looks at what is due: calls that ring go first."""
 _HOPELESS = (EmptyRecording, NotAudio, OutsideFolder)
 
 
@@ -90,17 +92,19 @@ class RecordingWorker:
                 except Unavailable as error:
                     log.warning("recordings wait for the database", error=str(error))
                     pause = _STORAGE_PAUSE
+                looked = time.monotonic()
                 try:
                     async with asyncio.timeout(pause):
                         await self._wake.wait()
                 except TimeoutError:
                     continue
+                await asyncio.sleep(max(0.0, looked + _GATHER - time.monotonic()))
                 self._wake.clear()
 
     async def _begin(self, tasks: asyncio.TaskGroup) -> float | None:
         """Starts what is due. Gives the seconds until the next is."""
         now = self._clock()
-        async with self._database.read() as conn:
+        async with self._database.glance() as conn:
             due = await recordings.due(conn, now, AT_ONCE * 2)
             next_due = await recordings.next_due(conn, after=now)
         for recording in due:

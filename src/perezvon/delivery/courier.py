@@ -22,7 +22,7 @@ from perezvon.delivery.verdicts import Outcome, Verdict, backoff, judge
 from perezvon.delivery.weather import METHOD_WIDE, Weather
 from perezvon.storage.steps import Settled, State, Step
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 MOST_BYTES = 8 * 1024 * 1024
 LEAST_BYTES = 256 * 1024

@@ -31,7 +31,7 @@ from perezvon.storage.steps import PENDING, Settled, State, Step
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 PARALLEL = 8
 PARALLEL_CALM = 5
@@ -172,7 +172,7 @@ class Sender:
                 await self._wake_due(now)
             if self._due < math.inf:
                 pauses.append(self._due - now)
-            async with self._database.read() as conn:
+            async with self._database.glance() as conn:
                 demand = await lanes.demand(conn, self.portal)
             departure = self._pacer.next(now, demand, PARALLEL - len(self._requests), self._allowed)
             if departure is None or (not departure.urgent and self._calm >= PARALLEL_CALM):
@@ -193,7 +193,7 @@ class Sender:
     async def _wake_due(self, now: float) -> None:
         self._due = math.inf  # and from now on what requests that end meanwhile say
         await self._database.write(lambda conn: lanes.wake_due(conn, self.portal, now))
-        async with self._database.read() as conn:
+        async with self._database.glance() as conn:
             due = await lanes.next_due(conn, self.portal)
         self._due = min(self._due, math.inf if due is None else due)
 
@@ -222,7 +222,7 @@ class Sender:
             uploads=uploads,
         )
         now = self._clock()
-        claimed = await self._database.write(lambda conn: claim(conn, self.portal, order, now))
+        claimed = await self._database.write(lambda conn: claim(conn, self.portal, order, now), urgent=urgent)
         self._may_upload = self._may_upload or claimed.uploads
         self._due = min(self._due, claimed.due)
         for step, settled in claimed.skipped:
@@ -238,7 +238,7 @@ class Sender:
         self._pacer.left(self._clock())
         self._calm += calm
         self._uploads += upload
-        request = tasks.create_task(self._request(runs), name=f"request to {self.portal}")
+        request = tasks.create_task(self._request(runs, urgent=not calm and not upload), name=f"request to {self.portal}")
         self._requests.add(request)
 
         def over(request: asyncio.Task[None]) -> None:
@@ -251,11 +251,11 @@ class Sender:
 
         request.add_done_callback(over)
 
-    async def _request(self, runs: Sequence[Run]) -> None:
+    async def _request(self, runs: Sequence[Run], *, urgent: bool) -> None:
         verdicts = await self._courier.carry(runs)
         now = self._clock()
         ready, due = await self._insist(
-            lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter))
+            lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter), urgent=urgent)
         )
         if ready or due < self._due:
             self._due = min(self._due, due)

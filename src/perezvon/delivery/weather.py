@@ -33,7 +33,7 @@ from perezvon.bitrix24.errors import (
 )
 from perezvon.bitrix24.methods import STATISTIC
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 METHOD_WIDE = (OperationLimited, MissingScope, AppContextRequired, Forbidden, MethodNotFound)
 PORTAL_WIDE = (NotSent, RateLimited, AuthRefused, PortalBlocked, PortalMoved)

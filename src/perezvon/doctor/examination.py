@@ -24,7 +24,7 @@ from perezvon.storage import counters
 from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 OpenPortal = Callable[[PortalSettings], AbstractAsyncContextManager[Portal | None]]
 """A client of the portal for as long as the context lasts; None for an application that is not installed yet."""

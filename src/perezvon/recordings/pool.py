@@ -19,7 +19,7 @@ from perezvon.recordings import errors
 from perezvon.recordings.convert import Converted, Mp3, part_of
 from perezvon.recordings.errors import ConverterBroken, RecordingError, TooSlow
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from perezvon.recordings import Folder, named_after
 from perezvon.storage import calls
 from perezvon.storage.database import Database
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 FARTHEST = 24 * 3600.0
 """Seconds that are read up at most."""

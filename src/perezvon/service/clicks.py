@@ -28,7 +28,7 @@ from perezvon.storage import clicks, lanes
 from perezvon.storage.clicks import OPEN, Click, ClickState
 from perezvon.storage.database import Database
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 DOUBLE = 5.0
 """Seconds in which a second click of the same user on the same number is a slip of the finger."""

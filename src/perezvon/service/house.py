@@ -25,7 +25,7 @@ from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
 from perezvon.storage.database import Database
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 DRAIN = 8.0
 """Seconds that requests under way get when we stop."""

@@ -39,7 +39,7 @@ from perezvon.storage import employees, tokens
 from perezvon.storage.database import Database
 from perezvon.storage.tokens import SealedToken
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 DIRECTORY_INTERVAL = 300.0
 DIRECTORY_RETRY = 20.0

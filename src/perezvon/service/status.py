@@ -39,7 +39,7 @@ from perezvon.web.status import (
     Unmapped,
 )
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 LAST_CALLS = 20
 BUILDING = 5.0

@@ -30,7 +30,7 @@ from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError, Unavailable
 from perezvon.storage.progress import Progress
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 RETRY = 1.0
 MOST_AT_ONCE = 5000
@@ -299,23 +299,26 @@ class Switchboard:
             if reached.until:
                 await progress.save(conn, self.pbx, reached)
             await calls.save(conn, [done.row for done in rounds])
-            await journal.append(conn, [fact for done in rounds for fact in done.facts])
             decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
-            await journal.note(conn, now, ((call, str(d.reason), [s.key for s in d.steps]) for call, d in decided))
+            await journal.append(
+                conn,
+                [fact for done in rounds for fact in done.facts],
+                now,
+                [(call, str(made.reason), [step.key for step in made.steps]) for call, made in decided],
+            )
             for done in rounds:
                 await self._clicks.follow(conn, done.plan, done.row)
-                if rules is None:
-                    continue
-                if done.steps:
-                    await lanes.append(conn, rules.portal, done.row.id, done.steps, now)
-                for extension in {e for decision in done.decisions for e in decision.unmapped}:
-                    await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
-                for path in done.recordings:
-                    await recordings.add(conn, call=done.row.id, pbx=self.pbx, portal=rules.portal, path=path, now=now)
+            if rules is None:
+                return
+            await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
+            for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
+                await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
+            paths = [(done.row.id, path) for done in rounds for path in done.recordings]
+            await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 
         while True:
             try:
-                await self._database.write(work)
+                await self._database.write(work, urgent=bool(rounds))
             except Unavailable as error:
                 log.warning("calls wait for the database", pbx=self.pbx, error=str(error))
                 await asyncio.sleep(RETRY)

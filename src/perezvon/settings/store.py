@@ -35,7 +35,7 @@ Listener = Callable[[Settings, Settings], Awaitable[None]]
 
 EMPTY = Settings()
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

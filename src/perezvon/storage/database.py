@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,9 +31,10 @@ T = TypeVar("T")
 
 SQLITE_FILE = "perezvon.sqlite3"
 READERS = 4
+_QUICK_BUSY = 0.05  # seconds for which the whole service may stand still for another program's lock
 _LOCK_PATIENCE = 10.0  # seconds: PostgreSQL needs a moment to notice that a killed owner is gone
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class Database:
@@ -44,6 +45,7 @@ class Database:
         self.claim: Claim | None = None
         self._lock = lock
         self._readers = _engine(url, writes=False)
+        self._glancers = self._readers if _is_postgresql(url) else _engine(url, writes=False, quick=True, busy=_QUICK_BUSY)
         self._engine = _engine(url, writes=True, busy=min(1.0, patience))
         self._ready: AsyncConnection | None = None  # PostgreSQL: the connection that took the session lock
         self._session_locked = False
@@ -128,11 +130,18 @@ class Database:
             await conn.invalidate()  # ends the session, and its lock with it
             await conn.close()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection that sees what is committed and cannot write. Raises Unavailable."""
+        return self._reading(self._readers)
+
+    def glance(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The same for queries of microseconds, by an index, in the way of a call (see quick_sqlite.py)."""
+        return self._reading(self._glancers)
+
+    @asynccontextmanager
+    async def _reading(self, engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         try:
-            conn = await self._readers.connect()
+            conn = await engine.connect()
         except Exception as error:
             raise _connecting(error) from error
         try:
@@ -144,9 +153,12 @@ class Database:
         finally:
             await conn.close()
 
-    async def write(self, work: Work[T]) -> T:
-        """`await work(conn)` in the writer's next transaction; what it returns, once that is stored (see writer.py)."""
-        return await self.writer.write(work)
+    async def write(self, work: Work[T], *, urgent: bool = False) -> T:
+        """`await work(conn)` in a transaction of the writer, soon; what it returns, once that is stored (see writer.py).
+
+        `urgent`: somebody's card waits for it.
+        """
+        return await self.writer.write(work, urgent=urgent)
 
     async def watch(self) -> None:
         """Returns when the database has been closed; raises OwnershipLost when another process has taken over."""
@@ -169,6 +181,7 @@ class Database:
             await self._ready.close()
         await self._engine.dispose()
         await self._readers.dispose()
+        await self._glancers.dispose()
         if self._lock is not None:
             self._lock.release()
 
@@ -247,8 +260,9 @@ def _is_postgresql(url: URL) -> bool:
     return url.get_backend_name() == "postgresql"
 
 
-def _engine(url: URL, *, writes: bool, foreign_keys: bool = True, busy: float = 5.0) -> AsyncEngine:
-    """`busy`: seconds for which SQLite itself waits for another program's lock."""
+def _engine(url: URL, *, writes: bool, quick: bool = False, foreign_keys: bool = True, busy: float = 5.0) -> AsyncEngine:
+    """`quick`: statements are not sent to a thread (quick_sqlite.py; always so for writing). `busy`: seconds for which
+    SQLite itself waits for another program's lock."""
     pool: dict[str, Any] = {"pool_size": 1 if writes else READERS, "max_overflow": 1 if writes else READERS}
     if _is_postgresql(url):
         server = {"application_name": "perezvon", "timezone": "UTC"}
@@ -260,12 +274,12 @@ def _engine(url: URL, *, writes: bool, foreign_keys: bool = True, busy: float = 
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             raise CannotOpen('PostgreSQL needs the asyncpg package: pip install "perezvon[postgresql]"') from error
     # isolation_level None: the driver begins no transactions of its own, we do (docs: SQLAlchemy, "SQLite transactions").
-    if writes:
+    if not writes:  # each statement sees what is committed, as on PostgreSQL: no BEGIN, and nothing to roll back
+        pool["pool_reset_on_return"] = None
+    if writes or quick:
         engine = create_async_engine(url, async_creator=lambda: quick_sqlite.connect(url.database or "", busy), **pool)
     else:
-        # Each statement sees what is committed, as on PostgreSQL: no BEGIN, and nothing to roll back.
-        options = {"isolation_level": None, "timeout": busy}
-        engine = create_async_engine(url, connect_args=options, pool_reset_on_return=None, **pool)
+        engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": busy}, **pool)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,29 +20,21 @@ DECISION = "Decision"
 _FORMS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Fact)}
 
 
-async def append(conn: AsyncConnection, facts: Iterable[Fact]) -> None:
-    """The call of each fact must have been saved before (or in the same transaction)."""
-    rows = [
-        {
-            "call": told.call,
-            "at": told.at,
-            "kind": type(told).__name__,
-            "body": _json(told),
-        }
-        for told in facts
-    ]
-    if rows:
-        await conn.execute(fact.insert(), rows)
+_APPEND = fact.insert()
 
 
-async def note(conn: AsyncConnection, at: float, decisions: Iterable[tuple[str, str, Sequence[str]]]) -> None:
-    """What was decided, each with its call, its reason and the keys of the steps that came of it. Kept among the facts."""
-    rows = [
+async def append(
+    conn: AsyncConnection, facts: Iterable[Fact], at: float = 0.0, decisions: Iterable[tuple[str, str, Sequence[str]]] = ()
+) -> None:
+    """Facts, and what was decided on them `at` that moment: each decision with its call, its reason and the keys of the
+    steps that came of it. The calls must have been saved before (or in the same transaction)."""
+    rows = [{"call": told.call, "at": told.at, "kind": type(told).__name__, "body": _json(told)} for told in facts]
+    rows += [
         {"call": call_id, "at": at, "kind": DECISION, "body": json.dumps({"reason": reason, "steps": list(keys)})}
         for call_id, reason, keys in decisions
     ]
     if rows:
-        await conn.execute(fact.insert(), rows)
+        await conn.execute(_APPEND, rows)
 
 
 async def decisions(conn: AsyncConnection, call_id: str) -> list[tuple[float, str, list[str]]]:
@@ -59,4 +52,8 @@ async def read(conn: AsyncConnection, call_id: str) -> list[Fact]:
 
 def _json(told: Fact) -> str:
     """Halves of surrogate pairs become question marks: they could not be read back."""
+    try:
+        return _FORMS[type(told).__name__].dump_json(told).decode()
+    except PydanticSerializationError:
+        pass
     return json.dumps(asdict(told), ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

@@ -56,11 +56,20 @@ def _open(insert: Callable[[Table], Insert]) -> Executable:
             "since": case((idle, new.since), else_=lane.c.since),
             "state": case((idle, new.state), else_=lane.c.state),
         },
-    ).returning(lane.c.next_sequence)
+    )
 
 
 _OPEN = built_once(_open)
-_APPEND = built_once(lambda insert: insert(step).on_conflict_do_nothing(index_elements=["portal", "key"]))
+
+
+def _append(insert: Callable[[Table], Insert]) -> Executable:
+    # `back` from the number that the lane's next step would have, now that all of these are counted.
+    end = select(lane.c.next_sequence).where(lane.c.id == bindparam("its")).scalar_subquery()
+    place = end - bindparam("back", type_=step.c.sequence.type)
+    return insert(step).values(sequence=place).on_conflict_do_nothing(index_elements=["portal", "key"])
+
+
+_APPEND = built_once(_append)
 _LANE = lane.c.id == bindparam("lane_id")
 _STEP = step.c.id == bindparam("step_id")
 _AS = (lane.c.portal == bindparam("of"), lane.c.state == bindparam("as"))
@@ -98,25 +107,34 @@ _ARRANGE = (
 
 async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Sequence[StepDraft], now: float) -> None:
     """Puts steps at the lane's end (which is made when it is new). A key that the portal has had before is left out."""
-    if not drafts:
+    await append_all(conn, portal, {lane_id: drafts}, now)
+
+
+async def append_all(conn: AsyncConnection, portal: str, drafts: Mapping[str, Sequence[StepDraft]], now: float) -> None:
+    """The same for several lanes, by their ids."""
+    some = {lane_id: of_lane for lane_id, of_lane in drafts.items() if of_lane}
+    if not some:
         return
-    priority = min(int(draft.priority) for draft in drafts)
-    made = {
-        "id": lane_id,
-        "portal": portal,
-        "created": now,
-        "next_sequence": 1 + len(drafts),
-        "state": LaneState.READY.value,
-        "priority": priority,
-        "since": now,
-        "not_before": 0.0,
-    }
-    first = (await conn.execute(_OPEN(conn), made)).scalar_one() - len(drafts)
+    made = [
+        {
+            "id": lane_id,
+            "portal": portal,
+            "created": now,
+            "next_sequence": 1 + len(of_lane),
+            "state": LaneState.READY.value,
+            "priority": min(int(draft.priority) for draft in of_lane),
+            "since": now,
+            "not_before": 0.0,
+        }
+        for lane_id, of_lane in some.items()
+    ]
+    await conn.execute(_OPEN(conn), made)
     rows = [
         {
             "portal": portal,
             "lane": lane_id,
-            "sequence": first + place,
+            "its": lane_id,
+            "back": len(of_lane) - place,
             "key": draft.key,
             "kind": draft.kind.value,
             "params": write_params(draft.params),
@@ -127,7 +145,8 @@ async def append(conn: AsyncConnection, portal: str, lane_id: str, drafts: Seque
             "state": State.NEW.value,
             "attempts": 0,
         }
-        for place, draft in enumerate(drafts)
+        for lane_id, of_lane in some.items()
+        for place, draft in enumerate(of_lane)
     ]
     await conn.execute(_APPEND(conn), rows)
 

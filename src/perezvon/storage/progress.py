@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Executable, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.storage.insert import insert
+from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import progress
 
 
@@ -26,7 +27,14 @@ async def load(conn: AsyncConnection, pbx: str) -> Progress | None:
     return None if row is None else Progress(row.until, row.startup)
 
 
+def _save(insert: Callable[[Table], Insert]) -> Executable:
+    statement = insert(progress)
+    changed = {name: statement.excluded[name] for name in ("until", "startup")}
+    return statement.on_conflict_do_update(index_elements=["pbx"], set_=changed)
+
+
+_SAVE = built_once(_save)
+
+
 async def save(conn: AsyncConnection, pbx: str, now: Progress) -> None:
-    values = {"until": now.until, "startup": now.startup}
-    statement = insert(conn, progress).values(pbx=pbx, **values)
-    await conn.execute(statement.on_conflict_do_update(index_elements=["pbx"], set_=values))
+    await conn.execute(_SAVE(conn), {"pbx": pbx, "until": now.until, "startup": now.startup})

@@ -6,14 +6,15 @@ recording of the same call was queued instead), missing (the PBX's file never ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.storage.insert import insert
+from perezvon.storage.insert import built_once
 from perezvon.storage.schema import recording
 
 
@@ -43,56 +44,73 @@ class Recording:
     error: str
 
 
-async def add(conn: AsyncConnection, *, call: str, pbx: str, portal: str, path: str, now: float) -> None:
-    """With the call's end, in the same transaction as its last steps. A path that the call has already is left alone."""
-    statement = insert(conn, recording).values(
-        call=call,
-        pbx=pbx,
-        portal=portal,
-        path=path,
-        state=RecordingState.NEW.value,
-        file="",
-        seconds=0.0,
-        attempts=0,
-        not_before=now,
-        created=now,
-        error="",
-    )
-    await conn.execute(statement.on_conflict_do_nothing(index_elements=["call", "path"]))
+_ADD = built_once(lambda insert: insert(recording).on_conflict_do_nothing(index_elements=["call", "path"]))
+_NEW = recording.c.state == RecordingState.NEW.value
+_DUE = (
+    select(recording)
+    .where(_NEW, recording.c.not_before <= bindparam("now"))
+    .order_by(recording.c.not_before, recording.c.id)
+    .limit(bindparam("most"))
+)
+_NEXT_DUE = select(func.min(recording.c.not_before)).where(_NEW, recording.c.not_before > bindparam("after"))
+_OF_CALL = select(recording).where(recording.c.call == bindparam("of")).order_by(recording.c.id)
+_ONE = recording.c.id == bindparam("one")
+_TRIED: dict[str, Any] = {"attempts": recording.c.attempts + 1, "error": bindparam("why")}
+_POSTPONE = update(recording).where(_ONE).values({**_TRIED, "not_before": bindparam("until")})
+_SETTLE = (
+    update(recording)
+    .where(_ONE)
+    .values({**_TRIED, "state": bindparam("to"), "file": bindparam("mp3"), "seconds": bindparam("length")})
+)
+
+
+async def add(conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[tuple[str, str]], now: float) -> None:
+    """With the calls' ends, in the same transaction as their last steps. `paths`: each with its call before it; one that
+    the call has already is left alone."""
+    rows = [
+        {
+            "call": call,
+            "pbx": pbx,
+            "portal": portal,
+            "path": path,
+            "state": RecordingState.NEW.value,
+            "file": "",
+            "seconds": 0.0,
+            "attempts": 0,
+            "not_before": now,
+            "created": now,
+            "error": "",
+        }
+        for call, path in paths
+    ]
+    if rows:
+        await conn.execute(_ADD(conn), rows)
 
 
 async def due(conn: AsyncConnection, now: float, limit: int) -> list[Recording]:
     """New ones whose moment has come, the longest due first."""
-    waiting = (recording.c.state == RecordingState.NEW.value, recording.c.not_before <= now)
-    query = select(recording).where(*waiting).order_by(recording.c.not_before, recording.c.id).limit(limit)
-    return [_recording(row) for row in await conn.execute(query)]
+    return [_recording(row) for row in await conn.execute(_DUE, {"now": now, "most": limit})]
 
 
 async def next_due(conn: AsyncConnection, after: float) -> float | None:
     """When the next new one comes due, later than `after`."""
-    query = select(func.min(recording.c.not_before)).where(
-        recording.c.state == RecordingState.NEW.value, recording.c.not_before > after
-    )
-    return (await conn.execute(query)).scalar_one()
+    return (await conn.execute(_NEXT_DUE, {"after": after})).scalar_one()
 
 
 async def of_call(conn: AsyncConnection, call: str) -> list[Recording]:
-    query = select(recording).where(recording.c.call == call).order_by(recording.c.id)
-    return [_recording(row) for row in await conn.execute(query)]
+    return [_recording(row) for row in await conn.execute(_OF_CALL, {"of": call})]
 
 
 async def postpone(conn: AsyncConnection, recording_id: int, *, not_before: float, error: str) -> None:
     """A try has failed; there will be another."""
-    changed = {"attempts": recording.c.attempts + 1, "not_before": not_before, "error": error}
-    await conn.execute(update(recording).where(recording.c.id == recording_id).values(changed))
+    await conn.execute(_POSTPONE, {"one": recording_id, "until": not_before, "why": error})
 
 
 async def settle(
     conn: AsyncConnection, recording_id: int, to: RecordingState, *, file: str = "", seconds: float = 0.0, error: str = ""
 ) -> None:
-    attempts = recording.c.attempts + 1
-    changed = {"state": to.value, "file": file, "seconds": seconds, "error": error, "attempts": attempts}
-    await conn.execute(update(recording).where(recording.c.id == recording_id).values(changed))
+    told = {"one": recording_id, "to": to.value, "mp3": file, "length": seconds, "why": error}
+    await conn.execute(_SETTLE, told)
 
 
 async def retry(conn: AsyncConnection, recording_id: int, now: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 HEAD = "0002"
 """The revision that this code works with. Alembic is large, and is loaded only for a database that is of another one."""

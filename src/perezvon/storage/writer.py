@@ -1,5 +1,7 @@
 """The one writer: closures that wait are run in one transaction, in order of arrival, and all resolve after its COMMIT.
 
+Those for which a phone rings (`urgent`) go first; the others let them pass, but not for longer than `_LET_PASS`.
+
 A lone write costs one COMMIT and waits for nothing; while a COMMIT is under way the next writes gather, so that under load
 one COMMIT serves many (group commit). When a closure of a group fails, the group is rolled back and its closures are run
 again one by one, so that the failing one hurts nobody else (a SAVEPOINT for each would cost three times as much, always).
@@ -29,10 +31,14 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
 LARGEST_GROUP = 200
+MOST_CALM = 40
+"""Writes in one transaction, and of those that are not urgent: an urgent one that comes meanwhile waits for them."""
+
+_LET_PASS = 0.25
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class Session(Protocol):
@@ -54,6 +60,7 @@ class Session(Protocol):
 class _Job(Generic[T]):
     work: Work[T]
     done: asyncio.Future[T]
+    since: float
 
 
 class Writer:
@@ -61,7 +68,8 @@ class Writer:
         """`patience`: seconds for which a write is tried again while the database is in trouble."""
         self._session = session
         self._patience = patience
-        self._waiting: deque[_Job[Any]] = deque()
+        self._urgent: deque[_Job[Any]] = deque()
+        self._calm: deque[_Job[Any]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._ended: StorageError | None = None
@@ -70,15 +78,15 @@ class Writer:
         self.writes = 0
         self.trouble: Unavailable | None = None
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, urgent: bool = False) -> T:
         """What `work` returns, once it is safely stored. Raises what `work` raises (then nothing of it is stored),
         Unavailable, OwnershipLost or Closed. A caller that is cancelled does not stop a write that has begun."""
         if self._ended is not None:
             raise self._ended
         if self._closing:
             raise Closed("the database is being closed")
-        job = _Job(work, asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
+        job = _Job(work, asyncio.get_running_loop().create_future(), time.monotonic())
+        (self._urgent if urgent else self._calm).append(job)
         self._wake.set()
         return await job.done
 
@@ -86,8 +94,7 @@ class Writer:
         """Until `close`. Raises OwnershipLost; every write then and later gets it too."""
         try:
             while await self._next():
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_GROUP))]
-                await self._store(group)
+                await self._store(self._group())
         except OwnershipLost as lost:
             self._end(lost)
             log.critical("storage: owner -> lost", error=str(lost))
@@ -102,15 +109,21 @@ class Writer:
         self._wake.set()
 
     async def _next(self) -> bool:
-        while not self._waiting and not self._closing:
+        while not self._urgent and not self._calm and not self._closing:
             self._wake.clear()
             await self._wake.wait()
-        return bool(self._waiting)
+        return bool(self._urgent or self._calm)
+
+    def _group(self) -> list[_Job[Any]]:
+        group = _taken(self._urgent, LARGEST_GROUP)
+        if not group or (self._calm and self._calm[0].since + _LET_PASS < time.monotonic()):
+            group += _taken(self._calm, MOST_CALM)
+        return group
 
     def _end(self, error: StorageError) -> None:
         self._ended = self._ended or error
-        while self._waiting:
-            _fail([self._waiting.popleft()], self._ended)
+        for waiting in (self._urgent, self._calm):
+            _fail(_taken(waiting, len(waiting)), self._ended)
 
     async def _store(self, group: Sequence[_Job[Any]]) -> None:
         try:
@@ -250,6 +263,10 @@ class Writer:
                 await conn.invalidate()
             with suppress(Exception):
                 await conn.close()
+
+
+def _taken(waiting: deque[_Job[Any]], most: int) -> list[_Job[Any]]:
+    return [waiting.popleft() for _ in range(min(len(waiting), most))]
 
 
 def _resolve(results: Sequence[tuple[_Job[Any], Any]]) -> None:

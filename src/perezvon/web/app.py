@@ -38,7 +38,7 @@ HEADERS = {
 
 Doctor = Callable[[], Awaitable[Sequence[Check]]]
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def create_app(

@@ -20,7 +20,7 @@ LARGEST_BODY = 256 * 1024
 SLOWEST_BODY = 10.0
 """Seconds for the whole body to come."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def routes(sink: EventSink) -> APIRouter:

@@ -42,7 +42,7 @@ STAGES = (
 )
 """What mmdebstrap says, what we say, and how far it has got by then."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def silent(text: str, done: float) -> None:

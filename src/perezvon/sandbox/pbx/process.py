@@ -18,7 +18,7 @@ from perezvon.sandbox.pbx.rootfs import Installation
 
 STOP_SECONDS = 10.0
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class AsteriskProcess:

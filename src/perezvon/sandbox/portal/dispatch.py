@@ -21,7 +21,7 @@ from perezvon.sandbox.portal.registry import Caller, Page, RestError, registered
 from perezvon.sandbox.portal.state import PortalState, acting_user
 
 Json = Any
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 BATCH_MAX = 50
 REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 KEY = re.compile(r"\[([^\[\]]*)\]")

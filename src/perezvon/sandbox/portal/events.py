@@ -20,7 +20,7 @@ from perezvon.sandbox.portal.oauth import App, Authority
 from perezvon.sandbox.portal.php import build_form
 
 Json = Any
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 RESERVED_DAYS = 30
 INSTALL_EVENTS = frozenset({"ONAPPINSTALL", "ONAPPUPDATE", "ONOFFLINEEVENT"})
 

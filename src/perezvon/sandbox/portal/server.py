@@ -32,7 +32,7 @@ from perezvon.sandbox.portal.seed import plant_crm, plant_identities, plant_peop
 from perezvon.sandbox.portal.state import PortalState
 
 Json = Any
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class PortalServer:

@@ -23,7 +23,7 @@ from perezvon.sandbox.portal.registry import RestError
 from perezvon.sandbox.portal.state import PortalState
 
 Json = Any
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 DUPLICATE_WINDOW = 30 * 60
 INCOMING = frozenset({2, 3})
 LABELS = {
