@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import statistics
 import sys
 import tempfile
@@ -92,8 +93,17 @@ def tell(what: str, seconds: list[float], yard: list[float] | None = None) -> No
     print(line, flush=True)
 
 
+def yield_processors(pid: int) -> None:
+    """The outside world lives on other machines in reality: what it computes here waits for what is measured."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), 19)
+
+
 async def run(folder: Path) -> None:
     async with await PbxSandbox.start(folder / "pbx") as pbx:
+        assert pbx.world.switch.pid is not None
+        yield_processors(pbx.world.switch.pid)
         await pbx.world.phone("101").answers(after=0.2)
         async with PortalServer(PortalConfig(rate=None, one_card_per_user=False)) as portal:
             yard = await yardstick(pbx, portal, 30, 150, 79150000000)

@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 SQLITE_FILE = "perezvon.sqlite3"
 READERS = 4
-_QUICK_BUSY = 0.05  # seconds for which the whole service may stand still for another program's lock
 _LOCK_PATIENCE = 10.0  # seconds: PostgreSQL needs a moment to notice that a killed owner is gone
 
 log = structlog.get_logger(__name__)
@@ -45,7 +44,7 @@ class Database:
         self.claim: Claim | None = None
         self._lock = lock
         self._readers = _engine(url, writes=False)
-        self._glancers = self._readers if _is_postgresql(url) else _engine(url, writes=False, quick=True, busy=_QUICK_BUSY)
+        self._glancers = self._readers if _is_postgresql(url) else _engine(url, writes=False, quick=True)
         self._engine = _engine(url, writes=True, busy=min(1.0, patience))
         self._ready: AsyncConnection | None = None  # PostgreSQL: the connection that took the session lock
         self._session_locked = False
