@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perezvon.calls.call import Call, Direction, LegOutcome, Outcome
+from perezvon.calls.call import Call, Direction, Leg, LegOutcome, Outcome, Party
 from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, LeftTalk, Ringing, StoppedRinging
 from perezvon.rules import Decision, Line, People, PlanState, Policy, Ref, plan, refuse_click
 from perezvon.rules.vocabulary import Reason, StepDraft
@@ -310,3 +310,33 @@ def test_a_caller_without_a_phone_number_is_registered_all_the_same(client: str)
     assert register.params["PHONE_NUMBER"] == POLICY.anonymous_number
     assert register.params["CRM_CREATE"] == 0
     assert client in str(decisions[0].reason)
+
+
+def leg(extension: str, answered: float, ended: float | None) -> Leg:
+    channel = f"PJSIP/{extension}-{answered:.0f}"
+    return Leg(channel, Party.EMPLOYEE, extension, T, T + answered, ended and T + ended, LegOutcome.ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("responsible", "talkers", "legs", "user", "why"),
+    [
+        ("last", ("101", "102"), (), 12, "responsible: 102 talked last"),
+        ("first", ("101", "102"), (), 11, "responsible: 101 talked first"),
+        ("longest", ("101", "102"), (leg("101", 1, 6), leg("102", 6, 9)), 11, "responsible: 101 talked longest"),
+        ("longest", ("101", "102"), (leg("101", 1, 4), leg("102", 4, None)), 12, "responsible: 102 talked last"),
+        # of two legs of one employee, the sum
+        (
+            "longest",
+            ("102", "101"),
+            (leg("102", 1, 3), leg("102", 3, 5), leg("101", 5, 8)),
+            12,
+            "responsible: 102 talked longest",
+        ),
+        ("longest", ("101", "102"), (), 12, "responsible: 102 talked last"),
+    ],
+)
+def test_whose_the_call_is(responsible: Any, talkers: tuple[str, ...], legs: tuple[Leg, ...], user: int, why: str) -> None:
+    ended = answered_by(*talkers, legs=legs)
+    decisions = run([started(), ring("101")], [ended], policy=replace(POLICY, responsible=responsible))
+    assert told(decisions)[-1][:2] == ("finish", user)
+    assert why in [str(decision.reason) for decision in decisions]

@@ -110,6 +110,15 @@ class Call:
     end_seen: bool = True
     absorbed_into: str = ""
 
+    def talk_times(self) -> dict[str, float]:
+        """Seconds for which each employee who talked was in the call after answering it, on all his legs together."""
+        seconds: dict[str, float] = {}
+        for leg in self.legs:
+            until = leg.ended if leg.ended is not None else self.ended
+            if leg.party is Party.EMPLOYEE and leg.extension in self.talkers and leg.answered is not None and until:
+                seconds[leg.extension] = seconds.get(leg.extension, 0.0) + until - leg.answered
+        return seconds
+
     def as_json(self) -> dict[str, Any]:
         """The record of design.md, "The way of a call"."""
         return {

@@ -226,9 +226,9 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
 
 
 def _responsible(call: Call, started: CallStarted, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
-    """The last who talked; of a missed call the last who was rung; else a user of the settings."""
+    """One of those who talked, as the policy wants; of a missed call the last who was rung; else a user of the settings."""
     if call.last_talker:
-        return _or_fallback(call.last_talker, "responsible: {extension} talked last", policy, people)
+        return _talker(call, policy, people)
     if started.direction is not Direction.INCOMING and started.extension:
         return _or_fallback(started.extension, "responsible: {extension} placed the call", policy, people)
     for extension in reversed(call.rung):
@@ -236,6 +236,18 @@ def _responsible(call: Call, started: CallStarted, policy: Policy, people: Peopl
             return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension}), ()
     user = policy.missed_user or policy.fallback_user
     return user, Reason("responsible: user {user} of the settings, no employee was rung", {"user": user}), call.rung
+
+
+def _talker(call: Call, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
+    if policy.responsible == "first" and call.talkers:
+        return _or_fallback(call.talkers[0], "responsible: {extension} talked first", policy, people)
+    talked = call.talk_times()
+    if policy.responsible == "longest" and talked:
+        longest = max(talked.values())
+        if talked.get(call.last_talker, 0.0) < longest:  # among equals the last
+            of_them = [extension for extension in call.talkers if talked.get(extension) == longest]
+            return _or_fallback(of_them[-1], "responsible: {extension} talked longest", policy, people)
+    return _or_fallback(call.last_talker, "responsible: {extension} talked last", policy, people)
 
 
 def _or_fallback(extension: str, text: str, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:

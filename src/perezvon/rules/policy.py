@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Responsible = Literal["first", "last", "longest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Policy:
     E.164) to its line, `trunk_lines` a trunk to the line of calls for which the PBX names no number. `fallback_user` gets
     the calls of employees without a portal user, `missed_user` the missed calls for which nobody was rung (empty:
     `fallback_user`). `card_lifetime`: seconds after which showing a card is useless. `anonymous_number` is sent when the
-    caller hides his number: the portal demands one.
+    caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
     """
 
     installation: str
@@ -34,6 +37,7 @@ class Policy:
     show_card: bool = True
     card_lifetime: float = 30.0
     anonymous_number: str = "000000"
+    responsible: Responsible = "last"
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
 

@@ -54,6 +54,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         show_card=calls.show_card,
         card_lifetime=calls.card_expires,
         anonymous_number=calls.anonymous_number,
+        responsible=calls.responsible,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
     )

@@ -74,6 +74,12 @@ class CallSettings(Section):
         examples=[30],
         json_schema_extra=SECONDS,
     )
+    responsible: Literal["first", "last", "longest"] = Field(
+        default="last",
+        title="Responsible for an answered call",
+        description="Of several employees who talked: the first, the last, or whoever talked longest.",
+        examples=["last"],
+    )
     anonymous_number: OneLine = Field(
         default="000000",
         min_length=1,
