@@ -1,4 +1,6 @@
-"""Finds the recordings of a PBX, waits until they are complete and makes mp3 of them. Knows neither portal nor storage."""
+"""Finds the recordings of a PBX, waits until they are complete, makes mp3 of them and joins those of one call.
+
+Knows neither portal nor storage."""
 
 from perezvon.recordings.archive import Recordings
 from perezvon.recordings.convert import Converted, Mp3
@@ -15,6 +17,7 @@ from perezvon.recordings.errors import (
     Unreadable,
 )
 from perezvon.recordings.find import Folder, find
+from perezvon.recordings.join import Joined
 from perezvon.recordings.named import named_after
 from perezvon.recordings.pool import Converter
 from perezvon.recordings.settle import Patience, settle
@@ -25,6 +28,7 @@ __all__ = [
     "ConverterBroken",
     "EmptyRecording",
     "Folder",
+    "Joined",
     "Mp3",
     "NoSpace",
     "NotAudio",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from perezvon.recordings.convert import Converted
+from perezvon.recordings.errors import NotThere, Unreadable
 from perezvon.recordings.find import Folder, find
+from perezvon.recordings.join import Joined
 from perezvon.recordings.pool import Converter
 from perezvon.recordings.settle import Patience, settle
 
@@ -31,3 +34,16 @@ class Recordings:
         source = await self.find(pbx_name)
         await settle(source, self._patience)
         return await self._converter.convert(source, target)
+
+    async def join(self, parts: Sequence[tuple[str, Path]], target: Path) -> Joined:
+        """The parts (two or more) one after the other, as one mp3. Each has the PBX's name and the mp3 that `convert` made
+        of it, which is taken where the PBX has the recording no more. Raises any RecordingError."""
+        return await self._converter.join([await self._source(name, own) for name, own in parts], target)
+
+    async def _source(self, pbx_name: str, own: Path) -> Path:
+        try:
+            return await self.find(pbx_name)
+        except (NotThere, Unreadable):
+            if await asyncio.to_thread(own.is_file):
+                return own
+            raise

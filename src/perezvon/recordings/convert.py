@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -16,7 +18,7 @@ import lameenc
 
 from perezvon.recordings import mp3
 from perezvon.recordings.decode import open_sound
-from perezvon.recordings.errors import EmptyRecording, NoSpace, NotAudio, RecordingError, Unreadable
+from perezvon.recordings.errors import EmptyRecording, NoSpace, NotAudio, Unreadable
 
 SHORTEST = 0.1
 """Seconds of sound below which a recording counts as empty."""
@@ -24,11 +26,12 @@ SHORTEST = 0.1
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class _Encoder(Protocol):
+class Encoder(Protocol):
     """The part of lameenc.Encoder that is used; the package has no types of its own."""
 
     def silence(self) -> None: ...
     def set_in_sample_rate(self, rate: int) -> None: ...
+    def set_out_sample_rate(self, rate: int) -> None: ...
     def set_channels(self, channels: int) -> None: ...
     def set_bit_rate(self, rate: int) -> None: ...
     def set_quality(self, quality: int) -> None: ...
@@ -58,24 +61,39 @@ def convert_file(source: Path, target: Path, form: Mp3) -> Converted:
 
     Raises EmptyRecording, NotAudio, NoSpace, Unreadable.
     """
-    part = part_of(target)
-    try:
+    with explained(str(source), target):
         with source.open("rb") as file:
             passes = mp3.looks_like_mp3(file.read(4))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as output:
-                seconds = _copy(source, output) if passes else _encode(source, output, form)
-                output.flush()
-                os.fsync(output.fileno())
-                size = output.tell()
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        with whole(target) as output:
+            seconds = _copy(source, output) if passes else _encode(source, output, form)
+        return Converted(target, seconds, target.stat().st_size)
+
+
+@contextmanager
+def explained(source: str, target: Path) -> Generator[None]:
+    """The operating system's errors become NoSpace or Unreadable."""
+    try:
+        yield
     except OSError as error:
-        raise _explained(error, source, target) from error
-    return Converted(target, seconds, size)
+        if error.errno in _FULL:
+            raise NoSpace(f"no room for {target} (from {source}): {error.strerror}") from error
+        raise Unreadable(f"{source} could not be converted to {target}: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole(target: Path) -> Generator[BinaryIO]:
+    """What is written becomes `target` when the block ends well; nothing is left of it else."""
+    part = part_of(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("wb") as output:
+            yield output
+            output.flush()
+            os.fsync(output.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def part_of(target: Path) -> Path:
@@ -92,12 +110,7 @@ def _copy(source: Path, output: BinaryIO) -> float:
 
 def _encode(source: Path, output: BinaryIO, form: Mp3) -> float:
     with open_sound(source) as sound:
-        encoder = cast("_Encoder", lameenc.Encoder())  # pyright: ignore[reportUnknownMemberType]
-        encoder.silence()
-        encoder.set_in_sample_rate(sound.rate)
-        encoder.set_channels(sound.channels)
-        encoder.set_bit_rate(form.bitrate * sound.channels)
-        encoder.set_quality(form.quality)
+        encoder = new_encoder(sound.rate, sound.channels, form.bitrate * sound.channels, form.quality)
         samples = 0
         try:
             for piece in sound.pieces:
@@ -112,7 +125,12 @@ def _encode(source: Path, output: BinaryIO, form: Mp3) -> float:
     return seconds
 
 
-def _explained(error: OSError, source: Path, target: Path) -> RecordingError:
-    if error.errno in _FULL:
-        return NoSpace(f"no room for {target} (from {source}): {error.strerror}")
-    return Unreadable(f"{source} could not be converted to {target}: {error.strerror or error}")
+def new_encoder(rate: int, channels: int, kbit: int, quality: int) -> Encoder:
+    """`kbit` a second, of all channels. Without `set_out_sample_rate` LAME chooses what suits these."""
+    encoder = cast("Encoder", lameenc.Encoder())  # pyright: ignore[reportUnknownMemberType]
+    encoder.silence()
+    encoder.set_in_sample_rate(rate)
+    encoder.set_channels(channels)
+    encoder.set_bit_rate(kbit)
+    encoder.set_quality(quality)
+    return encoder

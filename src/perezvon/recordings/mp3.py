@@ -1,4 +1,4 @@
-"""How long an mp3 is, and whether it is one: its frame headers are walked, no sound is decoded.
+"""How long an mp3 is, whether it is one, and its frames: their headers are walked, no sound is decoded.
 
 Source: http://www.mp3-tech.org/programmer/frame_header.html
 """
@@ -6,6 +6,8 @@ Source: http://www.mp3-tech.org/programmer/frame_header.html
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from perezvon.recordings.errors import EmptyRecording, NotAudio
@@ -19,35 +21,68 @@ def looks_like_mp3(start: bytes) -> bool:
     return start[:3] == b"ID3" or _frame(start[:4]) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a player must know before the first frame: `rate` in Hz, 1 or 2 `channels`. `kbit` a second, of all channels."""
+
+    rate: int
+    channels: int
+    kbit: int
+
+
 def duration(path: Path) -> float:
     """Seconds. Bytes between frames are passed over. Raises NotAudio when there are no three frames in a row anywhere."""
     with path.open("rb") as file:
         if not file.seek(0, 2):
             raise EmptyRecording(f"{path} is empty")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _walk(data, str(path))
+            seconds, row, longest, end = 0.0, 0, 0, -1
+            for at, length, lasting in _walk(data):
+                row = row + 1 if at == end else 1
+                longest = max(longest, row)
+                end = at + length
+                seconds += lasting
+    if longest < 3:
+        raise NotAudio(f"{path} is no mp3: it has no frames")
+    return seconds
 
 
-def _walk(data: mmap.mmap, name: str) -> float:
+def form(start: bytes) -> Form | None:
+    """That of the frame which begins with these four bytes; None when none does."""
+    if _frame(start) is None:
+        return None
+    version, kbit = start[1] >> 3 & 3, start[2] >> 4
+    return Form(
+        rate=_RATES[version][start[2] >> 2 & 3],
+        channels=1 if start[3] >> 6 == 3 else 2,
+        kbit=(_KBITS_1 if version == 3 else _KBITS_2)[kbit],
+    )
+
+
+def frames(path: Path) -> Iterator[tuple[bytes, float]]:
+    """Each whole frame and its seconds. Without what stands between them, and without the one that tells a player how many
+    there are (`Xing`, `Info`, `VBRI`): put behind one another, the frames of several files sound one after the other."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for at, length, lasting in _walk(data):
+            frame = data[at : at + length]
+            if len(frame) == length and not any(tag in frame[:48] for tag in (b"Xing", b"Info", b"VBRI")):
+                yield frame, lasting
+
+
+def _walk(data: mmap.mmap) -> Iterator[tuple[int, int, float]]:
+    """Where each frame is, its bytes and its seconds."""
     at = 0
     if data[:3] == b"ID3" and len(data) >= 10:
         size = data[6:10]
         at = 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
-    seconds, row, longest = 0.0, 0, 0
     while 0 <= at < len(data):
         frame = _frame(data[at : at + 4])
         if frame is None:
-            row = 0
             at = data.find(b"\xff", at + 1)
             continue
         length, lasting = frame
-        seconds += lasting
-        row += 1
-        longest = max(longest, row)
+        yield at, length, lasting
         at += length
-    if longest < 3:
-        raise NotAudio(f"{name} is no mp3: it has no frames")
-    return seconds
 
 
 def _frame(head: bytes) -> tuple[int, float] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ import structlog
 from perezvon.recordings import errors
 from perezvon.recordings.convert import Converted, Mp3, part_of
 from perezvon.recordings.errors import ConverterBroken, RecordingError, TooSlow
+from perezvon.recordings.join import Joined
 
 log = structlog.get_logger(__name__)
 
@@ -74,28 +76,38 @@ class Converter:
 
         Raises EmptyRecording, NotAudio, NoSpace, Unreadable, TooSlow, ConverterBroken.
         """
+        answer = await self._answer([source], target)
+        return Converted(target, answer["duration"], answer["size"])
+
+    async def join(self, sources: Sequence[Path], target: Path) -> Joined:
+        """The same for two sources or more, which `target` holds one after the other."""
+        answer = await self._answer(sources, target)
+        return Joined(target, answer["duration"], answer["size"], tuple(answer["starts"]))
+
+    async def _answer(self, sources: Sequence[Path], target: Path) -> dict[str, Any]:
+        names = ", ".join(map(str, sources))
         async with self._places:
             try:
                 async with asyncio.timeout(self._deadline):
-                    answer = await self._answer(source, target)
+                    answer = await self._insist(sources, target, names)
             except TimeoutError:
-                log.warning("conversion killed", source=str(source), deadline=self._deadline)
-                raise TooSlow(f"{source} was not converted within {self._deadline:g} s; it was killed") from None
+                log.warning("conversion killed", source=names, deadline=self._deadline)
+                raise TooSlow(f"{names} was not converted within {self._deadline:g} s; it was killed") from None
         if "error" in answer:
             raise _error(answer["error"], answer["message"])
-        return Converted(target, answer["duration"], answer["size"])
+        return answer
 
-    async def _answer(self, source: Path, target: Path) -> dict[str, Any]:
+    async def _insist(self, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
         """A process that had worked well and is found dead was killed in its idleness: another one is tried."""
         while True:
             worker = await self._take()
             try:
-                answer = await self._ask(worker, source, target)
+                answer = await self._ask(worker, sources, target, names)
             except BaseException as error:
                 await _end(worker)
                 part_of(target).unlink(missing_ok=True)
                 if isinstance(error, ConverterBroken) and worker.jobs:
-                    log.warning("converting process died, another one takes over", source=str(source), error=str(error))
+                    log.warning("converting process died, another one takes over", source=names, error=str(error))
                     continue
                 raise
             worker.jobs += 1
@@ -117,11 +129,16 @@ class Converter:
             ) from error
         return _Worker(process)
 
-    async def _ask(self, worker: _Worker, source: Path, target: Path) -> dict[str, Any]:
+    async def _ask(self, worker: _Worker, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
         stdin, stdout = worker.process.stdin, worker.process.stdout
         assert stdin is not None
         assert stdout is not None
-        job = {"source": str(source), "target": str(target), "bitrate": self._form.bitrate, "quality": self._form.quality}
+        job = {
+            "sources": [str(source) for source in sources],
+            "target": str(target),
+            "bitrate": self._form.bitrate,
+            "quality": self._form.quality,
+        }
         try:
             stdin.write(json.dumps(job).encode() + b"\n")
             await stdin.drain()
@@ -129,7 +146,7 @@ class Converter:
             return cast("dict[str, Any]", json.loads(line))
         except (ConnectionError, ValueError) as error:
             code = await worker.process.wait() if stdout.at_eof() else None
-            raise ConverterBroken(f"the process that converted {source} died (exit status {code})") from error
+            raise ConverterBroken(f"the process that converted {names} died (exit status {code})") from error
 
 
 async def _end(worker: _Worker) -> None:

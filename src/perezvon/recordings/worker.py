@@ -13,6 +13,7 @@ from typing import Any
 
 from perezvon.recordings.convert import Mp3, convert_file
 from perezvon.recordings.errors import RecordingError
+from perezvon.recordings.join import join_files
 
 NICENESS = 10
 
@@ -27,13 +28,21 @@ def main() -> None:
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
+    """One source is converted, several are joined."""
     try:
         form = Mp3(bitrate=job["bitrate"], quality=job["quality"])
-        done = convert_file(Path(job["source"]), Path(job["target"]), form)
+        sources, target = [Path(source) for source in job["sources"]], Path(job["target"])
+        if len(sources) > 1:
+            joined = join_files(sources, target, form)
+            return {"duration": joined.duration, "size": joined.size, "starts": joined.starts}
+        done = convert_file(sources[0], target, form)
     except RecordingError as error:
         return {"error": type(error).__name__, "message": str(error)}
     except Exception as error:
-        return {"error": "ConverterBroken", "message": f"{job.get('source')}: {type(error).__name__}: {error}"}
+        return {
+            "error": "ConverterBroken",
+            "message": f"{', '.join(job.get('sources', ()))}: {type(error).__name__}: {error}",
+        }
     return {"duration": done.duration, "size": done.size}
 
 
