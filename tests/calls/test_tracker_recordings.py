@@ -73,6 +73,21 @@ def test_story(story: Story, numbering: Numbering) -> None:
     assert played(wanted(events), numbering) == calls
 
 
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("forwarded_by_pbx", "101"),
+        ("forwarded_by_phone_to_mobile", "101"),
+        ("follow_me", "102"),
+        ("group_then_mobile", ""),
+        ("incoming_answered", ""),
+    ],
+)
+def test_in_whose_place_a_mobile_is_rung(name: str, extension: str) -> None:
+    [call] = played(wanted(events_of(TOLD[name])), Numbering())
+    assert call.forwarded_by == extension
+
+
 def test_nothing_is_left_behind() -> None:
     """No story is without its recording, and no recording without its story."""
     assert {path.name.removesuffix(".ami.gz") for path in RECORDINGS.glob("*.ami.gz")} == set(TOLD)

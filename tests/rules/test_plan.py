@@ -340,3 +340,15 @@ def test_whose_the_call_is(responsible: Any, talkers: tuple[str, ...], legs: tup
     decisions = run([started(), ring("101")], [ended], policy=replace(POLICY, responsible=responsible))
     assert told(decisions)[-1][:2] == ("finish", user)
     assert why in [str(decision.reason) for decision in decisions]
+
+
+@pytest.mark.parametrize(
+    ("by", "answered", "user"),
+    [("102", True, 12), ("102", False, 12), ("", True, 1), ("600", True, 1), ("600", False, 1)],
+    ids=["talked", "missed", "nobody knows for whom", "for a group", "for a group, missed"],
+)
+def test_a_call_forwarded_to_an_unknown_mobile_is_his_whose_calls_go_there(by: str, answered: bool, user: int) -> None:
+    mobile = "+79160000009"
+    forwarded = {"forwarded_to": mobile, "forwarded_by": by}
+    ended = answered_by(mobile, **forwarded) if answered else end(rung=(mobile,), **forwarded)
+    assert told(run([started(), ring(mobile)], [ended]))[-1][:2] == ("finish", user)

@@ -80,6 +80,7 @@ class Call:
     `duration`: seconds from the first answer by an employee (incoming) or by the client (outgoing) to the client's hang-up;
     0 when there was no such answer. `talkers` are extensions in the order in which they first talked.
     `end_seen`: False when the end was found out by a resync (`ended` is then the moment of finding out).
+    `forwarded_by`: the extension whose calls go to `forwarded_to`, an outside number; "" where that cannot be seen.
     `absorbed_into`: the id of the client's call that this one (a consultation) became part of: no call of its own any more.
     """
 
@@ -109,6 +110,7 @@ class Call:
     legs: tuple[Leg, ...]
     end_seen: bool = True
     absorbed_into: str = ""
+    forwarded_by: str = ""
 
     def talk_times(self) -> dict[str, float]:
         """Seconds for which each employee who talked was in the call after answering it, on all his legs together."""

@@ -27,7 +27,8 @@ class Channel:
     """A live channel. `half`: 1 or 2 of a Local pair, `other`: the unique id of its other half.
 
     `call`: the id of the call it belongs to; `guest_of`: other calls whose client it talks with (a conference).
-    `source`: who dialled it, `dialled_at` when. `side`: below an originated pair, which half's dial brought it: "A" or "B".
+    `source`: who dialled it, `dialled_at` when, `meant`: the extension for which the dialplan did.
+    `side`: below an originated pair, which half's dial brought it: "A" or "B".
     `hung_up`: when its other end hung up (the dialplan may go on for a while). `placed`: how many calls it has placed.
     """
 
@@ -53,6 +54,7 @@ class Channel:
     side: str = ""
     dialled: bool = False
     dialled_at: float = 0.0
+    meant: str = ""
     dials: bool = False
     helper: bool = False
     placed: int = 0

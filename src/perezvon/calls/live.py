@@ -18,7 +18,7 @@ class LiveLeg:
     `up`: picked up; `talked`: heard the client for the first time (not the same where an answer must be confirmed, or in a
     consultation). `status`: the last DialStatus, `cause`: the Q.850 cause of the hangup. `terminal`: a Local pair behind
     which there is no further channel: its dialplan is the phone. `consulted`: rung by an employee on the client's behalf.
-    `outside`: the phone has an outside number (an employee's mobile).
+    `outside`: the phone has an outside number (an employee's mobile); `meant`: the extension in whose place it is rung.
     """
 
     uid: str
@@ -38,6 +38,7 @@ class LiveLeg:
     consulted: bool = False
     outside: bool = False
     own: bool = True
+    meant: str = ""
 
 
 @dataclass(slots=True)

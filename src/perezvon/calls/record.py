@@ -114,7 +114,14 @@ def record(call: LiveCall, numbering: Numbering, relabel: Callable[[str], str]) 
         legs=tuple(_leg(leg, relabel) for leg in call.legs.values()),
         end_seen=call.end_seen,
         absorbed_into=call.absorbed_into,
+        forwarded_by=relabel(_forwarder(call)),
     )
+
+
+def _forwarder(call: LiveCall) -> str:
+    """In whose place the phone was rung to which the call was forwarded."""
+    meant = [leg.meant for leg in call.legs.values() if leg.meant and leg.extension == call.forwarded_to]
+    return meant[-1] if meant else ""
 
 
 def _leg(leg: LiveLeg, relabel: Callable[[str], str]) -> Leg:

@@ -132,6 +132,8 @@ def on_dial_begin(board: Board, event: Event) -> None:
         pick_up(board, call, target, None, event.at)
         return
     source.dials = True
+    if board.numbering.is_extension(event["exten"]):
+        target.meant = event["exten"]
     _replace_terminal(board, call, source, event.at)
     _attach(board, call, source, target, event.at)
     if target.local or target.uid in call.legs:
@@ -233,6 +235,8 @@ def ring(
         own=who.own,
         outside=not who.employee and not board.numbering.is_extension(number),
     )
+    if leg.outside:
+        leg.meant = _meant(board, channel)
     if channel.state == UP:
         leg.up = at
     call.legs[channel.uid] = leg
@@ -243,6 +247,17 @@ def ring(
         if leg.outside and not _phone_rings(call, leg):
             call.forwarded_to = leg.extension
         ring_leg(board, call, leg, at)
+
+
+def _meant(board: Board, channel: Channel) -> str:
+    """The nearest extension in whose dialplan this dial came about, up the chain of Local channels: who is forwarded."""
+    at: Channel | None = channel
+    seen: set[str] = set()
+    while at is not None and not at.meant and at.uid not in seen:
+        seen.add(at.uid)
+        source = board.switch.get(at.source)
+        at = board.switch.twin(source) if source is not None and source.half == 2 else None
+    return at.meant if at is not None else ""
 
 
 def _ring_client(board: Board, call: LiveCall, channel: Channel, who: Who, leg: LiveLeg) -> None:

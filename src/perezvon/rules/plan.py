@@ -227,6 +227,7 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
 
 def _responsible(call: Call, started: CallStarted, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
     """One of those who talked, as the policy wants; of a missed call the last who was rung; else a user of the settings."""
+    people = _with_mobile(call, people)
     if call.last_talker:
         return _talker(call, policy, people)
     if started.direction is not Direction.INCOMING and started.extension:
@@ -236,6 +237,12 @@ def _responsible(call: Call, started: CallStarted, policy: Policy, people: Peopl
             return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension}), ()
     user = policy.missed_user or policy.fallback_user
     return user, Reason("responsible: user {user} of the settings, no employee was rung", {"user": user}), call.rung
+
+
+def _with_mobile(call: Call, people: People) -> People:
+    """The outside number to which an employee's calls go stands for him, unless the portal knows whose it is."""
+    user = people.user(call.forwarded_by)
+    return People({call.forwarded_to: user, **people.users}) if user else people
 
 
 def _talker(call: Call, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
