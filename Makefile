@@ -4,9 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-TESTS ?= tests
 
-.PHONY: help install dev demo test check fast-half fast-rest lint bench audit requirements clean
+.PHONY: help install dev demo test test-with-asterisk test-without kills check fast-half fast-rest lint bench audit requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,7 +37,7 @@ lint: dev
 
 # Three things at the same time, each told when it is over. A new folder of tests falls into the second half.
 HALF := $(addprefix tests/,asterisk calls delivery)
-FAST := $(BIN)/pytest -q -p no:cacheprovider -m "not asterisk and not postgresql and not browser and not load"
+FAST := $(BIN)/pytest -q -p no:cacheprovider -m "not asterisk and not postgresql and not mariadb and not browser and not load"
 
 check: dev ## The fast part: style, types, floors, tests without servers (under a minute)
 	$(MAKE) --no-print-directory --jobs 3 --output-sync lint fast-half fast-rest
@@ -51,9 +50,19 @@ fast-rest: dev
 
 test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill tests
 	PYTHON=$(PYTHON) scripts/packages test
-	$(MAKE) lint
+	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
-	$(BIN)/pytest --durations=25 $(TESTS)
+	$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync test-with-asterisk test-without lint
+
+# Most of the time with the real Asterisk goes by in talk: the other half fits beside it.
+test-with-asterisk: dev
+	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk
+
+test-without: dev
+	$(BIN)/pytest -p no:cacheprovider --durations=10 -m "not asterisk"
+
+kills: dev ## 100 kills under mixed traffic, compared with the PBX's own records (ten minutes)
+	PEREZVON_KILLS=100 $(BIN)/pytest -p no:cacheprovider tests/e2e/test_kill.py
 
 bench: dev ## Speed and memory, each beside a yardstick
 	PYTHON=$(PYTHON) scripts/packages test
