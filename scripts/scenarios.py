@@ -1,0 +1,89 @@
+"""Prints docs/scenarios.md, made of what the end-to-end tests play.
+
+.venv/bin/python scripts/scenarios.py > docs/scenarios.md
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "e2e")]
+
+from scenario import NAMES, OUTGOING  # noqa: E402
+from scenarios import GROUPS  # noqa: E402
+
+from perezvon.sandbox import stories  # noqa: E402
+
+HEAD = """# Scenarios
+
+Calls that are spoken on a real Asterisk, end to end, with what the portal must say of each afterwards. Made by
+`scripts/scenarios.py` out of the tests' own data; a test tells when this file is out of date.
+
+Of every call it is proven besides: it is registered once, and no leg of it becomes a call of its own; a call in which
+somebody talked has one recording, about as long as the talk, any other has none and a duration of 0; no card is left up.
+
+*Responsible*: the extension of the employee for whom the call is finished; `admin`: the user whom the settings name for
+calls of nobody. *Cards*: 102 has the client's card until the end, ~~101~~ loses it while the call goes on, (101) may be too
+short to be seen; nobody else sees it.
+"""
+
+MAIN_JOB = """## The main job
+
+Also what `make demo` shows: `tests/e2e/test_stories.py`. *Cards*: everybody who sees one.
+"""
+
+MATRIX = """Played by `tests/e2e/test_matrix.py`.
+"""
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)) + "\n"
+
+
+def direction(*, outgoing: bool) -> str:
+    return "outgoing" if outgoing else "incoming"
+
+
+def cards(tokens: str) -> str:
+    shapes = {"-": "~~{}~~", "?": "({})"}
+    return " ".join(shapes.get(token[0], "{}").format(token.lstrip("-?")) for token in tokens.split()) or "nobody"
+
+
+def matrix() -> Iterator[str]:
+    for group, members in GROUPS.items():
+        rows: list[tuple[str, ...]] = []
+        for scenario in members:
+            calls = [*scenario.calls, *scenario.beside]
+            cells = [(direction(outgoing=c.type == OUTGOING), c.user, c.status, cards(c.cards)) for c in calls]
+            rows.append((scenario.title, scenario.happens.replace("*", r"\*"), *map("<br>".join, zip(*cells, strict=True))))
+        yield f"## {group}\n\n{MATRIX}"
+        yield table(("scenario", "what happens", "direction", "responsible", "status", "cards"), rows)
+
+
+def told(story: stories.Story) -> tuple[str, ...]:
+    """What a story says in the end, read from its source: it is known for certain only when it has been spoken."""
+    tree = ast.parse(inspect.getsource(story.speak))
+    returned = next(node.value for node in ast.walk(tree) if isinstance(node, ast.Return))
+    assert isinstance(returned, ast.Call)
+    type_, user, status, seen = (ast.unparse(returned.args[number]) for number in (1, 3, 4, 6))
+    named = {
+        ast.unparse(node.targets[0]): ast.unparse(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)
+    }
+    users = [word.strip(" {})(") for word in named.get(seen, seen).removeprefix("frozenset").split(",")]
+    screens = " ".join(NAMES[getattr(stories, name)] for name in users if name)
+    outgoing = type_ == "OUTGOING"
+    return story.title, direction(outgoing=outgoing), NAMES[getattr(stories, user)], status.strip("'"), screens or "nobody"
+
+
+def page() -> str:
+    main_job = table(("scenario", "direction", "responsible", "status", "cards"), map(told, stories.STORIES))
+    return "\n".join([HEAD, MAIN_JOB, main_job, *matrix()])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
