@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from perezvon.sandbox.pbx import PbxSandbox, SandboxError
+from perezvon.sandbox.pbx.building import SUITES
 from perezvon.sandbox.pbx.rootfs import find_or_build
 
 WHOM_TO_CALL = """\
@@ -21,17 +22,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m perezvon.sandbox.pbx", description=__doc__)
     parser.add_argument("--folder", type=Path, help="for configuration, logs and recordings (default: a temporary one)")
     parser.add_argument("--asterisk", type=Path, help="the Asterisk program to use")
+    parser.add_argument("--release", type=int, choices=sorted(SUITES), help="the release to use (default: 22)")
     parser.add_argument("--verbose", type=int, default=3, help="how much the logs of both tell (default: 3)")
     parser.add_argument("--only-make", action="store_true", help="see to it that there is an Asterisk, and start none")
     options = parser.parse_args()
     try:
         if options.only_make:
-            asyncio.run(find_or_build(options.asterisk, progress=show))
+            asyncio.run(find_or_build(options.asterisk, progress=show, release=options.release))
         elif options.folder is not None:
-            asyncio.run(play(options.folder, options.asterisk, options.verbose))
+            asyncio.run(play(options.folder, options))
         else:
             with tempfile.TemporaryDirectory(prefix="perezvon-pbx-") as folder:
-                asyncio.run(play(Path(folder), options.asterisk, options.verbose))
+                asyncio.run(play(Path(folder), options))
     except asyncio.CancelledError:  # Ctrl-C, SIGTERM
         return 0
     except SandboxError as error:
@@ -40,12 +42,14 @@ def main() -> int:
     return 0
 
 
-async def play(folder: Path, asterisk: Path | None, verbose: int) -> None:
+async def play(folder: Path, options: argparse.Namespace) -> None:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with await PbxSandbox.start(folder, asterisk=asterisk, progress=show, verbose=verbose) as sandbox:
+    async with await PbxSandbox.start(
+        folder, asterisk=options.asterisk, release=options.release, progress=show, verbose=options.verbose
+    ) as sandbox:
         office = sandbox.office.folder
         tell(f"office AMI   {sandbox.office_ami_all}   (process {sandbox.office.pid})")
         tell(f"  Perezvon's {sandbox.office_ami}")

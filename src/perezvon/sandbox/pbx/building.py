@@ -16,9 +16,12 @@ from pathlib import Path
 import structlog
 
 from perezvon.sandbox.pbx.apt_sources import debian_mirror
-from perezvon.sandbox.pbx.errors import NoAsterisk
+from perezvon.sandbox.pbx.errors import NoAsterisk, NotOnMirror
 
-SUITE = "forky"
+SUITES = {22: "forky", 16: "bullseye"}
+"""Asterisk's release -> the release of Debian that has it."""
+
+NEWEST = max(SUITES)
 LINE = 400
 """Characters that are kept of one line of a command's output."""
 KEYRINGS = Path("/usr/share/keyrings")
@@ -36,7 +39,7 @@ OTHERWISE = (
 
 STAGES = (
     ("running apt-get update", "reading the list of packages", 0.05),
-    ("downloading packages", "downloading Asterisk 22 and its libraries", 0.2),
+    ("downloading packages", "downloading Asterisk and its libraries", 0.2),
     ("extracting archives", "unpacking", 0.6),
     ("cleaning package lists", "cleaning up", 0.95),
 )
@@ -49,27 +52,29 @@ def silent(text: str, done: float) -> None:
     """The progress callback of those who do not want to see it."""
 
 
-async def build(target: Path, progress: Progress) -> None:
-    """Makes the folder `target`. Raises NoAsterisk, whose message says what to do."""
+async def build(target: Path, release: int, progress: Progress) -> None:
+    """Makes the folder `target` with that release of Asterisk (of `SUITES`). Raises NoAsterisk, which says what to do."""
     mirror = debian_mirror()
     if mirror is None or shutil.which("apt-get") is None:
         raise NoAsterisk(f"there is no Asterisk here, and no Debian mirror in this machine's apt sources. {OTHERWISE}")
     await _need("mmdebstrap", lambda: shutil.which("mmdebstrap") is not None, progress)
     await _need("debian-archive-keyring", lambda: _keyring() is not None, progress)
     keyring = _keyring()
-    progress("making a folder with Asterisk 22", 0.0)
+    progress(f"making a folder with Asterisk {release}", 0.0)
     options = ['Acquire::Check-Valid-Until "false"', *await _proxies()]
     command = ["mmdebstrap", "--variant=extract", "--mode=chrootless", "--include=asterisk", f"--keyring={keyring}"]
     command += [f"--aptopt={option}" for option in options]
     measuring = asyncio.create_task(_show_download(target, progress), name="download-progress")
     try:
-        code, output = await run([*command, SUITE, str(target), mirror], progress)
+        code, output = await run([*command, SUITES[release], str(target), mirror], progress)
     finally:
         measuring.cancel()
         await asyncio.gather(measuring, return_exceptions=True)
     if code:
         end = "\n".join(output[-15:])
-        raise NoAsterisk(f"mmdebstrap could not make a folder with Asterisk from {SUITE}:\n{end}\n{OTHERWISE}")
+        if "does not have a Release file" in end:
+            raise NotOnMirror(f"{mirror} has no {SUITES[release]} (any more), from which Asterisk {release} would come")
+        raise NoAsterisk(f"mmdebstrap could not make a folder with Asterisk from {SUITES[release]}:\n{end}\n{OTHERWISE}")
     await asyncio.to_thread(_finish, target)
 
 

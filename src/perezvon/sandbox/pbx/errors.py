@@ -4,6 +4,7 @@ The class says what the caller can do::
 
     SandboxError
     ├── NoAsterisk       there is none here and none can be made: the message says what to install, or which option helps
+    │   └── NotOnMirror  Debian's mirror does not have the wanted release (any more)
     ├── NoFreeAddress    every group of loopback addresses is taken: stop another sandbox
     ├── AsteriskDied     it did not start, or ended by itself: the message has the end of its log
     └── NotInTime        what was awaited did not happen: the message has the last events that did
@@ -17,6 +18,10 @@ class SandboxError(Exception):
 
 
 class NoAsterisk(SandboxError):
+    pass
+
+
+class NotOnMirror(NoAsterisk):
     pass
 
 

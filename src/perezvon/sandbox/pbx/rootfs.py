@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from perezvon.sandbox.pbx.building import OTHERWISE, Progress, build, run, silent
+from perezvon.sandbox.pbx.building import NEWEST, OTHERWISE, Progress, build, run, silent
 from perezvon.sandbox.pbx.errors import NoAsterisk
 
 OLDEST = 16
@@ -45,9 +45,11 @@ class Installation:
 
 
 async def find_or_build(
-    asterisk: Path | None = None, cache: Path | None = None, progress: Progress = silent
+    asterisk: Path | None = None, cache: Path | None = None, progress: Progress = silent, release: int | None = None
 ) -> Installation:
     """`asterisk`: the program to use; else the one on PATH; else the one in the cache folder, which is made when missing.
+
+    `release`: 22 or 16; None takes any from 16 on that the machine has, else 22.
 
     Raises NoAsterisk, whose message says what to do.
     """
@@ -60,10 +62,10 @@ async def find_or_build(
         return Installation((str(asterisk),), version)
     if found := shutil.which("asterisk"):
         version = await _version((found,))
-        if version is not None and _major(version) >= OLDEST:
+        if version is not None and (_major(version) >= OLDEST if release is None else _major(version) == release):
             progress(f"using {found}, Asterisk {version}", 1.0)
             return Installation((found,), version)
-    return await _cached(cache or cache_folder(), progress)
+    return await _cached(cache or cache_folder(), release or NEWEST, progress)
 
 
 def cache_folder() -> Path:
@@ -73,17 +75,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "perezvon"
 
 
-async def _cached(cache: Path, progress: Progress) -> Installation:
-    root = cache / "asterisk-22"
+async def _cached(cache: Path, release: int, progress: Progress) -> Installation:
+    root = cache / f"asterisk-{release}"
     try:
         await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
-        async with _only_one(cache / "asterisk-22.lock", progress):
+        async with _only_one(cache / f"{root.name}.lock", progress):
             if installation := await _in_folder(root):
                 return installation
-            await asyncio.to_thread(_remove_remains, cache)
-            target = cache / f"asterisk-22.building-{os.getpid()}"
+            await asyncio.to_thread(_remove_remains, root)
+            target = cache / f"{root.name}.building-{os.getpid()}"
             try:
-                await build(target, progress)
+                await build(target, release, progress)
                 await asyncio.to_thread(target.rename, root)
             finally:
                 await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
@@ -98,12 +100,12 @@ async def _cached(cache: Path, progress: Progress) -> Installation:
     return installation
 
 
-def _remove_remains(cache: Path) -> None:
+def _remove_remains(root: Path) -> None:
     """What is there and does not run, and what somebody began and did not finish.
 
     Who was killed may have left a mmdebstrap that still fills its folder: what cannot be removed now goes next time.
     """
-    for remains in cache.glob("asterisk-22*"):
+    for remains in root.parent.glob(f"{root.name}*"):
         if remains.is_dir():
             shutil.rmtree(remains, ignore_errors=True)
 
@@ -118,16 +120,20 @@ async def _in_folder(root: Path) -> Installation | None:
 
 
 def _unpacked(root: Path) -> Installation | None:
-    loaders = sorted([*root.glob("usr/lib64/ld-linux-*.so.*"), *root.glob("usr/lib/ld-linux-*.so.*")])
-    modules = sorted(root.glob("usr/lib/*-linux-gnu*/asterisk/modules"))
+    # Before Debian 12 the loader and the C library stand in /lib, and /lib64 has only an absolute link.
+    places = ("usr/lib64/ld-linux-*.so.*", "usr/lib/ld-linux-*.so.*", "lib/*-linux-gnu*/ld-*.so")
+    loaders = [loader for place in places for loader in sorted(root.glob(place))]
+    modules = [*root.glob("usr/lib/*-linux-gnu*/asterisk/modules"), *root.glob("usr/lib/asterisk/modules")]
+    libraries = sorted(root.glob("usr/lib/*-linux-gnu*"))
     data = root / "usr/share/asterisk"
-    if not loaders or not modules or not (data / "sounds/en").exists():
+    if not loaders or not modules or not libraries or not (data / "sounds/en").exists():
         return None
-    libraries = modules[0].parents[1]
-    command = [loaders[0], "--library-path", libraries, "--argv0", "asterisk", root / "usr/sbin/asterisk"]
+    where = ":".join(map(str, [*libraries, root / "usr/lib", *root.glob("lib/*-linux-gnu*")]))
+    named = () if loaders[0].match("ld-2.*") else ("--argv0", "asterisk")  # new with glibc 2.33
+    command = [loaders[0], "--library-path", where, *named, root / "usr/sbin/asterisk"]
     environment = {
-        "GCONV_PATH": str(libraries / "gconv"),
-        "OPENSSL_MODULES": str(libraries / "ossl-modules"),
+        "GCONV_PATH": str(libraries[0] / "gconv"),
+        "OPENSSL_MODULES": str(libraries[0] / "ossl-modules"),
         "OPENSSL_CONF": os.devnull,
     }
     return Installation(tuple(map(str, command)), "", modules[0], data, environment)

@@ -35,16 +35,17 @@ class PbxSandbox:
         *,
         asterisk: Path | None = None,
         cache: Path | None = None,
+        release: int | None = None,
         progress: Progress = silent,
         verbose: int = 0,
     ) -> Self:
-        """`folder` takes configuration, logs and recordings; it may be empty or absent. `asterisk`, `cache`: see
-        `rootfs.find_or_build`. `verbose`: how much the logs tell.
+        """`folder` takes configuration, logs and recordings; it may be empty or absent. `asterisk`, `cache`,
+        `release`: see `rootfs.find_or_build`. `verbose`: how much the logs tell.
 
         Raises NoAsterisk, NoFreeAddress, AsteriskDied.
         """
         folder = await asyncio.to_thread(folder.absolute)
-        installation = await find_or_build(asterisk, cache, progress)
+        installation = await find_or_build(asterisk, cache, progress, release)
         async with AsyncExitStack() as stack:
             addresses = stack.enter_context(free_addresses())
             sandbox = cls(folder, installation, addresses, stack)
