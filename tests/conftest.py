@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pbx_fixtures", "postgres_fixtures"]
+pytest_plugins = ["mariadb_fixtures", "pbx_fixtures", "postgres_fixtures"]
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 

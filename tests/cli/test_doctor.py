@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cel_tables import KEPT, SQLITE, make, rows_of
 from typer.testing import CliRunner
 
 from perezvon.asterisk import Probe
@@ -19,6 +21,7 @@ from perezvon.bitrix24 import Portal, Webhook
 from perezvon.cli import app
 from perezvon.cli.exits import Exit
 from perezvon.doctor import Check, State, machine, pbx, worst
+from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.examination import Patient, examine
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal.config import PortalConfig
@@ -105,6 +108,35 @@ def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEREZVON_NONE", "x")
     assert list(machine.examine_secrets(settings)) == []
     assert [check.state for check in machine.examine_encoder(settings)] == [State.OK]
+
+
+async def cel(place: str | Path, now: float | None = None) -> Check:
+    found = AsteriskSettings.model_validate({"name": "main", "ami": "tcp://u:p@h", "cel": str(place)})
+    check = await examine_cel(found, "asterisk main", now=now)
+    assert check.fix or check.state is State.OK
+    return check
+
+
+async def test_the_log_of_a_pbx(tmp_path: Path) -> None:
+    rows = rows_of("incoming_answered")
+    end = float(rows[-1]["eventtime"])
+    file, database = tmp_path / "Master.csv", f"sqlite:///{tmp_path / 'master.db'}"
+    assert ((await cel("")).name, (await cel("")).state) == ("cel.file", State.WARNING)
+    for place, name in ((file, "cel.file"), (database, "cel.database")):
+        assert ((await cel(place)).name, (await cel(place)).state) == (name, State.PROBLEM)
+    file.write_bytes(gzip.decompress((KEPT / "incoming_answered.csv.gz").read_bytes()))
+    await make(f"sqlite+aiosqlite:///{tmp_path / 'master.db'}", SQLITE, rows)
+    for place in (file, database):
+        assert (await cel(place, end + 60)).state is State.OK
+        assert (await cel(place, end + 30 * 86400)).state is State.WARNING
+        assert (await cel(place, end - 3 * 3600)).state is State.PROBLEM
+    assert "dateformat" in str((await cel(file, end - 3 * 3600)).fix)
+    assert "timezone=" in str((await cel(database, end - 3 * 3600)).fix)
+    unreachable = await cel("mysql://reader:hunter2@127.0.0.1:9/asteriskcdrdb")
+    assert (unreachable.name, unreachable.state) == ("cel.database", State.PROBLEM)
+    assert "bind-address" in str(unreachable.fix)
+    assert "hunter2" not in str(unreachable)
+    assert (await cel("env:PEREZVON_NONE")).name == "cel.secret"
 
 
 # The portal of the sandbox, strict as the documentation and lenient as the self-hosted edition

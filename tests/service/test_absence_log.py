@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from perezvon.asterisk.cel_source import CelFile
 from perezvon.calls import CallEnded, CallStarted, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.call import Call
 from perezvon.calls.recorded import read_recording
@@ -58,7 +59,7 @@ async def test_cut_anywhere(story: str, part: float, tmp_path: Path, monkeypatch
     monkeypatch.setattr(calls, "ended_among", stored_as_ended)
     nobody = Snapshot(at=events[-1].at + 1, channels=(), bridges={}, waiting={})
     async with await Database.open(tmp_path / "data") as database:
-        absence = Absence("pbx", log, Folder(tmp_path), database)
+        absence = Absence("pbx", CelFile(log), Folder(tmp_path), database)
         missed = await absence.events(tracker, until, {}, nobody)
         facts += [fact for event in missed for fact in tracker.feed(event)]
         facts += tracker.resync(nobody)

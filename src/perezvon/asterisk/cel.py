@@ -4,18 +4,20 @@ Only reads, from the end of the file backwards, as far as is asked for; the file
 middle of its last line. Columns: those of the sample cel_custom.conf, in its order (FreePBX's table `cel` has the same).
 Source: https://docs.asterisk.org/Configuration/Reporting/Channel-Event-Logging-CEL/CEL-Configuration-Files/
 
-    CelUnreadable(OSError)   the file is not there or may not be read
+    CelUnreadable(OSError)        the log cannot be read: the file is not there, or may not be read
+    └── CelDatabaseTrouble        the same for a database (cel_trouble.py): says what was wrong, and what to do
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +37,7 @@ _EPOCH = re.compile(r"\d{9,11}(?:\.\d+)?$")
 
 
 class CelUnreadable(OSError):
-    """The file is not there, or may not be read."""
+    """The log cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Row:
     extra: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
-def read_back(file: Path, since: float, *, largest: int = LARGEST) -> list[Row]:
-    """The lines that are not older than `since` (POSIX seconds), in order of time. What is no line of the log is
-    passed over.
+def read_back(file: Path, since: float, until: float = math.inf, *, largest: int = LARGEST) -> list[Row]:
+    """The lines that are not older than `since` and not newer than `until` (POSIX seconds), in order of time. What is no
+    line of the log is passed over. `largest`: bytes that are read at most, from the end back.
 
     Goes on into `FILE.1` (and other rotated neighbours, newest first) when the file begins later. Raises CelUnreadable when
     `file` cannot be read.
@@ -68,7 +70,7 @@ def read_back(file: Path, since: float, *, largest: int = LARGEST) -> list[Row]:
     left = largest
     for number, one in enumerate(_files(file)):
         try:
-            complete, used = _read_one(one, since, left, rows)
+            complete, used = _read_one(one, since, left, rows, until)
         except OSError as error:
             if number == 0:
                 raise _unreadable(one, error) from error
@@ -108,7 +110,7 @@ def _files(file: Path) -> Iterator[Path]:
     yield from (path for _, path in sorted(rotated, reverse=True))
 
 
-def _read_one(file: Path, since: float, left: int, rows: list[Row]) -> tuple[bool, int]:
+def _read_one(file: Path, since: float, left: int, rows: list[Row], until: float = math.inf) -> tuple[bool, int]:
     """Adds the lines of one file in front of `rows`. Says whether one older than `since` was met, and how many bytes were
     read."""
     with file.open("rb") as log:
@@ -128,7 +130,7 @@ def _read_one(file: Path, since: float, left: int, rows: list[Row]) -> tuple[boo
             if not pieces and lines[-1]:
                 lines.pop()  # the last line is still being written
             piece = list(parse(lines))
-            pieces.append(piece)
+            pieces.append([row for row in piece if row.at <= until])
             complete = bool(piece) and min(row.at for row in piece) < since - DISORDER
     rows[:0] = [row for piece in reversed(pieces) for row in piece]
     return complete, end - position
@@ -171,24 +173,27 @@ def _row(values: list[str]) -> Row | None:
         data=values[11],
         uniqueid=uniqueid,
         linkedid=values[15] or uniqueid,
-        extra=_extra(values[19]) if len(values) > 19 else NOTHING,
+        extra=extra_of(values[19]) if len(values) > 19 else NOTHING,
     )
 
 
-def moment(text: str) -> float | None:
-    """`1795251052.301260`, or the local time of this machine: `2026-11-21 08:50:52[.301260]` (cel.conf, `dateformat`)."""
+def moment(text: str, zone: tzinfo | None = None) -> float | None:
+    """`1795251052.301260`, or the local time of `zone` (None: of this machine): `2026-11-21 08:50:52[.301260]` (cel.conf,
+    `dateformat`)."""
     if _EPOCH.match(text):
         return float(text)
     found = _LOCAL_TIME.match(text)
     if found is None:
         return None
     try:
-        return datetime.fromisoformat(f"{found[1]}T{found[2]}").timestamp() + float(f"0.{found[3] or 0}")
+        at = datetime.fromisoformat(f"{found[1]}T{found[2]}").replace(tzinfo=zone)
+        return at.timestamp() + float(f"0.{found[3] or 0}")
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _extra(text: str) -> Mapping[str, str]:
+def extra_of(text: str) -> Mapping[str, str]:
+    """The last column: a JSON object, its values as text. What is none (cut off by a short column, empty) has nothing."""
     if not text.startswith("{"):
         return NOTHING
     try:

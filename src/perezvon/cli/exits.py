@@ -16,6 +16,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from perezvon import log
+from perezvon.asterisk.cel import CelUnreadable
+from perezvon.asterisk.cel_trouble import CelDatabaseTrouble
 from perezvon.calls.recorded import RecordingError
 from perezvon.cli.speech import Speech
 from perezvon.settings.errors import InvalidSettings, SettingsError, told
@@ -39,7 +41,8 @@ MEANING = {
     Exit.OK: "done, and all is well",
     Exit.PROBLEM: "the doctor found a problem",
     Exit.USAGE: "wrong options, a wrong settings file, a file that cannot be read",
-    Exit.UNAVAILABLE: "something needed cannot be had: the database, the data directory, the address to listen at",
+    Exit.UNAVAILABLE: "something needed cannot be had: the database, the data directory, the PBX's log, the address to "
+    "listen at",
     Exit.IN_USE: "another perezvon works with this data directory",
     Exit.DEFECT: "an error of Perezvon itself: report it",
     Exit.INTERRUPTED: "stopped by Ctrl-C",
@@ -105,6 +108,10 @@ def _sorted(error: Exception, speech: Speech) -> tuple[Exit, str]:
             return Exit.UNAVAILABLE, str(error)
         case RecordingError():
             return Exit.USAGE, str(error)
+        case CelDatabaseTrouble():
+            return Exit.UNAVAILABLE, f"{told(error.seen, speech.translate)}: {told(error.fix, speech.translate)}"
+        case CelUnreadable():
+            return Exit.UNAVAILABLE, f"{error.filename}: {error.strerror}"
         case OSError() if error.filename:
             return Exit.USAGE, f"{error.filename}: {error.strerror}"
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from perezvon.cli import config, examine, replay, running
+from perezvon.cli import backfill, config, examine, replay, running
 
 app = typer.Typer(
     name="perezvon",
@@ -17,6 +17,7 @@ app.command()(running.serve)
 app.add_typer(config.app, name="config")
 app.command()(examine.doctor)
 app.command()(replay.replay)
+app.command()(backfill.backfill)
 app.command()(running.backup)
 app.command()(running.version)
 app.command(

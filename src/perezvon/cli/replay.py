@@ -19,7 +19,7 @@ from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
-from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, plan
+from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -157,15 +157,17 @@ def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> di
 def _shown(decision: Decision) -> dict[str, Any]:
     return {
         "reason": str(decision.reason),
-        "requests": [
-            {
-                "method": METHODS[step.kind],
-                "params": {name: _value(value) for name, value in step.params.items()},
-                "priority": step.priority.name.lower(),
-                "reason": str(step.reason),
-            }
-            for step in decision.steps
-        ],
+        "requests": [request(step) for step in decision.steps],
+    }
+
+
+def request(step: StepDraft) -> dict[str, Any]:
+    """What the portal would be asked, as JSON."""
+    return {
+        "method": METHODS[step.kind],
+        "params": {name: _value(value) for name, value in step.params.items()},
+        "priority": step.priority.name.lower(),
+        "reason": str(step.reason),
     }
 
 

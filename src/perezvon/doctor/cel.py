@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import time
-from pathlib import Path
 
-from perezvon.asterisk.cel import CelUnreadable, newest
+from perezvon.asterisk.cel import CelUnreadable
+from perezvon.asterisk.cel_source import CelFile, CelSource
+from perezvon.asterisk.cel_trouble import CelDatabaseTrouble
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import SecretMissing
 from perezvon.settings.pbx import AsteriskSettings
 
 STALE = 7 * 86400.0
@@ -22,33 +24,44 @@ _SET_UP = Reason(
     "sample; then asterisk -rx 'module load cel_custom.so' and 'cel reload' (installing.md, 'So that nothing is lost')"
 )
 
+_NO_ZONE = Reason("take dateformat out of cel.conf (times then have no zone), then asterisk -rx 'cel reload'")
+_NAME_ZONE = Reason("name the zone of the PBX in the setting cel: …?timezone=Europe/Moscow")
 
-def examine_cel(settings: AsteriskSettings, subject: str, *, now: float | None = None) -> Check:
+
+async def examine_cel(settings: AsteriskSettings, subject: str, *, now: float | None = None) -> Check:
     """`now`: POSIX seconds."""
-    if not settings.cel:
+    if settings.cel is None:
         seen = Reason("no channel event log is set: calls that come and go while Perezvon is down or cut off are not told")
         return Check("cel.file", subject, State.WARNING, seen, _SET_UP)
-    now = time.time() if now is None else now
-    file = {"file": settings.cel}
     try:
-        last = newest(Path(settings.cel))
+        source = settings.cel.source()
+    except SecretMissing as missing:
+        fix = Reason("make the secret readable, or write it anew")
+        return Check("cel.secret", subject, State.PROBLEM, missing.reason, fix)
+    name = "cel.file" if isinstance(source, CelFile) else "cel.database"
+    state, seen, fix = await _seen(source, time.time() if now is None else now)
+    return Check(name, subject, state, seen, fix)
+
+
+async def _seen(source: CelSource, now: float) -> tuple[State, Reason, Reason | None]:
+    file = {"file": source.name}
+    try:
+        last = await source.newest()
+    except CelDatabaseTrouble as trouble:
+        return State.PROBLEM, trouble.seen, trouble.fix
     except CelUnreadable as error:
         if error.errno == errno.ENOENT:
-            return Check("cel.file", subject, State.PROBLEM, Reason("there is no channel event log {file}", file), _SET_UP)
+            return State.PROBLEM, Reason("there is no channel event log {file}", file), _SET_UP
         seen = Reason("the channel event log {file} may not be read by us", file)
         fix = Reason("let the user that runs Perezvon read it: usermod -aG asterisk perezvon, then start the service again")
-        return Check("cel.file", subject, State.PROBLEM, seen, fix)
+        return State.PROBLEM, seen, fix
     if last is None:
-        seen = Reason("the channel event log {file} has no line that we understand", file)
-        return Check("cel.file", subject, State.PROBLEM, seen, _SET_UP)
+        return State.PROBLEM, Reason("the channel event log {file} has no line that we understand", file), _SET_UP
     age = now - last.at
     if age < -AHEAD:
         seen = Reason("the channel event log {file} is ahead of our clock: its times are those of another zone", file)
-        fix = Reason("take dateformat out of cel.conf (times then have no zone), then asterisk -rx 'cel reload'")
-        return Check("cel.file", subject, State.PROBLEM, seen, fix)
+        return State.PROBLEM, seen, _NO_ZONE if isinstance(source, CelFile) else _NAME_ZONE
     if age > STALE:
-        seen = Reason(
-            "the channel event log {file} has had no new line for {days} days", {**file, "days": str(int(age // 86400))}
-        )
-        return Check("cel.file", subject, State.WARNING, seen, _SET_UP)
-    return Check("cel.file", subject, State.OK, Reason("the channel event log {file} can be read", file))
+        told = {**file, "days": str(int(age // 86400))}
+        return State.WARNING, Reason("the channel event log {file} has had no new line for {days} days", told), _SET_UP
+    return State.OK, Reason("the channel event log {file} can be read", file), None

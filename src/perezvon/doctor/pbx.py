@@ -28,7 +28,8 @@ _RELOAD = "asterisk -rx 'manager reload'"
 async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> list[Check]:
     """Never raises for what the PBX does. `timeout`: seconds for the login, and for every answer."""
     subject = f"asterisk {settings.name}"
-    recordings = await asyncio.to_thread(lambda: [*_recordings(settings, subject), examine_cel(settings, subject)])
+    recordings = await asyncio.to_thread(lambda: list(_recordings(settings, subject)))
+    recordings.append(await examine_cel(settings, subject))
     try:
         address = settings.ami.ami()
     except SecretMissing as missing:

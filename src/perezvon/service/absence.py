@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
-from perezvon.asterisk.cel import CelUnreadable, Row, read_back
+from perezvon.asterisk.cel import CelUnreadable, Row
 from perezvon.asterisk.cel_events import events_of
+from perezvon.asterisk.cel_source import CelSource
 from perezvon.calls import CallEnded, Event, Fact, Snapshot, Tracker
 from perezvon.recordings import Folder, named_after
 from perezvon.storage import calls
@@ -41,11 +41,11 @@ ONCE_ONLY = frozenset({"DTMFEnd", "BlindTransfer", "AttendedTransfer"})
 
 
 class Absence:
-    """`file`: the log, None when there is none. `folder`: where the recordings are."""
+    """`source`: the log, None when there is none. `folder`: where the recordings are."""
 
-    def __init__(self, pbx: str, file: Path | None, folder: Folder, database: Database) -> None:
+    def __init__(self, pbx: str, source: CelSource | None, folder: Folder, database: Database) -> None:
         self.pbx = pbx
-        self._file = file
+        self._source = source
         self._folder = folder
         self._database = database
 
@@ -54,17 +54,17 @@ class Absence:
     ) -> list[Event]:
         """What was missed between `until` and the snapshot, in order of time. `followed`: up to when single calls were
         followed, where that is not `until` (call id -> POSIX seconds)."""
-        if self._file is None:
+        if self._source is None:
             return []
         since = max(until - BEFORE, snapshot.at - FARTHEST)
         started = time.monotonic()
         try:
-            rows = await self._written(self._file, since, tracker, snapshot)
+            rows = await self._written(self._source, since, tracker, snapshot)
         except CelUnreadable as error:
             log.warning("what was missed stays unknown", pbx=self.pbx, error=str(error))
             return []
         events = await asyncio.to_thread(events_of, rows)
-        missed = await self._missed(events, tracker, until, followed)
+        missed = await self._missed(events, tracker, until, followed, OVERLAP + _cut_off(rows))
         log.info(
             "log read up",
             pbx=self.pbx,
@@ -75,13 +75,13 @@ class Absence:
         )
         return missed
 
-    async def _written(self, file: Path, since: float, tracker: Tracker, snapshot: Snapshot) -> list[Row]:
+    async def _written(self, source: CelSource, since: float, tracker: Tracker, snapshot: Snapshot) -> list[Row]:
         """The rows, once every channel that is gone is also gone in the log."""
         present = {entry.get("uniqueid", "") for entry in snapshot.channels}
         known = tracker.channels()
         deadline = time.monotonic() + FLUSHED
         while True:
-            rows = [row for row in await asyncio.to_thread(read_back, file, since) if row.at <= snapshot.at]
+            rows = await source.read(since, snapshot.at)
             ended = {row.uniqueid for row in rows if row.kind == "HANGUP"}
             begun = {row.uniqueid for row in rows if row.kind == "CHAN_START"}
             if not (begun | known) - ended - present or snapshot.restarted or time.monotonic() > deadline:
@@ -89,7 +89,7 @@ class Absence:
             await asyncio.sleep(_GLANCE)
 
     async def _missed(
-        self, events: Sequence[Event], tracker: Tracker, until: float, followed: Mapping[str, float]
+        self, events: Sequence[Event], tracker: Tracker, until: float, followed: Mapping[str, float], overlap: float
     ) -> list[Event]:
         last: dict[str, float] = {}
         channels: dict[str, set[str]] = {}
@@ -103,13 +103,13 @@ class Absence:
             call = tracker.call_of(link)
             if call:
                 since[link] = followed.get(call, until)
-            elif last[link] > until - OVERLAP:
+            elif last[link] > until - overlap:
                 unknown[link] = {f"{self.pbx}-{uid}" for uid in (link, *uids)}
         over = await self._over({call for group in unknown.values() for call in group})
         for link, group in unknown.items():
             if not group & over:
                 since[link] = 0.0
-        return [event for event in events if _is_missed(event, since.get(event["linkedid"]))]
+        return [event for event in events if _is_missed(event, since.get(event["linkedid"]), overlap)]
 
     async def _over(self, ids: Iterable[str]) -> set[str]:
         async with self._database.read() as conn:
@@ -117,23 +117,33 @@ class Absence:
 
     async def recorded(self, facts: Sequence[Fact]) -> list[Fact]:
         """The facts, with the recordings of calls that ended unseen, as far as the files' names tell whose they are."""
-        wanted = {
-            fact.call.removeprefix(f"{self.pbx}-"): fact.record.started
-            for fact in facts
-            if isinstance(fact, CallEnded) and fact.record.answered is not None and not fact.record.recordings
-        }
-        if not wanted:
-            return list(facts)
-        found = await asyncio.to_thread(named_after, self._folder, wanted)
-        return [
-            replace(fact, record=replace(fact.record, recordings=tuple(names)))
-            if isinstance(fact, CallEnded) and (names := found.get(fact.call.removeprefix(f"{self.pbx}-")))
-            else fact
-            for fact in facts
-        ]
+        return await with_recordings(self.pbx, self._folder, facts)
 
 
-def _is_missed(event: Event, since: float | None) -> bool:
+async def with_recordings(pbx: str, folder: Folder, facts: Sequence[Fact]) -> list[Fact]:
+    """The same for any facts of this PBX."""
+    wanted = {
+        fact.call.removeprefix(f"{pbx}-"): fact.record.started
+        for fact in facts
+        if isinstance(fact, CallEnded) and fact.record.answered is not None and not fact.record.recordings
+    }
+    if not wanted:
+        return list(facts)
+    found = await asyncio.to_thread(named_after, folder, wanted)
+    return [
+        replace(fact, record=replace(fact.record, recordings=tuple(names)))
+        if isinstance(fact, CallEnded) and (names := found.get(fact.call.removeprefix(f"{pbx}-")))
+        else fact
+        for fact in facts
+    ]
+
+
+def _cut_off(rows: Sequence[Row]) -> float:
+    """Seconds by which the log's times may be too early: FreePBX's table has no fractions."""
+    return 1.0 if rows and all(row.at.is_integer() for row in rows) else 0.0
+
+
+def _is_missed(event: Event, since: float | None, overlap: float) -> bool:
     if since is None:
         return False
-    return event.at > (since if event.name in ONCE_ONLY else since - OVERLAP)
+    return event.at > (since if event.name in ONCE_ONLY else since - overlap)

@@ -15,6 +15,7 @@ from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Mp3, Recordings
 from perezvon.service import policies
 from perezvon.service.absence import Absence
+from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.policies import PortalRules
@@ -23,12 +24,17 @@ from perezvon.service.switchboard import Switchboard
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
+from perezvon.storage import counters
 from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
 DRAIN = 8.0
 """Seconds that requests under way get when we stop."""
+
+HEED = 1.0
+"""Seconds between two looks at what commands have queued."""
 
 
 class House:
@@ -112,6 +118,7 @@ class House:
                     assert link.clicks is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
                 others.append(tasks.create_task(self._database.watch(), name="database"))
+                others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
                 await stop.wait()
                 log.info("house running -> told to stop -> draining")
                 for task in others:
@@ -150,7 +157,7 @@ class House:
             self._book,
             self._queued,
             self._to_convert,
-            Absence(pbx.name, Path(pbx.cel) if pbx.cel else None, _folder(pbx), self._database),
+            Absence(pbx.name, pbx.cel.source() if pbx.cel else None, folder_of(pbx), self._database),
             keep_recordings=lambda: self.settings.recordings.mode == "upload",
             clock=self._clock,
         )
@@ -161,10 +168,26 @@ class House:
         supervisor = Supervisor(pbx.ami.ami(), on_snapshot, switchboard.on_events, name=pbx.name, fallback=pbx.encoding)
         return Exchange(pbx, numbering, supervisor, switchboard)
 
+    async def _heed_commands(self) -> None:
+        """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
+        known: dict[str, int] = {}
+        while True:
+            try:
+                async with self._database.glance() as conn:
+                    queued = {one.name.removeprefix(QUEUED): one.value for one in await counters.read(conn, QUEUED)}
+            except Unavailable:
+                queued = known  # those who write say so, loudly
+            for portal in (portal for portal, count in queued.items() if known.get(portal) != count):
+                log.info("queued by a command", portal=portal)
+                self._queued(portal)
+                self._to_convert()
+            known = queued
+            await asyncio.sleep(HEED)
+
     def _recording_worker(self) -> RecordingWorker:
         wanted = self.settings.recordings
         converter = self._converter = Converter(Mp3(wanted.bitrate, wanted.quality), workers=wanted.workers)
-        archives = {pbx.name: Recordings(_folder(pbx), converter) for pbx in self.settings.asterisk}
+        archives = {pbx.name: Recordings(folder_of(pbx), converter) for pbx in self.settings.asterisk}
 
         async def convert(pbx: str, path: str, target: Path) -> Converted:
             return await archives[pbx].convert(path, target)
@@ -198,7 +221,7 @@ class House:
             self.senders[portal].notify()
 
 
-def _folder(pbx: AsteriskSettings) -> Folder:
+def folder_of(pbx: AsteriskSettings) -> Folder:
     return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.section import SECONDS, AbsolutePath, Name, OneLine, Section, template
-from perezvon.settings.urls import AmiUrl, AriUrl
+from perezvon.settings.urls import AmiUrl, AriUrl, CelPlace
 
 
 def _encoding(text: str) -> str:
@@ -18,6 +18,10 @@ def _encoding(text: str) -> str:
         return codecs.lookup(text).name
     except LookupError:
         raise Wrong(Reason("is no known encoding; for Russian names usually cp1251, koi8-r or utf-8")) from None
+
+
+def _none_for_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 class AsteriskSettings(Section):
@@ -59,11 +63,14 @@ class AsteriskSettings(Section):
         description="How the PBX itself names the same folder. Empty: the same path.",
         examples=["/var/spool/asterisk/monitor"],
     )
-    cel: AbsolutePath = Field(
-        default="",
+    cel: Annotated[CelPlace | None, BeforeValidator(_none_for_empty)] = Field(
+        default=None,
         title="Channel event log",
-        description="The CSV file in which this PBX keeps its channel events (CEL). Perezvon learns from it what happened "
-        "while it was down or cut off. Empty: there is none; such calls then may be missing, or end later than they did.",
+        description="Where this PBX keeps its channel events (CEL): a CSV file, or a database, which is only read: "
+        "mysql://reader:secret@127.0.0.1/asteriskcdrdb (FreePBX), postgresql://… or sqlite:////…. After it may stand "
+        "?table=NAME (otherwise cel) and, where times have no zone and the PBX is in another one than this machine, "
+        "&timezone=Europe/Moscow. Perezvon learns from it what happened while it was down or cut off. Empty: there is "
+        "none; such calls then may be missing, or end later than they did.",
         examples=["/var/log/asterisk/cel-custom/Master.csv"],
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(

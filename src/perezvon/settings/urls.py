@@ -13,6 +13,8 @@ from typing import ClassVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from perezvon.asterisk.address import DEFAULT_PORTS, AmiAddress
+from perezvon.asterisk.cel import LARGEST
+from perezvon.asterisk.cel_source import PORTS, CelAddress, CelSource, cel_source
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.confidential import MASK, Secret, followed
 from perezvon.settings.errors import Wrong
@@ -159,6 +161,32 @@ class CompanyDatabaseUrl(SecretUrl):
     @classmethod
     def checked(cls, raw: str) -> str:
         return raw if re.fullmatch(r"sqlite:///.+", raw) else super().checked(raw)
+
+
+class CelPlace(SecretUrl):
+    """Where a PBX keeps its channel event log: a file, or a database of the company with `?table=` and `?timezone=`."""
+
+    __slots__ = ()
+    ports = PORTS
+    example = "mysql://reader:PASSWORD@127.0.0.1/asteriskcdrdb"
+
+    @classmethod
+    def checked(cls, raw: str) -> str:
+        if raw.startswith("/"):
+            return raw
+        if "://" not in raw:
+            raise Wrong(Reason("must be an absolute path, beginning with /, or a database: {form}", {"form": cls.example}))
+        if not raw.startswith("sqlite:"):
+            super().checked(raw)
+        try:
+            CelAddress.parse(raw)
+        except ValueError as error:
+            raise Wrong(Reason("{why}", {"why": str(error)})) from None
+        return raw
+
+    def source(self, *, largest: int = LARGEST) -> CelSource:
+        """`largest`: bytes that are read of a file at most. Raises SecretMissing."""
+        return cel_source(self.reveal(), largest=largest)
 
 
 class WebhookUrl(SecretUrl):

@@ -14,7 +14,7 @@ from sqlalchemy import Executable, Row, Table, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls.call import Direction, Outcome
-from perezvon.storage.insert import Insert, built_once
+from perezvon.storage.insert import Insert, built_once, insert
 from perezvon.storage.schema import call
 
 Json = Any
@@ -64,6 +64,12 @@ def _save(insert: Callable[[Table], Insert]) -> Executable:
 _SAVE = built_once(_save)
 
 
+async def add(conn: AsyncConnection, row: StoredCall) -> bool:
+    """False, and nothing is done, when the call is stored already."""
+    statement = insert(conn, call).values(_values(row)).on_conflict_do_nothing(index_elements=["id"]).returning(call.c.id)
+    return (await conn.execute(statement)).one_or_none() is not None
+
+
 def _values(row: StoredCall) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -100,6 +106,17 @@ async def ended_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
         some = wanted[start : start + MOST_AT_ONCE]
         over.update((await conn.execute(select(call.c.id).where(call.c.id.in_(some), call.c.live.is_(False)))).scalars())
     return over
+
+
+async def stored_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
+    """Those of the calls that are stored, live or ended."""
+    wanted = list(ids)
+    known: set[str] = set()
+    for start in range(0, len(wanted), MOST_AT_ONCE):
+        known.update(
+            (await conn.execute(select(call.c.id).where(call.c.id.in_(wanted[start : start + MOST_AT_ONCE])))).scalars()
+        )
+    return known
 
 
 async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:

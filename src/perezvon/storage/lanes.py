@@ -151,6 +151,16 @@ async def append_all(conn: AsyncConnection, portal: str, drafts: Mapping[str, Se
     await conn.execute(_APPEND(conn), rows)
 
 
+async def known_keys(conn: AsyncConnection, portal: str, keys: Iterable[str]) -> set[str]:
+    """Those of the keys that the portal has had before."""
+    wanted = list(keys)
+    known: set[str] = set()
+    for start in range(0, len(wanted), _COUNTED):
+        some = step.c.key.in_(wanted[start : start + _COUNTED])
+        known.update((await conn.execute(select(step.c.key).where(step.c.portal == portal, some))).scalars())
+    return known
+
+
 async def demand(conn: AsyncConnection, portal: str, state: LaneState = LaneState.READY) -> list[Demand]:
     """The most urgent first."""
     rows = await conn.execute(_DEMAND, {"of": portal, "as": state.value})
