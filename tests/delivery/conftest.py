@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from direct_portal import DirectPortal
+from recording_bench import Bench
 
-from perezvon.delivery import Sender
+from perezvon.delivery import RecordingWorker, Sender
 from perezvon.storage import Database, lanes
 from perezvon.storage.steps import State
 
@@ -23,6 +25,21 @@ async def database(place: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def portal() -> DirectPortal:
     return DirectPortal()
+
+
+@pytest.fixture
+async def bench(database: Database, tmp_path: Path) -> Bench:
+    return Bench(database, tmp_path / "records")
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Callable[[RecordingWorker], None]]:
+    tasks: list[asyncio.Task[None]] = []
+    yield lambda worker: tasks.append(asyncio.create_task(worker.run()))
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 Start = Callable[..., Sender]

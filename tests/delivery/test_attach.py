@@ -1,88 +1,21 @@
-"""Recordings on their way to the portal: waited for, tried again, attached once, the longest of several."""
+"""Recordings on their way to the portal: waited for, tried again, attached once; several of a call are joined."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from call_steps import finish, register, steps_of
-from sqlalchemy.ext.asyncio import AsyncConnection
+from call_steps import finish, steps_of
+from recording_bench import Bench, states
 
-from perezvon.calls.call import Direction
-from perezvon.delivery import RecordingWorker
 from perezvon.delivery.kinds import FILE
-from perezvon.recordings.convert import Converted
 from perezvon.recordings.errors import NotAudio, NotThere
-from perezvon.rules.vocabulary import Kind, Ref, StepDraft
-from perezvon.storage import Database, calls, lanes, recordings
-from perezvon.storage.calls import StoredCall
-from perezvon.storage.recordings import Recording, RecordingState
+from perezvon.rules.vocabulary import Kind, Ref
+from perezvon.storage import recordings
+from perezvon.storage.recordings import RecordingState
 
 Wait = Callable[..., Awaitable[None]]
-
-
-@dataclass
-class Bench:
-    """The converter is told what to do by path: seconds of sound, or an error (each used once, the last for ever)."""
-
-    database: Database
-    folder: Path
-    answers: dict[str, list[float | Exception]] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    queued: list[str] = field(default_factory=list)
-    now: float = 100.0
-    at_once: int = 0
-    most_at_once: int = 0
-
-    def worker(self, **more: Any) -> RecordingWorker:
-        return RecordingWorker(self.database, self.convert, self.folder, self.queued.append, clock=lambda: self.now, **more)
-
-    async def convert(self, pbx: str, path: str, target: Path) -> Converted:
-        self.asked.append((pbx, path))
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0.001)
-        self.at_once -= 1
-        told = self.answers[path]
-        answer = told.pop(0) if len(told) > 1 else told[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return Converted(target, answer, 1000)
-
-    async def end_call(self, *paths: str, call: str = "c", drafts: tuple[StepDraft, ...] | None = None) -> None:
-        async def work(conn: AsyncConnection) -> None:
-            await calls.save(conn, [StoredCall(call, "office", Direction.INCOMING, 1.0, live=False)])
-            await lanes.append(conn, "main", call, (register(call), finish(call)) if drafts is None else drafts, self.now)
-            await recordings.add(conn, pbx="office", portal="main", paths=[(call, path) for path in paths], now=self.now)
-
-        await self.database.write(work)
-
-    async def rows(self, call: str = "c") -> list[Recording]:
-        async with self.database.read() as conn:
-            return await recordings.of_call(conn, call)
-
-
-@pytest.fixture
-async def bench(database: Database, tmp_path: Path) -> Bench:
-    return Bench(database, tmp_path / "records")
-
-
-@pytest.fixture
-async def run() -> AsyncIterator[Callable[[RecordingWorker], None]]:
-    tasks: list[asyncio.Task[None]] = []
-    yield lambda worker: tasks.append(asyncio.create_task(worker.run()))
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-
-
-async def states(bench: Bench, *wanted: RecordingState) -> bool:
-    return [row.state for row in await bench.rows()] == list(wanted)
 
 
 async def test_a_recording_is_converted_and_queued_in_the_calls_lane(bench: Bench, run: Any, until: Wait) -> None:
@@ -152,20 +85,6 @@ async def test_what_never_comes_is_given_up_visibly(
     assert str(error) in row.error
     assert [step.kind for step in await steps_of(bench.database, "c")] == [Kind.REGISTER, Kind.FINISH]
     assert bench.queued == []
-
-
-async def test_the_longest_of_several_is_attached(bench: Bench, run: Any, until: Wait) -> None:
-    """In whatever order they come: a longer one takes the place of a shorter one."""
-    bench.answers |= {"/ivr.wav": [NotThere("not yet"), 2.0], "/short.wav": [5.0], "/long.wav": [NotThere("not yet"), 30.0]}
-    await bench.end_call("/ivr.wav", "/short.wav", "/long.wav")
-    worker = bench.worker()
-    run(worker)
-    await until(lambda: states(bench, RecordingState.NEW, RecordingState.READY, RecordingState.NEW))
-    bench.now += 3600.0
-    worker.notify()
-    await until(lambda: states(bench, RecordingState.SPARE, RecordingState.READY, RecordingState.READY))
-    attached = [step.params["FILENAME"] for step in await steps_of(bench.database, "c") if step.kind is Kind.ATTACH_RECORD]
-    assert attached == ["c-2.mp3", "c-3.mp3"]
 
 
 async def test_a_call_that_was_not_reported_keeps_its_recording_here(bench: Bench, run: Any, until: Wait) -> None:

@@ -31,12 +31,22 @@ TRANSFERRED = [Talk("101", 20, 40), Talk("102", 45, 80)]
         ("nobody told when they began, and there is no room for both", ONE_TALK, [(None, 58), (None, 60)], [1]),
         ("of one it is not known when it began: the order told stands", TRANSFERRED, [(45, 30), (None, 20)], [0, 1]),
         ("as long as each other: the first told", ONE_TALK, [(20, 60), (20, 60)], [0]),
+        (
+            "both were told of after we had been away, by their files one follows the other",
+            TRANSFERRED,
+            [(50, 30, 80), (50, 22, 42)],
+            [1, 0],
+        ),
+        ("both legs' monitors, by their files too", ONE_TALK, [(20, 60, 80.2), (20.4, 59.2, 80.1)], [0]),
+        ("nobody told, the files were closed together", ONE_TALK, [(None, 60, 80), (None, 59, 80)], [0]),
+        ("nobody told, by their files one follows the other", TRANSFERRED, [(None, 35, 80), (None, 40, 44)], [1, 0]),
+        ("files copied later tell nothing", TRANSFERRED, [(0, 20, 900), (40, 35, 900)], [0, 1]),
         ("one", ONE_TALK, [(20, 60)], [0]),
         ("none", ONE_TALK, [], []),
     ],
 )
 def test_arrangement(story: str, talks: list[Talk], parts: list[tuple[float | None, float]], kept: list[int]) -> None:
-    made = [Part(number, began, seconds) for number, (began, seconds) in enumerate(parts)]
+    made = [Part(number, began, seconds or 0.0, *closed) for number, (began, seconds, *closed) in enumerate(parts)]
     arranged = arrange(made, talks, 0, 80)
     assert [part.id for part in arranged.kept] == kept, story
     assert {*arranged.spare, *kept} == set(range(len(parts)))
@@ -44,13 +54,13 @@ def test_arrangement(story: str, talks: list[Talk], parts: list[tuple[float | No
 
 
 @given(
-    st.lists(st.tuples(st.none() | st.floats(0, 100), st.floats(0.1, 100)), max_size=6),
+    st.lists(st.tuples(st.none() | st.floats(0, 100), st.floats(0.1, 100), st.none() | st.floats(0, 200)), max_size=6),
     st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=4),
 )
 def test_every_part_is_heard_or_is_held_by_one_at_least_as_long(
-    parts: list[tuple[float | None, float]], times: list[tuple[float, float]]
+    parts: list[tuple[float | None, float, float | None]], times: list[tuple[float, float]]
 ) -> None:
-    made = {number: Part(number, began, seconds) for number, (began, seconds) in enumerate(parts)}
+    made = {number: Part(number, *part) for number, part in enumerate(parts)}
     talks = [Talk("1", min(pair), max(pair)) for pair in times]
     arranged = arrange(list(made.values()), talks, 0, 100)
     assert sorted([*(part.id for part in arranged.kept), *arranged.spare]) == list(made)

@@ -166,13 +166,13 @@ async def test_names_in_any_encoding(converter: Converter, tmp_path: Path) -> No
 async def test_from_the_pbx_s_name_to_an_mp3(converter: Converter, tmp_path: Path) -> None:
     day = tmp_path / "monitor" / "2026" / "11" / "21"
     day.mkdir(parents=True)
-    write_wav(day / "in-1795230222.1.wav", 2.0, 8000, 440)
+    source = write_wav(day / "in-1795230222.1.wav", 2.0, 8000, 440)
     recordings = Recordings(
         Folder(tmp_path / "monitor", "/var/spool/asterisk/monitor"), converter, Patience(quiet_closed=0.01, poll=0.01)
     )
     target = tmp_path / "mp3" / "call.mp3"
     done = await recordings.convert("/var/spool/asterisk/monitor/2026/11/21/in-1795230222.1.wav", target)
-    assert (done.path, done.duration) == (target, 2.0)
+    assert (done.path, done.duration, done.closed) == (target, 2.0, source.stat().st_mtime)
     assert listen(target)[1] == pytest.approx(440, rel=0.01)
     with pytest.raises(NotThere):
         await recordings.convert("absent.wav", target)

@@ -1,7 +1,7 @@
 """Recordings of ended calls: found and converted by somebody else, here kept at it until they are queued for the portal.
 
 A recording that is not there yet is tried again, ever more slowly, for `patience`; then it is missing, and that is visible.
-The portal keeps one recording a call (`attachRecord` replaces), so of several the longest is queued, the others are spare.
+The portal keeps one recording a call (`attachRecord` replaces): what becomes of several is in whole.py.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.delivery.kinds import FILE
+from perezvon.delivery.joining import HEARD, attach, finished_call, key_of
+from perezvon.delivery.whole import GRACE, Join, WholeCalls, insist
 from perezvon.recordings.errors import EmptyRecording, NotAudio, OutsideFolder, RecordingError
-from perezvon.rules.vocabulary import Kind, Priority, Reason, StepDraft
 from perezvon.storage import lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
@@ -28,7 +28,7 @@ from perezvon.storage.recordings import Recording, RecordingState
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 32
-"""Recordings waited for and converted at once; the converter itself runs fewer."""
+"""Recordings waited for, converted and joined at once; the converter itself runs fewer."""
 
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 600.0
@@ -39,13 +39,16 @@ _HOPELESS = (EmptyRecording, NotAudio, OutsideFolder)
 
 
 class Sound(Protocol):
-    """What a conversion gives: the file written, and its length in seconds."""
+    """What a conversion gives: the file written, its length in seconds, and when the PBX's file was last changed."""
 
     @property
     def path(self) -> Path: ...
 
     @property
     def duration(self) -> float: ...
+
+    @property
+    def closed(self) -> float | None: ...
 
 
 Convert = Callable[[str, str, Path], Awaitable[Sound]]
@@ -55,18 +58,21 @@ Convert = Callable[[str, str, Path], Awaitable[Sound]]
 class RecordingWorker:
     """`folder`: where our mp3 files go. `queued(portal)`: called when a step for that portal was committed.
 
-    `patience`: seconds after the call's end for which a recording that is not there is waited for.
+    `patience`: seconds after the call's end for which a recording that is not there is waited for; `grace`: those for which
+    the other recordings of its call wait for it.
     """
 
     def __init__(
         self,
         database: Database,
         convert: Convert,
+        join: Join,
         folder: Path,
         queued: Callable[[str], None],
         *,
         patience: float = 6 * 3600.0,
         first_pause: float = _FIRST_PAUSE,
+        grace: float = GRACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -76,8 +82,18 @@ class RecordingWorker:
         self._patience = patience
         self._first_pause = first_pause
         self._clock = clock
-        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._busy: dict[int | str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._whole = WholeCalls(
+            database,
+            join,
+            self._target,
+            queued,
+            patience=patience,
+            first_pause=first_pause,
+            grace=grace,
+            clock=clock,
+        )
 
     def notify(self) -> None:
         """Recordings have been added, and committed."""
@@ -110,57 +126,58 @@ class RecordingWorker:
         for recording in due:
             if len(self._busy) >= AT_ONCE:
                 return None
-            if recording.id not in self._busy:
-                task = tasks.create_task(self._handle(recording), name=f"recording {recording.id}")
-                self._busy[recording.id] = task
-                task.add_done_callback(lambda _, number=recording.id: self._over(number))
+            new = recording.state is RecordingState.NEW
+            key = recording.id if new else recording.call
+            if key not in self._busy:
+                work = self._handle(recording) if new else self._whole.look(recording)
+                task = tasks.create_task(work, name=f"recording {recording.id}")
+                self._busy[key] = task
+                task.add_done_callback(lambda _, key=key: self._over(key))
         return None if next_due is None else max(next_due - now, 0.01)
 
-    def _over(self, number: int) -> None:
-        del self._busy[number]
+    def _over(self, key: int | str) -> None:
+        del self._busy[key]
         self._wake.set()
 
     async def _handle(self, recording: Recording) -> None:
         try:
-            sound = await self._convert(recording.pbx, recording.path, self._target(recording))
+            sound = await self._convert(recording.pbx, recording.path, self._target(recording, str(recording.id)))
         except RecordingError as error:
             failure, hopeless = str(error), isinstance(error, _HOPELESS)
         except Exception as error:
             log.exception("a recording could not be handled", call=recording.call, path=recording.path)
             failure, hopeless = f"defect: {error!r}", False
         else:
-            to = await self._write(lambda conn: self._ready(conn, recording, sound))
+            to = await insist(self._database, lambda conn: self._ready(conn, recording, sound))
             log.info(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path)
             if to is RecordingState.READY:
                 self._queued(recording.portal)
             return
-        to = await self._write(lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
+        to = await insist(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
         log.warning(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path, error=failure)
 
     async def _ready(self, conn: AsyncConnection, recording: Recording, sound: Sound) -> RecordingState:
-        """The mp3 and its step in one transaction; spare when there is nothing to attach it to, or a longer one."""
-        file, seconds = str(sound.path), sound.duration
-        others = await recordings.of_call(conn, recording.call)
-        longest = max((one.seconds for one in others if one.state is RecordingState.READY), default=0.0)
-        steps = (await lanes.load(conn, [recording.call])).get(recording.call, [])
-        finishes = [step for step in steps if step.kind is Kind.FINISH]
-        if not finishes or longest >= seconds:
-            why = "" if finishes else "the call was not reported to the portal"
+        """The mp3 and its step in one transaction; spare when there is nothing to attach it to, a part when the call has
+        other recordings."""
+        now, file, seconds = self._clock(), str(sound.path), sound.duration
+        others = [one for one in await recordings.of_call(conn, recording.call) if one.id != recording.id]
+        call_id = finished_call((await lanes.load(conn, [recording.call])).get(recording.call, []))
+        if call_id is None:
+            why = "the call was not reported to the portal"
             await recordings.settle(conn, recording.id, RecordingState.SPARE, file=file, seconds=seconds, error=why)
             return RecordingState.SPARE
+        if any(one.state is RecordingState.NEW or one.state in HEARD for one in others):
+            await recordings.keep(conn, recording.id, file=file, seconds=seconds, closed=sound.closed, not_before=now)
+            await recordings.hold(conn, recording.call, RecordingState.PART, now)
+            return RecordingState.PART
         await recordings.settle(conn, recording.id, RecordingState.READY, file=file, seconds=seconds)
-        draft = StepDraft(
-            key=f"{recording.call}:record:{recording.id}",
-            kind=Kind.ATTACH_RECORD,
-            params={"CALL_ID": finishes[-1].params["CALL_ID"], "FILENAME": sound.path.name, FILE: file},
-            priority=Priority.RECORD,
-            reason=Reason("the PBX recorded the call: {seconds} s", {"seconds": f"{seconds:.0f}"}),
-        )
-        await lanes.append(conn, recording.portal, recording.call, [draft], self._clock())
+        step = attach(key_of([recording]), call_id, sound.path, seconds)
+        await lanes.append(conn, recording.portal, recording.call, [step], now)
         return RecordingState.READY
 
     async def _failed(self, conn: AsyncConnection, recording: Recording, error: str, *, hopeless: bool) -> RecordingState:
         now = self._clock()
+        await recordings.hold(conn, recording.call, RecordingState.PART, now)  # they may have waited for this
         if hopeless or now >= recording.created + self._patience:
             to = RecordingState.FAILED if hopeless else RecordingState.MISSING
             await recordings.settle(conn, recording.id, to, error=error)
@@ -169,15 +186,7 @@ class RecordingWorker:
         await recordings.postpone(conn, recording.id, not_before=now + pause, error=error)
         return RecordingState.NEW
 
-    def _target(self, recording: Recording) -> Path:
+    def _target(self, recording: Recording, name: str) -> Path:
         day = datetime.fromtimestamp(recording.created, UTC).strftime("%Y/%m/%d")
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", recording.call).strip(".")[:100]
-        return self._folder / day / f"{name}-{recording.id}.mp3"
-
-    async def _write(self, work: Callable[[AsyncConnection], Awaitable[RecordingState]]) -> RecordingState:
-        while True:
-            try:
-                return await self._database.write(work)
-            except Unavailable as error:
-                log.warning("recordings wait for the database", error=str(error))
-                await asyncio.sleep(_STORAGE_PAUSE)
+        call = re.sub(r"[^A-Za-z0-9._-]", "_", recording.call).strip(".")[:100]
+        return self._folder / day / f"{call}-{name}.mp3"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from perezvon.recordings.convert import Converted
@@ -33,17 +34,21 @@ class Recordings:
         """
         source = await self.find(pbx_name)
         await settle(source, self._patience)
-        return await self._converter.convert(source, target)
+        try:
+            closed = (await asyncio.to_thread(source.stat)).st_mtime
+        except OSError:  # gone this very moment: the conversion says so in its words
+            closed = None
+        return replace(await self._converter.convert(source, target), closed=closed)
 
-    async def join(self, parts: Sequence[tuple[str, Path]], target: Path) -> Joined:
+    async def join(self, parts: Sequence[tuple[str, Path | None]], target: Path) -> Joined:
         """The parts (two or more) one after the other, as one mp3. Each has the PBX's name and the mp3 that `convert` made
-        of it, which is taken where the PBX has the recording no more. Raises any RecordingError."""
+        of it (None when it is gone), which is taken where the PBX has the recording no more. Raises any RecordingError."""
         return await self._converter.join([await self._source(name, own) for name, own in parts], target)
 
-    async def _source(self, pbx_name: str, own: Path) -> Path:
+    async def _source(self, pbx_name: str, own: Path | None) -> Path:
         try:
             return await self.find(pbx_name)
         except (NotThere, Unreadable):
-            if await asyncio.to_thread(own.is_file):
+            if own is not None and await asyncio.to_thread(own.is_file):
                 return own
             raise

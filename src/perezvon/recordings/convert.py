@@ -49,11 +49,13 @@ class Mp3:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """`duration` in seconds, `size` in bytes."""
+    """`duration` in seconds, `size` in bytes. `closed`: when the recording itself was last changed (POSIX seconds), where
+    that was looked at."""
 
     path: Path
     duration: float
     size: int
+    closed: float | None = None
 
 
 def convert_file(source: Path, target: Path, form: Mp3) -> Converted:

@@ -1,9 +1,10 @@
 """Several recordings of one call: which of them follow one another, and which hold the same talk once more. Pure.
 
-The PBX tells when it opens a file (`began`), which is not always when the first sound goes into it: MixMonitor with option
-`b` writes only while two are talking, and the file of a consultation is told when it becomes part of the client's call.
-The length is exact. So a file that is full before the next one begins is another part of the call, whatever else may be
-guessed; only of two that cannot have followed each other it is asked how much of the shorter the longer may hold.
+Neither witness is exact. The PBX tells when it opens a file (`began`): MixMonitor with option `b` writes nothing before two
+are talking, and of a file that was opened while we were away, or for a consultation, we hear later. The file's last change
+(`closed`) is late where its channel went on, and wrong where it was copied. Lengths are right. So, lest anything be lost:
+two that may have followed each other by either witness are both heard; only of two that cannot have, it is asked how much
+of the shorter the longer may hold.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ ALMOST = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`began`: POSIX seconds by the PBX's clock, None when nobody told. `seconds`: its length."""
+    """`began`: when the PBX told of it, `closed`: when its file was last changed (POSIX seconds), None where that is not
+    known. `seconds`: its length."""
 
     id: int
     began: float | None
     seconds: float
+    closed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class Arrangement:
 
 
 def arrange(parts: Sequence[Part], talks: Sequence[Talk], started: float, ended: float) -> Arrangement:
-    """`parts` in the order in which they were told; that order stands where it is not known when one of them began."""
+    """`parts` in the order in which they were told; that order stands where it is not known when one of them began.
+
+    Where it is not known when the call `started` or `ended`: infinite, so that there is room for all parts."""
     spare: dict[int, int] = {}
     kept: list[Part] = []
     for part in sorted(parts, key=lambda one: -one.seconds):  # stable: of two as long, the first told is kept
@@ -55,6 +60,8 @@ def arrange(parts: Sequence[Part], talks: Sequence[Talk], started: float, ended:
         else:
             spare[part.id] = twin.id
     order = [part for part in parts if part.id not in spare]
+    if all(part.closed is not None for part in order):  # stable: decides where the PBX told of several at once
+        order.sort(key=lambda part: (part.closed or 0.0) - part.seconds)
     if all(part.began is not None for part in order):
         order.sort(key=lambda part: part.began or 0.0)
     return Arrangement(tuple(order), spare)
@@ -77,6 +84,10 @@ def _talking(talks: Sequence[Talk], since: float, until: float | None) -> tuple[
 
 
 def _same_talk(longer: Part, shorter: Part, talks: Sequence[Talk], started: float, ended: float) -> bool:
+    if longer.closed is not None and shorter.closed is not None:
+        begins = max(longer.closed - longer.seconds, shorter.closed - shorter.seconds)
+        if min(longer.closed, shorter.closed) - begins <= SLACK:
+            return False
     if longer.began is None or shorter.began is None:  # then only their lengths tell: is there room for both?
         return longer.seconds + shorter.seconds > ended - started + SLACK
     first, second = (longer, shorter) if longer.began <= shorter.began else (shorter, longer)

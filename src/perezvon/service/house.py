@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -12,7 +12,7 @@ from perezvon.asterisk import Supervisor
 from perezvon.calls import Snapshot, Tracker
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
-from perezvon.recordings import Converted, Converter, Folder, Mp3, Recordings
+from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
 from perezvon.service import policies
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
@@ -192,9 +192,13 @@ class House:
         async def convert(pbx: str, path: str, target: Path) -> Converted:
             return await archives[pbx].convert(path, target)
 
+        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path) -> Joined:
+            return await archives[pbx].join(parts, target)
+
         return RecordingWorker(
             self._database,
             convert,
+            join,
             self._data_dir / "recordings",
             self._queued,
             patience=wanted.deadline * 3600,

@@ -94,8 +94,10 @@ class Reporter:
             pbxs=tuple(_pbx(exchange) for exchange in house.exchanges.values()) if house else (),
             portals=tuple([await self._portal(house, link) for link in house.portals.values()]) if house else (),
             recordings=RecordingsStatus(
-                waiting=counts.get(RecordingState.NEW, 0),
-                done=counts.get(RecordingState.READY, 0) + counts.get(RecordingState.SPARE, 0),
+                waiting=sum(counts.get(state, 0) for state in (RecordingState.NEW, RecordingState.PART)),
+                done=sum(
+                    counts.get(state, 0) for state in (RecordingState.JOINED, RecordingState.READY, RecordingState.SPARE)
+                ),
                 missing=counts.get(RecordingState.MISSING, 0),
                 failed=counts.get(RecordingState.FAILED, 0),
                 last_error=trouble[0].error if trouble else "",

@@ -1,11 +1,14 @@
 """Recordings of ended calls on their way from the PBX to the portal.
 
-State: new (to be found and converted, again after a failure) -> ready (our mp3 was queued for the portal), spare (a longer
-recording of the same call was queued instead), missing (the PBX's file never came) or failed (it cannot be read).
+State: new (to be found and converted, again after a failure) -> ready (our mp3 was queued for the portal), missing (the
+PBX's file never came) or failed (it cannot be read). Where a call has several: new -> part (our mp3 waits to be joined with
+the others) -> joined (it is in the file that was queued; its own is kept until the portal has that) -> ready; or part ->
+spare (a longer one holds the same talk, or they could not be joined: the error says why).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +23,8 @@ from perezvon.storage.schema import recording
 
 class RecordingState(StrEnum):
     NEW = "new"
+    PART = "part"
+    JOINED = "joined"
     READY = "ready"
     SPARE = "spare"
     MISSING = "missing"
@@ -28,7 +33,11 @@ class RecordingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Times are POSIX seconds, UTC. `path`: as the PBX names it. `file`: our mp3; `seconds`: its length."""
+    """Times are POSIX seconds, UTC. `path`: as the PBX names it. `file`: our mp3; `seconds`: its length.
+
+    `began`, `closed`: when the PBX told of it, and last changed its file. `joined`: the mp3 of the whole call, in which
+    this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it.
+    """
 
     id: int
     call: str
@@ -42,17 +51,33 @@ class Recording:
     not_before: float
     created: float
     error: str
+    began: float | None = None
+    closed: float | None = None
+    joined: str = ""
+    mark: float | None = None
+    talkers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where one recording is in the joined file."""
+
+    id: int
+    began: float | None
+    at: float
+    talkers: Sequence[str]
 
 
 _ADD = built_once(lambda insert: insert(recording).on_conflict_do_nothing(index_elements=["call", "path"]))
-_NEW = recording.c.state == RecordingState.NEW.value
+_LOOKED_AT = (RecordingState.NEW.value, RecordingState.PART.value, RecordingState.JOINED.value)
+_DUES = recording.c.state.in_(_LOOKED_AT)
 _DUE = (
     select(recording)
-    .where(_NEW, recording.c.not_before <= bindparam("now"))
+    .where(_DUES, recording.c.not_before <= bindparam("now"))
     .order_by(recording.c.not_before, recording.c.id)
     .limit(bindparam("most"))
 )
-_NEXT_DUE = select(func.min(recording.c.not_before)).where(_NEW, recording.c.not_before > bindparam("after"))
+_NEXT_DUE = select(func.min(recording.c.not_before)).where(_DUES, recording.c.not_before > bindparam("after"))
 _OF_CALL = select(recording).where(recording.c.call == bindparam("of")).order_by(recording.c.id)
 _ONE = recording.c.id == bindparam("one")
 _TRIED: dict[str, Any] = {"attempts": recording.c.attempts + 1, "error": bindparam("why")}
@@ -62,6 +87,36 @@ _SETTLE = (
     .where(_ONE)
     .values({**_TRIED, "state": bindparam("to"), "file": bindparam("mp3"), "seconds": bindparam("length")})
 )
+_KEEP = (
+    update(recording)
+    .where(_ONE)
+    .values(
+        state=RecordingState.PART.value,
+        file=bindparam("mp3"),
+        seconds=bindparam("length"),
+        closed=bindparam("changed"),
+        not_before=bindparam("until"),
+        attempts=0,
+        error="",
+    )
+)
+_OF_STATE = (recording.c.call == bindparam("of"), recording.c.state == bindparam("as"))
+_HOLD = update(recording).where(*_OF_STATE).values(not_before=bindparam("until"))
+_MARK = (
+    update(recording)
+    .where(_ONE)
+    .values(
+        state=RecordingState.JOINED.value,
+        joined=bindparam("whole"),
+        began=bindparam("told"),
+        mark=bindparam("at"),
+        talkers=bindparam("who"),
+        not_before=bindparam("until"),
+        attempts=0,
+        error="",
+    )
+)
+_ARRIVED = update(recording).where(*_OF_STATE)
 
 
 async def add(conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[tuple[str, str]], now: float) -> None:
@@ -88,12 +143,12 @@ async def add(conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[t
 
 
 async def due(conn: AsyncConnection, now: float, limit: int) -> list[Recording]:
-    """New ones whose moment has come, the longest due first."""
+    """Those to be converted, joined or cleared away whose moment has come, the longest due first."""
     return [_recording(row) for row in await conn.execute(_DUE, {"now": now, "most": limit})]
 
 
 async def next_due(conn: AsyncConnection, after: float) -> float | None:
-    """When the next new one comes due, later than `after`."""
+    """When the next one comes due, later than `after`."""
     return (await conn.execute(_NEXT_DUE, {"after": after})).scalar_one()
 
 
@@ -111,6 +166,42 @@ async def settle(
 ) -> None:
     told = {"one": recording_id, "to": to.value, "mp3": file, "length": seconds, "why": error}
     await conn.execute(_SETTLE, told)
+
+
+async def keep(
+    conn: AsyncConnection, recording_id: int, *, file: str, seconds: float, closed: float | None, not_before: float
+) -> None:
+    """new -> part."""
+    told = {"one": recording_id, "mp3": file, "length": seconds, "changed": closed, "until": not_before}
+    await conn.execute(_KEEP, told)
+
+
+async def hold(conn: AsyncConnection, call: str, state: RecordingState, until: float) -> None:
+    """Those of the call in that state are looked at then: later, or sooner."""
+    await conn.execute(_HOLD, {"of": call, "as": state.value, "until": until})
+
+
+async def mark(conn: AsyncConnection, joined: str, marks: Sequence[Mark], not_before: float) -> None:
+    """-> joined."""
+    rows = [
+        {
+            "one": one.id,
+            "whole": joined,
+            "told": one.began,
+            "at": one.at,
+            "who": json.dumps(list(one.talkers)),
+            "until": not_before,
+        }
+        for one in marks
+    ]
+    if rows:
+        await conn.execute(_MARK, rows)
+
+
+async def arrived(conn: AsyncConnection, call: str, *, cleared: bool) -> None:
+    """joined -> ready. `cleared`: their own mp3 are deleted."""
+    values = {"state": RecordingState.READY.value, **({"file": ""} if cleared else {})}
+    await conn.execute(_ARRIVED.values(values), {"of": call, "as": RecordingState.JOINED.value})
 
 
 async def retry(conn: AsyncConnection, recording_id: int, now: float) -> None:
@@ -148,4 +239,9 @@ def _recording(row: Row[Any]) -> Recording:
         not_before=row.not_before,
         created=row.created,
         error=row.error,
+        began=row.began,
+        closed=row.closed,
+        joined=row.joined or "",
+        mark=row.mark,
+        talkers=tuple(json.loads(row.talkers or "[]")),
     )

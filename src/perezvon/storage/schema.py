@@ -181,13 +181,20 @@ recording = Table(
     Column("pbx", String(100), nullable=False),
     Column("portal", String(100), nullable=False),
     Column("path", Words, nullable=False, doc="as the PBX names it"),
-    Column("state", String(16), nullable=False, doc="new | ready | spare | missing | failed (storage/recordings.py)"),
-    Column("file", Text, nullable=False, default="", doc="our mp3"),
+    Column(
+        "state", String(16), nullable=False, doc="new | part | joined | ready | spare | missing | failed (recordings.py)"
+    ),
+    Column("file", Text, nullable=False, default="", doc="our mp3 of this recording; empty when it is only in `joined`"),
     Column("seconds", Float, nullable=False, default=0.0, doc="length of our mp3"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Float, nullable=False, default=0.0),
     Column("created", Float, nullable=False),
     Column("error", Words, nullable=False, default=""),
+    Column("began", Float, doc="the PBX's clock: when it told that it had begun to write it"),
+    Column("closed", Float, doc="when the PBX's file was last changed"),
+    Column("joined", Text, doc="our mp3 of which it is a part"),
+    Column("mark", Float, doc="the second of `joined` at which it begins"),
+    Column("talkers", Words, doc="JSON list: the extensions who talked with the client in it"),
     UniqueConstraint("call", "path"),
     Index("ix_recording_state", "state"),
 )
