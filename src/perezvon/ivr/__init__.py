@@ -1,0 +1,1 @@
+"""The voice menu: its scenarios, its prompts, its script."""
