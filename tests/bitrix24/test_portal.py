@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from perezvon.bitrix24 import Answer, Bucket, Command, GrantKeeper, Portal, ResultRef, Webhook, methods
+from perezvon.bitrix24 import Answer, Bucket, Command, Portal, ResultRef, Webhook, methods
 from perezvon.bitrix24.errors import (
     AlreadyExists,
     Ambiguous,
@@ -225,28 +225,6 @@ async def test_work_done_without_an_answer_is_ambiguous_and_can_be_looked_up(ser
         assert row is not None
         assert row.duration == 9
         call = methods.read_registered((await app.call(methods.REGISTER, incoming("perezvon-2"))).result)
-
-
-async def test_a_renamed_portal_is_followed_and_its_grant_stored(server: PortalServer, app: Portal) -> None:
-    moved: list[tuple[str, str]] = []
-    saved: list[Any] = []
-
-    async def save(grant: Any) -> None:
-        saved.append(grant)
-
-    async def on_moved(old: str, new: str) -> None:
-        moved.append((old, new))
-
-    keeper = app.identity
-    assert isinstance(keeper, GrantKeeper)
-    storing = GrantKeeper(keeper.grant, server=keeper.server, save=save)
-    old = storing.grant.host
-    async with Portal("main", storing, on_moved=on_moved) as portal:
-        server.rename("localhost")
-        assert (await methods.profile(portal)).id == "1"
-        new = server.url.removeprefix("http://")
-        assert moved == [(old, new)]
-        assert saved[-1].host == portal.address.host == new
 
 
 def test_statistic_needs_exactly_one_id() -> None:

@@ -160,48 +160,17 @@ async def test_half_a_character_does_not_spoil_the_request() -> None:
         assert server.seen[0].json == {"NAME": "caf?"}
 
 
-async def test_a_renamed_portal_is_followed_once_and_remembered() -> None:
-    told: list[tuple[str, str]] = []
-
-    async def on_moved(old: str, new: str) -> None:
-        told.append((old, new))
-
-    async with ScriptedServer([ok("here")]) as new:
-        target = f"{new.url}/rest/1/{SECRET}/profile"
-        async with ScriptedServer([answer("", 302, "text/html", Location=target)]) as old:
-            address = Webhook.parse(f"{old.url}/rest/1/{SECRET}/")
-            async with Portal("main", address, on_moved=on_moved) as portal:
-                assert (await portal.call("profile", {"a": 1})).result == "here"
-                await portal.call("profile")
-                assert told == [(old.url[7:], new.url[7:])]
-                assert portal.address.host == new.url[7:]
-            assert (new.seen[0].verb, new.seen[0].json) == ("POST", {"a": 1})
-            assert len(old.seen) == 1
-
-
-async def test_a_portal_that_moves_for_ever_is_given_up() -> None:
-    async with ScriptedServer([ok()]) as first, ScriptedServer([ok()]) as second:
-        path = f"/rest/1/{SECRET}/profile"
-        first.script[:] = [answer("", 302, Location=second.url + path)]
-        second.script[:] = [answer("", 302, Location=first.url + path)]
-        async with portal_at(first.url) as portal:
-            with pytest.raises(PortalMoved):
-                await portal.call("profile")
-        assert (len(first.seen), len(second.seen)) == (1, 1)
-
-
-async def test_a_move_that_cannot_be_stored_is_not_used() -> None:
-    async def on_moved(_old: str, _new: str) -> None:
-        raise OSError("disk full")
-
-    async with ScriptedServer([ok()]) as new:
-        act = answer("", 302, Location=f"{new.url}/rest/1/{SECRET}/profile")
-        async with ScriptedServer([act]) as old:
-            address = Webhook.parse(f"{old.url}/rest/1/{SECRET}/")
-            async with Portal("main", address, on_moved=on_moved) as portal:
-                with pytest.raises(Temporary, match="could not be stored"):
-                    await portal.call("profile")
-                assert portal.address == address
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_webhooks_secret_goes_to_no_other_host(status: int) -> None:
+    async with ScriptedServer([]) as new:
+        turns = [answer("", status, Location=f"{new.url}/rest/1/{SECRET}/{method}") for method in ("profile", "batch")]
+        async with ScriptedServer(turns) as old, portal_at(old.url) as portal:
+            for ask in (portal.call("profile", {"a": 1}), portal.batch([Command("a", "profile", {})])):
+                with pytest.raises(PortalMoved, match="goes to no other host") as caught:
+                    await ask
+                assert SECRET not in str(caught.value)
+                assert caught.value.location == new.url
+            assert portal.address.host == old.url[7:]
         assert new.seen == []
 
 

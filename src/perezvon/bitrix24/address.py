@@ -1,6 +1,6 @@
 """Where a portal is and in whose name we speak: an inbound webhook or the grant of a local application. Values only.
 
-Both give `rest` (the address that a method's name is appended to), `host`, `secrets` (for redaction) and `moved_to`.
+Both give `rest` (the address that a method's name is appended to), `host` and `secrets` (for redaction).
 `repr` shows no secret.
 """
 
@@ -60,9 +60,6 @@ class Webhook:
     def secrets(self) -> tuple[str, ...]:
         return (self.secret,)
 
-    def moved_to(self, new_root: str) -> Webhook:
-        return replace(self, rest=new_root + self.rest[len(root(self.rest)) :])
-
     def __repr__(self) -> str:
         return f"Webhook({self.rest.replace(self.secret, HIDDEN)!r})"
 
@@ -73,7 +70,8 @@ class OAuthGrant:
 
     `expires_at`: POSIX seconds, UTC, of the access token (0 when unknown). `refreshed_at`: when the tokens were issued; the
     refresh token lives 180 days from then. `access_token` is empty until the application is installed.
-    `client_endpoint`: the portal's REST address; `server_endpoint`: the authorization server's.
+    `client_endpoint`: the portal's REST address; `server_endpoint`: the authorization server's. `named`: the host as the
+    settings name it; the portal may have moved from there since.
     """
 
     domain: str
@@ -89,6 +87,7 @@ class OAuthGrant:
     application_token: str = field(default="", repr=False)
     scope: tuple[str, ...] = ()
     user_id: str = ""
+    named: str = ""
 
     @property
     def rest(self) -> str:
@@ -102,9 +101,14 @@ class OAuthGrant:
     def secrets(self) -> tuple[str, ...]:
         return tuple(s for s in (self.client_secret, self.access_token, self.refresh_token, self.application_token) if s)
 
-    def moved_to(self, new_root: str) -> OAuthGrant:
-        rest = self.rest
-        return replace(self, domain=urlsplit(new_root).netloc, client_endpoint=new_root + rest[len(root(rest)) :])
+    def settled(self, application: OAuthGrant) -> OAuthGrant:
+        """The stored tokens with what the settings say now (`application`): client_id, client_secret, and the portal's
+        address where the settings have come to name another since."""
+        told = replace(self, client_id=application.client_id, client_secret=application.client_secret)
+        if self.named == application.named:
+            return told
+        rest = application.client_endpoint
+        return replace(told, domain=application.domain, client_endpoint=rest, named=application.named)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, secrets too: for sealed storage only."""

@@ -2,7 +2,8 @@
 
 Two things are repeated, because the portal did no work the first time: a request refused for its expired access token
 (after one refresh for all who wait; the new token is stored before it is used) and one redirected because the portal was
-renamed. Everything else is the caller's decision, by the class of the error (errors.py).
+renamed, when the authorization server says so too. A webhook's secret is its address: it goes to no other host than the
+settings name. Everything else is the caller's decision, by the class of the error (errors.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +69,6 @@ class Exchange:
 
 
 Observer = Callable[[Exchange], None]
-OnMoved = Callable[[str, str], Awaitable[None]]
 
 
 class Portal:
@@ -76,8 +76,6 @@ class Portal:
 
     `bucket` and `operating` are shared with whoever decides when to send: every request takes from the bucket and never
     waits for it, unless `reserve` says how many tokens have to stay.
-
-    `on_moved(old host, new host)` is awaited before the new address is used; a grant is stored by its keeper too.
     """
 
     def __init__(
@@ -88,7 +86,6 @@ class Portal:
         bucket: Bucket | None = None,
         operating: OperatingBudget | None = None,
         wire: Wire | None = None,
-        on_moved: OnMoved | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.name = name
@@ -97,7 +94,6 @@ class Portal:
         self.requests = 0
         self.identity = identity
         self._wire = wire or Wire()
-        self._on_moved = on_moved
         self._observer = observer
 
     async def __aenter__(self) -> Portal:
@@ -254,7 +250,10 @@ class Portal:
                 await self.identity.renew(cast("OAuthGrant", used))
             elif isinstance(outcome, PortalMoved) and not moved:
                 moved = True
-                await self._follow(used, outcome.location)
+                if not isinstance(self.identity, GrantKeeper):
+                    return _not_followed(outcome, "the address is the webhook's secret and goes to no other host")
+                if not await self.identity.ask_where(cast("OAuthGrant", used)):
+                    return _not_followed(outcome, "the authorization server does not confirm that")
             else:
                 return outcome
 
@@ -342,24 +341,6 @@ class Portal:
         elif isinstance(outcome, Answer) and outcome.time.operating is not None:
             self.operating.note(method, outcome.time.operating, outcome.time.operating_reset_at)
 
-    async def _follow(self, used: Address, new_root: str) -> None:
-        """The portal was renamed: remember the new address, then use it."""
-        if self.address.rest != used.rest:  # another request was redirected before
-            return
-        try:
-            if isinstance(self.identity, GrantKeeper):
-                await self.identity.moved(new_root)
-            old, new = used.host, urlsplit(new_root).netloc
-            if self._on_moved is not None:
-                await self._on_moved(old, new)
-        except PortalError:
-            raise
-        except Exception as error:
-            raise Temporary(f"the portal's new address {new_root} could not be stored: {type(error).__name__}") from error
-        if isinstance(self.identity, Webhook):
-            self.identity = self.identity.moved_to(new_root)
-        log.warning("portal moved", portal=self.name, old=old, new=new)
-
     def _is_http(self, url: str) -> bool:
         try:
             scheme = urlsplit(root(url)).scheme
@@ -376,6 +357,11 @@ def _glance(reply: Reply, what: str) -> PortalError | None:
         return PortalMoved(f"{what}: redirected", status=reply.status, method=what)
     outcome = read_answer(reply.body, reply.status, reply.content_type, what)
     return outcome if isinstance(outcome, PortalError) else None
+
+
+def _not_followed(moved: PortalMoved, why: str) -> PortalMoved:
+    told = f"{moved.method}: the portal has moved to {moved.location}, which is not followed: {why}"
+    return PortalMoved(told, location=moved.location, status=moved.status, method=moved.method)
 
 
 def _member(result: Json, items: str) -> Json:

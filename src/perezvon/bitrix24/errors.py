@@ -18,7 +18,7 @@ PortalError
 │   ├── TokenExpired     the access token is over and a refresh did not help (the client refreshes by itself first)
 │   ├── MissingScope     the webhook or the application lacks a permission
 │   └── AppContextRequired   the method wants an application's token and we came with a webhook
-├── PortalMoved          the portal is at another address and following it failed: `location`
+├── PortalMoved          the portal says that it is at another address (`location`), and we may not follow by ourselves
 └── PortalBlocked        plan, deletion, overload, or something that is not Bitrix24 answers: a human has to look
 
 No message carries a token or a webhook's secret: every text passes through `redact`, at the client with its own secrets.

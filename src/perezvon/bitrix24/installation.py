@@ -41,9 +41,11 @@ def offered_by_page(query: Mapping[str, str], form: Mapping[str, str]) -> EventA
 async def proven_grant(application: OAuthGrant, offer: EventAuth, server: AuthorizationServer) -> OAuthGrant:
     """The grant to keep. `application`: domain, client_id and client_secret of the settings (tokens are ignored).
 
-    Raises Forged when the offer is for another portal than the settings name, a PortalError when the proof fails.
+    Raises Forged when the offer is for another portal than the settings name, a PortalError when the proof fails. A portal
+    that we know already (`member_id`, which the proof is held against) may have moved.
     """
-    if offer.domain and _host(offer.domain) != _host(application.domain):
+    known = bool(application.member_id) and offer.member_id == application.member_id
+    if not known and offer.domain and _host(offer.domain) != _host(application.domain):
         raise Forged("the installation is for another portal than the one in the settings")
     offered = replace(
         application,
@@ -57,7 +59,7 @@ async def proven_grant(application: OAuthGrant, offer: EventAuth, server: Author
         user_id=offer.user_id,
     )
     grant = await server.refresh(offered)
-    if grant.client_endpoint and urlsplit(grant.client_endpoint).netloc.lower() != _host(application.domain):
+    if not known and grant.client_endpoint and urlsplit(grant.client_endpoint).netloc.lower() != _host(application.domain):
         told = urlsplit(grant.client_endpoint).netloc
         raise AuthRefused(
             f"the tokens are for the portal {told}, the settings name {application.domain}: correct one of them"

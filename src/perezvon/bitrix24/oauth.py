@@ -96,21 +96,33 @@ class AuthorizationServer:
         return self._merged(grant, answer)
 
     def _merged(self, grant: OAuthGrant, answer: dict[str, Any]) -> OAuthGrant:
-        """`domain` of the answer is the authorization server's, so the portal's stays as it is."""
+        """`client_endpoint` is where the portal is now; `domain` of the answer is the authorization server's own."""
         now = self._clock()
         server = str(answer.get("server_endpoint") or "")
+        rest = _place(grant, str(answer.get("client_endpoint") or ""))
         return replace(
             grant,
+            domain=urlsplit(rest).netloc if rest else grant.domain,
             access_token=str(answer["access_token"]),
             refresh_token=str(answer["refresh_token"]),
             member_id=grant.member_id or str(answer.get("member_id") or ""),
             expires_at=expiry(answer, now),
             refreshed_at=now,
-            client_endpoint=grant.client_endpoint or str(answer.get("client_endpoint") or ""),
+            client_endpoint=rest or grant.client_endpoint,
             server_endpoint=server if self.trusts(server) else grant.server_endpoint,
             scope=scopes(answer.get("scope")) or grant.scope,
             user_id=str(answer.get("user_id") or grant.user_id),
         )
+
+
+def _place(grant: OAuthGrant, rest: str) -> str:
+    """The portal's REST address as an answer names it; "" for none that may be used (no way leads from https to http)."""
+    try:
+        scheme = urlsplit(root(rest)).scheme
+    except ValueError:
+        return ""
+    known = urlsplit(grant.client_endpoint).scheme
+    return f"{rest.rstrip('/')}/" if scheme == "https" or known != "https" else ""
 
 
 def expiry(answer: Mapping[str, Any], now: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +21,10 @@ LoadGrant = Callable[[], Awaitable[OAuthGrant | None]]
 
 REFUSED_FOR = 60.0
 """Seconds for which a refusal of the authorization server is believed without asking again: it may be mistaken."""
+
+ASK_AGAIN = 3600.0
+"""Seconds after which the authorization server is asked again where a portal is: as often as a token in use is refreshed
+anyway. More may get an application blocked."""
 
 
 class GrantKeeper:
@@ -47,6 +52,7 @@ class GrantKeeper:
         self._ticks = ticks
         self._refused: tuple[str, AuthRefused, float] | None = None
         self._changing = asyncio.Lock()
+        self._asked = -math.inf
         self.refreshes = 0
 
     @property
@@ -68,9 +74,13 @@ class GrantKeeper:
         async with self._changing:
             await self._store(grant)
 
-    async def moved(self, new_root: str) -> None:
-        async with self._changing:
-            await self._store(self._grant.moved_to(new_root))
+    async def ask_where(self, used: OAuthGrant) -> bool:
+        """The portal cannot be found where `used` says, or redirects: the authorization server knows where it is. Gives
+        whether another address is in use now. It is not asked again within ASK_AGAIN. Raises a PortalError."""
+        if self._grant.rest == used.rest and self._ticks() >= self._asked + ASK_AGAIN:
+            await self.renew(used)
+            self._asked = self._ticks()
+        return self._grant.rest != used.rest
 
     async def renew(self, used: OAuthGrant) -> None:
         """Returns when a grant with another access token than that of `used` is in use. Raises a PortalError, the same to
@@ -114,6 +124,8 @@ class GrantKeeper:
             except PortalError as error:
                 return self._told(used, error)
             log.info("access token refreshed", domain=used.domain)
+            if self._grant.rest != used.rest:
+                log.warning("portal moved", domain=used.domain, to=self._grant.domain)
             return None
 
     def _refusal(self, used: OAuthGrant) -> AuthRefused | None:

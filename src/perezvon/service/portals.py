@@ -151,9 +151,13 @@ class PortalLink:
             client_endpoint=f"{settings.domain}/rest/" if "://" in settings.domain else "",
             server_endpoint=f"{settings.oauth_server.rstrip('/')}/rest/",
         )
-        stored = await self._load_grant()
-        grant = blank if stored is None else replace(stored, client_id=blank.client_id, client_secret=blank.client_secret)
-        return GrantKeeper(grant, server=server, save=self._save_grant, load=self._load_grant)
+        blank = replace(blank, named=blank.domain)
+
+        async def load() -> OAuthGrant | None:
+            stored = await self._load_grant()
+            return None if stored is None else stored.settled(blank)
+
+        return GrantKeeper(await load() or blank, server=server, save=self._save_grant, load=load)
 
     async def _save_grant(self, grant: OAuthGrant) -> None:
         sealed = self._box.seal(json.dumps(grant.as_json()).encode())

@@ -13,6 +13,7 @@ POST /sandbox/install               {} -> tokens; /sandbox/uninstall
 POST /sandbox/faults                {"fault", "method"?, "times"?, "seconds"?, "skip"?, "http"?, "code"?, "description"?,
 "wait"?};
                                     fault "outage" takes "seconds"; GET lists, DELETE clears
+POST /sandbox/move                  {"host", "leaves"?: "redirect" | "deleted" | "stranger"}: the portal gets another name
 POST /sandbox/clock                 {"advance": seconds} | {"stop": true} | {"start": true}
 POST /sandbox/limits                {"per_second", "block_above"} | {"unlimited": true}; {"empty": true} drains the buckets
 POST /sandbox/tokens/expire         every access token is expired from now on
@@ -75,6 +76,7 @@ def control_routes(server: PortalServer) -> list[Mount]:
         "install": {"POST": control.install},
         "uninstall": {"POST": control.uninstall},
         "faults": {"GET": control.faults, "POST": control.plan_fault, "DELETE": control.clear_faults},
+        "move": {"POST": control.move},
         "clock": {"POST": control.clock},
         "limits": {"POST": control.limits},
         "tokens/expire": {"POST": control.expire_tokens},
@@ -229,6 +231,14 @@ class Control:
         del request, given
         self._portal.faults.clear()
         return {}
+
+    def move(self, request: Request, given: dict[str, Json]) -> Json:
+        del request
+        leaves = given.get("leaves", "redirect")
+        if leaves not in ("redirect", "deleted", "stranger"):
+            raise ControlError("leaves should be redirect, deleted or stranger")
+        self._server.rename(str(given["host"]), leaves)
+        return {"url": self._server.url}
 
     def clock(self, request: Request, given: dict[str, Json]) -> Json:
         del request

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -26,12 +26,13 @@ from perezvon.sandbox.portal.config import PortalConfig
 from perezvon.sandbox.portal.control import control_routes
 from perezvon.sandbox.portal.dispatch import Dispatcher
 from perezvon.sandbox.portal.listener import Listener
-from perezvon.sandbox.portal.mishap import Mishaps
+from perezvon.sandbox.portal.mishap import Mishaps, system_error
 from perezvon.sandbox.portal.rest import Rest
 from perezvon.sandbox.portal.seed import plant_crm, plant_identities, plant_people
 from perezvon.sandbox.portal.state import PortalState
 
 Json = Any
+Leaves = Literal["redirect", "deleted", "stranger"]
 log = structlog.get_logger(__name__)
 
 
@@ -55,7 +56,7 @@ class PortalServer:
         if self.config.seed:
             plant_people(self.state)
             plant_crm(self.state)
-        self._moved_from: set[str] = set()
+        self._moved_from: dict[str, Leaves] = {}
         self._face: list[BaseRoute] = list(face(self)) if face else []
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -157,12 +158,13 @@ class PortalServer:
         """(access token, refresh token) for the configured application and its user."""
         return desk.install(self.state)
 
-    def rename(self, host: str) -> None:
-        """The portal moves to another host name (same port): requests to the old one get 302. `localhost` does for
-        127.0.0.1."""
-        self._moved_from.add(self.url.split("://", 1)[1])
+    def rename(self, host: str, leaves: Leaves = "redirect") -> None:
+        """The portal moves to another host name (same port). `leaves`: what the old one answers from now on: 302 to the new
+        one as documented, PORTAL_DELETED, or somebody else's page. `localhost` does for 127.0.0.1."""
+        self._moved_from[self.url.split("://", 1)[1]] = leaves
         self.state.base_url = f"http://{host}:{self._listener.port}"
-        self._moved_from.discard(self.url.split("://", 1)[1])
+        self._moved_from.pop(self.url.split("://", 1)[1], None)
+        self.state.publish("fault", fault="moved", to=self.url)
 
     # ----- addresses
 
@@ -199,17 +201,23 @@ class PortalServer:
 
 
 class Moved:
-    """Answers 302 to whoever comes by a host name that the portal no longer has."""
+    """Answers whoever comes for REST by a host name that the portal no longer has. `moved_from`: host -> what it says."""
 
-    def __init__(self, inner: Starlette, moved_from: set[str], portal: PortalState) -> None:
+    def __init__(self, inner: Starlette, moved_from: dict[str, Leaves], portal: PortalState) -> None:
         self._inner, self._moved_from, self._portal = inner, moved_from, portal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        leaves = None
         if self._moved_from and scope["type"] == "http" and scope["path"].startswith("/rest/"):
-            request = Request(scope)
-            if request.headers.get("host", "") in self._moved_from:
-                query = f"?{request.url.query}" if request.url.query else ""
-                response = RedirectResponse(f"{self._portal.base_url}{request.url.path}{query}", 302)
-                await response(scope, receive, send)
-                return
-        await self._inner(scope, receive, send)
+            leaves = self._moved_from.get(Request(scope).headers.get("host", ""))
+        answer = self._inner if leaves is None else self._answer(Request(scope), leaves)
+        await answer(scope, receive, send)
+
+    def _answer(self, request: Request, leaves: Leaves) -> Response:
+        if leaves == "deleted":
+            gone = system_error("PORTAL_DELETED")
+            return JSONResponse({"error": gone.code, "error_description": gone.description}, gone.http)
+        if leaves == "stranger":
+            return HTMLResponse("<html><head><title>This name is for sale</title></head></html>", 404)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{self._portal.base_url}{request.url.path}{query}", 302)
