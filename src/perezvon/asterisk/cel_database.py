@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
-    URL,
     BigInteger,
     ColumnClause,
     DateTime,
@@ -34,13 +32,13 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from perezvon.asterisk.cel import DISORDER, CelUnreadable, Row, extra_of, moment
 from perezvon.asterisk.cel_source import CelAddress
 from perezvon.asterisk.cel_trouble import CelDatabaseTrouble, trouble
+from perezvon.company.engine import read_only_engine
+from perezvon.company.trouble import is_database_error
 from perezvon.rules.vocabulary import Reason
 
 CONNECT = 10.0
@@ -81,17 +79,6 @@ KINDS = (
     *("LOCAL_OPTIMIZE", "LOCAL_OPTIMIZE_BEGIN", "STREAM_BEGIN", "STREAM_END", "DTMF"),
 )
 """Event types by number."""
-
-_DRIVERS = {
-    "mysql": ("mysql+asyncmy", "mysql+aiomysql"),
-    "mariadb": ("mariadb+asyncmy", "mariadb+aiomysql"),
-    "postgresql": ("postgresql+asyncpg",),
-    "sqlite": ("sqlite+aiosqlite",),
-}
-_RAW = frozenset({"asyncpg", "asyncmy", "aiomysql", "pymysql", "sqlite3"})
-"""Drivers, whose own exceptions come raw while they connect."""
-
-_PACKAGES = {"mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,50 +129,15 @@ class CelDatabase:
                     await conn.close()
         except CelUnreadable:
             raise
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            raise trouble(error, self.address) from error
         except Exception as error:
-            if type(error).__module__.partition(".")[0] not in _RAW:
+            if not is_database_error(error):
                 raise
             raise trouble(error, self.address) from error
 
     def _made(self) -> AsyncEngine:
         if self._engine is None:
-            self._engine = self._engine_of(self.address)
+            self._engine = read_only_engine(self.address, connect=CONNECT, statement=PATIENCE)
         return self._engine
-
-    def _engine_of(self, address: CelAddress) -> AsyncEngine:
-        options: dict[str, Any] = {}
-        query: dict[str, str] = {}
-        database = address.database
-        match address.kind:
-            case "sqlite":
-                database, query = f"file:{quote(address.database)}?mode=ro", {"uri": "true"}
-                options = {"timeout": 5.0}
-            case "postgresql":
-                server = {"application_name": "perezvon", "default_transaction_read_only": "on"}
-                options = {"timeout": CONNECT, "command_timeout": PATIENCE, "server_settings": server}
-            case _:
-                query = {"charset": "utf8mb4"}
-                options = {"connect_timeout": int(CONNECT), "init_command": "SET SESSION TRANSACTION READ ONLY"}
-        for driver in _DRIVERS[address.kind]:
-            url = URL.create(
-                driver,
-                username=address.user or None,
-                password=address.password or None,
-                host=address.host or None,
-                port=address.port or None,
-                database=database,
-                query=query,
-            )
-            try:
-                return create_async_engine(url, connect_args=options, poolclass=NullPool)
-            except (NoSuchModuleError, ModuleNotFoundError):
-                continue
-        seen = Reason("the driver for {kind} is not installed", {"kind": address.kind})
-        raise CelDatabaseTrouble(
-            seen, Reason('pip install "perezvon[{extra}]"', {"extra": _PACKAGES.get(address.kind, "")})
-        )
 
     # ---- the table
 

@@ -14,7 +14,9 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from perezvon.asterisk.address import DEFAULT_PORTS, AmiAddress
 from perezvon.asterisk.cel import LARGEST
-from perezvon.asterisk.cel_source import PORTS, CelAddress, CelSource, cel_source
+from perezvon.asterisk.cel_source import CelAddress, CelSource, cel_source
+from perezvon.company.address import PORTS, DatabaseAddress
+from perezvon.company.unfit import Unfit
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.confidential import MASK, Secret, followed
 from perezvon.settings.errors import Wrong
@@ -155,12 +157,22 @@ class CompanyDatabaseUrl(SecretUrl):
     """A database of the company, which is only read. An SQLite file has no user and no host."""
 
     __slots__ = ()
-    ports: ClassVar = {"mysql": 3306, "mariadb": 3306, "postgresql": 5432}
+    ports = PORTS
     example = "mysql://reader:PASSWORD@127.0.0.1/pbx"
 
     @classmethod
     def checked(cls, raw: str) -> str:
-        return raw if re.fullmatch(r"sqlite:///.+", raw) else super().checked(raw)
+        if not raw.startswith("sqlite:"):
+            super().checked(raw)
+        try:
+            DatabaseAddress.parse(raw)
+        except Unfit as unfit:
+            raise Wrong(unfit.reason) from None
+        return raw
+
+    def place(self) -> DatabaseAddress:
+        """Raises SecretMissing."""
+        return DatabaseAddress.parse(self.reveal())
 
 
 class CelPlace(SecretUrl):
@@ -180,8 +192,8 @@ class CelPlace(SecretUrl):
             super().checked(raw)
         try:
             CelAddress.parse(raw)
-        except ValueError as error:
-            raise Wrong(Reason("{why}", {"why": str(error)})) from None
+        except Unfit as unfit:
+            raise Wrong(unfit.reason) from None
         return raw
 
     def source(self, *, largest: int = LARGEST) -> CelSource:
