@@ -110,7 +110,7 @@ async def test_a_plan_without_confirmation(server: PortalServer, app: Portal) ->
 async def test_wrong_credentials_and_no_portal_at_all(server: PortalServer) -> None:
     async with Portal("main", Webhook.parse(f"{server.url}/rest/1/wrongsecret1/")) as portal:
         (finding,) = await examine(portal)
-        assert "new webhook" in str(finding.fix)
+        assert "new incoming webhook" in str(finding.fix)
         assert "wrongsecret1" not in str(finding.text)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -384,7 +384,7 @@ async def test_resume_after_a_repair(
     await until(refused)
     status = await sender.status()
     assert status.paused_until is not None
-    assert status.message == "a fault of the test"
+    assert str(status.error) == "a fault of the test"
     portal.before.clear()
     sender.resume()
     await settled()

@@ -98,6 +98,16 @@ def test_answers_to_others_shorten_the_pause(weather: Weather, clock: list[float
     assert weather.testing, "but one small request at a time"
 
 
+def test_it_is_bad_since_it_was_good_whatever_it_has_turned_into(weather: Weather, clock: list[float]) -> None:
+    for error in (NotSent("refused"), Ambiguous("502"), RateLimited("503"), AuthRefused("revoked"), NotSent("refused")):
+        clock.append(clock[-1] + 600)
+        weather.failed([REGISTER, FINISH], error)
+        assert (weather.since, weather.error) == (NOW + 600, error)
+    clock.append(clock[-1] + 600)
+    weather.told([REGISTER], [Answer({})])
+    assert (weather.since, weather.error) == (clock[-1], None)
+
+
 def test_a_limit_is_not_doubted(weather: Weather) -> None:
     weather.failed([REGISTER, FINISH], RateLimited("503", retry_after=60.0))
     assert not weather.answers_others()
@@ -123,7 +133,7 @@ def test_a_command_tells_of_the_portal(weather: Weather) -> None:
 def test_a_method_pauses_by_itself(weather: Weather, error: PortalError, until: float) -> None:
     weather.told([REGISTER, FINISH], [Answer({}), error])
     assert weather.sky is Sky.CLEAR
-    assert weather.paused_methods() == {FINISH: (until, str(error))}
+    assert weather.paused_methods() == {FINISH: (until, error)}
     weather.resume()
     assert weather.paused_methods() == {}
     weather.failed([REGISTER], error)

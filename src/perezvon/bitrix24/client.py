@@ -8,6 +8,7 @@ settings name. Everything else is the caller's decision, by the class of the err
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import time
@@ -54,7 +55,7 @@ class Exchange:
     """One HTTP request as the observer is told of it. No member holds a secret.
 
     `what`: a method, "batch", "upload" or "download". `methods`: what was asked (several in a batch). `outcome`: "ok", or
-    the name of the error's class. `status`: 0 without an answer. `seconds`: from sending to the last byte.
+    the name of the class of `error`. `status`: 0 without an answer. `seconds`: from sending to the last byte.
     """
 
     portal: str
@@ -66,6 +67,7 @@ class Exchange:
     told: str
     sent_bytes: int
     received_bytes: int
+    error: PortalError | None = None
 
 
 Observer = Callable[[Exchange], None]
@@ -306,7 +308,7 @@ class Portal:
         )
         if self._observer is not None:
             failed = isinstance(reply, PortalError)
-            told = reply if failed else _glance(reply, what)
+            told = copy.copy(reply) if failed else _glance(reply, what)
             exchange = Exchange(
                 portal=self.name,
                 what=what,
@@ -317,6 +319,7 @@ class Portal:
                 told="" if told is None else self.redact(str(told)),
                 sent_bytes=size,
                 received_bytes=0 if failed else len(reply.body),
+                error=None if told is None else told.scrub(self.address.secrets),
             )
             try:
                 self._observer(exchange)

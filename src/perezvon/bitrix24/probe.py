@@ -18,13 +18,11 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.encoding import Command
 from perezvon.bitrix24.errors import (
     AppContextRequired,
-    AuthRefused,
     CallNotFound,
-    MissingScope,
-    PortalBlocked,
     PortalError,
     UserNotFound,
 )
+from perezvon.bitrix24.remedy import remedy
 from perezvon.bitrix24.values import flag, mapping, moment, rows, text
 from perezvon.rules.vocabulary import Reason
 
@@ -64,7 +62,7 @@ async def examine(
     try:
         me = await methods.profile(portal)
     except PortalError as error:
-        return [_unreachable(error)]
+        return [_unreachable(error, application=portal.is_application)]
     findings = [
         _ok("auth", "the portal {host} answers and knows us as {name}", host=portal.address.host, name=me.name or me.id)
     ]
@@ -81,7 +79,7 @@ async def examine(
     try:
         parts = await portal.batch(_questions(me.id, application=portal.is_application))
     except PortalError as error:
-        return [*findings, _unreachable(error)]
+        return [*findings, _unreachable(error, application=portal.is_application)]
     asked = dict(zip(_KEYS, parts, strict=False))
     now = (before + clock()) / 2
     findings += _scopes(asked["scope"], needed, wanted)
@@ -107,18 +105,9 @@ def _questions(user_id: str, *, application: bool) -> list[Command]:
     return [*questions, Command("app", "app.info", {})] if application else questions
 
 
-def _unreachable(error: PortalError) -> Finding:
-    fix = "check the network, the proxy and the portal's address"
-    match error:
-        case MissingScope():
-            fix = "give the webhook or the application its permissions"
-        case AuthRefused():
-            fix = "make a new webhook, or reinstall the application, and put it into the settings"
-        case PortalBlocked():
-            fix = "look at the portal's plan and address in a browser"
-        case _:
-            pass
-    return _fail("auth", "the portal cannot be used: {error}", fix, error=str(error))
+def _unreachable(error: PortalError, *, application: bool) -> Finding:
+    told = Reason("the portal cannot be used: {error}", {"error": str(error)})
+    return Finding("auth", Level.FAILURE, told, remedy(error, application=application))
 
 
 def _scopes(answer: Answer | PortalError, needed: Iterable[str], wanted: Iterable[str]) -> list[Finding]:
@@ -152,7 +141,8 @@ def _register(answer: Answer | PortalError, *, application: bool) -> Finding:
         case AppContextRequired():
             return _fail("register", "this portal registers calls only for an application, not for a webhook", fix)
         case PortalError():
-            return _fail("register", "calls cannot be registered: {error}", None, error=str(answer))
+            told = Reason("calls cannot be registered: {error}", {"error": str(answer)})
+            return Finding("register", Level.FAILURE, told, remedy(answer, application=application))
 
 
 def _clock(answer: Answer | PortalError, now: float) -> Finding:

@@ -139,7 +139,7 @@ class Sender:
         return SenderStatus(
             portal=self.portal,
             sky=self._weather.sky.value,
-            message=self._weather.message,
+            error=self._weather.error,
             since=self._weather.since,
             paused_until=self._weather.until if self._weather.until > now else None,
             paused_methods=self._weather.paused_methods(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from perezvon.bitrix24.errors import PortalError
 
@@ -35,17 +34,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SenderStatus:
-    """Times are POSIX seconds, UTC. `sky`, `message`, `since`: weather.py. `queued`: steps by priority.
+    """Times are POSIX seconds, UTC. `sky`, `error`, `since`: weather.py. `queued`: steps by priority.
 
     `oldest_age`: seconds. `paused_methods`: until when, and why. `tokens`: requests that the limit would let go now.
     """
 
     portal: str
     sky: str
-    message: str
+    error: PortalError | None
     since: float
     paused_until: float | None
-    paused_methods: Mapping[str, tuple[float, str]]
+    paused_methods: Mapping[str, tuple[float, PortalError]]
     queued: Mapping[int, int]
     oldest_age: float | None
     dead: int
@@ -59,29 +58,9 @@ class SenderStatus:
     last_error_at: float | None
 
     @property
+    def message(self) -> str:
+        return "" if self.error is None else str(self.error)
+
+    @property
     def steps_per_request(self) -> float:
         return self.commands / self.requests if self.requests else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "portal": self.portal,
-            "state": self.sky,
-            "message": self.message,
-            "since": self.since,
-            "paused_until": self.paused_until,
-            "paused_methods": {
-                method: {"until": until, "why": why} for method, (until, why) in self.paused_methods.items()
-            },
-            "queued": {str(priority): count for priority, count in sorted(self.queued.items())},
-            "oldest_age": self.oldest_age,
-            "dead": self.dead,
-            "under_way": self.under_way,
-            "tokens": round(self.tokens, 1),
-            "requests": self.requests,
-            "commands": self.commands,
-            "steps_per_request": round(self.steps_per_request, 2),
-            "settled": dict(self.settled),
-            "failed": dict(self.failed),
-            "last_error": self.last_error,
-            "last_error_at": self.last_error_at,
-        }

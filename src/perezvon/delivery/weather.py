@@ -61,7 +61,10 @@ _FOR_HUMANS = (Sky.REFUSED, Sky.BLOCKED)
 
 
 class Weather:
-    """Times are POSIX seconds. `until`: before it nothing is sent, 0 for none. `message`: the last error, in words."""
+    """Times are POSIX seconds. `until`: before it nothing is sent, 0 for none. `error`: the last one, None while clear.
+
+    `since`: when it was clear last, or became so, whatever the trouble has turned into since.
+    """
 
     def __init__(self, portal: str, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
         self._portal = portal
@@ -69,18 +72,22 @@ class Weather:
         self._jitter = jitter
         self._failures = 0
         self._failed = 0.0
-        self._methods: dict[str, tuple[float, str]] = {}
+        self._methods: dict[str, tuple[float, PortalError]] = {}
         self.sky = Sky.CLEAR
         self.since = clock()
         self.until = 0.0
-        self.message = ""
+        self.error: PortalError | None = None
+
+    @property
+    def message(self) -> str:
+        return "" if self.error is None else str(self.error)
 
     @property
     def testing(self) -> bool:
         """One small request at a time, to see whether it is over."""
         return self.sky is not Sky.CLEAR
 
-    def paused_methods(self) -> dict[str, tuple[float, str]]:
+    def paused_methods(self) -> dict[str, tuple[float, PortalError]]:
         """Until when, and why."""
         now = self._clock()
         return {method: pause for method, pause in self._methods.items() if pause[0] > now}
@@ -92,7 +99,7 @@ class Weather:
             self.failed(methods, wide[0])
         else:
             self._failures = 0
-            self._become(Sky.CLEAR, 0.0, "")
+            self._become(Sky.CLEAR, 0.0, None)
         for method, outcome in zip(methods, outcomes, strict=True):
             if isinstance(outcome, METHOD_WIDE) and (method != STATISTIC or isinstance(outcome, OperationLimited)):
                 self._pause_method(method, outcome)
@@ -103,10 +110,10 @@ class Weather:
             self.told(methods, [error])
             return
         now = self._clock()
-        sky = _sky(error)
+        sky = sky_of(error)
         if sky is Sky.CLEAR:  # the request's own fault: the portal works
             self._failures = 0
-            self._become(Sky.CLEAR, 0.0, "")
+            self._become(Sky.CLEAR, 0.0, None)
             return
         if (sky in _FOR_HUMANS) is not (self.sky in _FOR_HUMANS):
             self._failures = 1
@@ -123,7 +130,7 @@ class Weather:
             pause = error.retry_after
         else:
             pause = max(pause, error.retry_after or 0.0)
-        self._become(sky, pause, str(error))
+        self._become(sky, pause, error)
 
     def answers_others(self) -> bool:
         """Somebody else (employees, events) got an answer. Gives whether the pause is shorter now."""
@@ -137,31 +144,34 @@ class Weather:
         """A human has repaired something: try at once."""
         self._failures = 0
         self._methods.clear()
-        self._become(Sky.CLEAR, 0.0, "")
+        self._become(Sky.CLEAR, 0.0, None)
 
-    def _become(self, sky: Sky, pause: float, message: str) -> None:
+    def _become(self, sky: Sky, pause: float, error: PortalError | None) -> None:
         now = self._clock()
         if sky is not self.sky:
             level = log.info if sky is Sky.CLEAR else log.warning
-            level(f"portal {self.sky} -> {sky}", portal=self._portal, error=message or self.message, pause=round(pause, 1))
+            told = str(error or self.message)
+            level(f"portal {self.sky} -> {sky}", portal=self._portal, error=told, pause=round(pause, 1))
+            if Sky.CLEAR in (sky, self.sky):
+                self.since = now
             self.sky = sky
-            self.since = now
         self.until = now + pause if pause > 0 else 0.0
-        self.message = message
+        self.error = error
 
     def _pause_method(self, method: str, error: PortalError) -> None:
         now = self._clock()
         until = self._reset(error) if isinstance(error, OperationLimited) else now + _METHOD_REPAIR
-        if self._methods.get(method, (0.0, ""))[0] <= now:
+        if method not in self._methods or self._methods[method][0] <= now:
             log.warning("method working -> paused", portal=self._portal, method=method, until=until, error=str(error))
-        self._methods[method] = (until, str(error))
+        self._methods[method] = (until, error)
 
     def _reset(self, error: OperationLimited) -> float:
         now = self._clock()
         return now + _METHOD_REPAIR if error.reset_at is None else max(error.reset_at, now + _FIRST_PAUSE)
 
 
-def _sky(error: PortalError) -> Sky:
+def sky_of(error: PortalError) -> Sky:
+    """What an error of a whole request says of the portal."""
     match error:
         case RateLimited() | OperationLimited():
             return Sky.LIMITED
