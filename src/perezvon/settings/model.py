@@ -12,12 +12,15 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.agi import AgiSettings
+from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
+from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
-from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, AbsolutePath, OneLine, Pattern, Section
-from perezvon.settings.urls import CompanyDatabaseUrl, OwnDatabaseUrl
+from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
+from perezvon.settings.urls import OwnDatabaseUrl
 
 
 def _region(text: str) -> str:
@@ -123,6 +126,12 @@ class LineSettings(Section):
         description="The STATUS_ID of the CRM source that a new lead from this number gets.",
         examples=["CALL"],
     )
+    menu: bool = Field(
+        default=True,
+        title="Voice menu",
+        description="Whether callers of this number are asked by the voice menu when it has a scenario for them.",
+        examples=[False],
+    )
 
 
 class RecordingSettings(Section):
@@ -225,34 +234,6 @@ class DatabaseSettings(Section):
     )
 
 
-class IvrSettings(Section):
-    """The voice menu out of the company's own tables. Kept, but not used by this version."""
-
-    database: CompanyDatabaseUrl | None = Field(
-        default=None,
-        title="Database",
-        description="Where the company's tables of the voice menu are; only read.",
-        examples=["mysql://reader:secret@127.0.0.1/pbx"],
-    )
-    sounds: AbsolutePath = Field(
-        default="",
-        title="Sounds folder",
-        description="Where the prompts of the voice menu are.",
-        examples=["/var/lib/perezvon/sounds"],
-    )
-
-
-class ConferenceSettings(Section):
-    """The third person in a call. Kept, but not used by this version."""
-
-    database: CompanyDatabaseUrl | None = Field(
-        default=None,
-        title="Database",
-        description="Where the company's table of short codes is; only read.",
-        examples=["mysql://reader:secret@127.0.0.1/pbx"],
-    )
-
-
 class Settings(Section):
     """Everything that can be set."""
 
@@ -278,11 +259,20 @@ class Settings(Section):
     database: DatabaseSettings = Field(
         default_factory=DatabaseSettings, title="Database", description="Where Perezvon keeps its own tables."
     )
-    ivr: IvrSettings | None = Field(
-        default=None, title="Voice menu", description="Read and kept; the voice menu itself comes with a later version."
+    agi: AgiSettings = Field(
+        default_factory=AgiSettings,
+        title="FastAGI",
+        description="Where the PBXs ask what a caller shall hear and whom a code means.",
     )
-    conference: ConferenceSettings | None = Field(
-        default=None, title="Conference", description="Read and kept; the conference itself comes with a later version."
+    ivr: IvrSettings = Field(
+        default_factory=IvrSettings,
+        title="Voice menu",
+        description="What callers are asked before they reach Bitrix24 (menu.md).",
+    )
+    conference: ConferenceSettings = Field(
+        default_factory=ConferenceSettings,
+        title="Conference",
+        description="How a manager brings a third person into a call with a client.",
     )
 
     @model_validator(mode="after")
