@@ -29,8 +29,8 @@ def register(call: str, user: int = 1, **more: Any) -> StepDraft:
     return StepDraft(f"{call}:register", Kind.REGISTER, params | more, Priority.CARD, WHY)
 
 
-def show(call: str, *users: int, number: int = 0, expires: float | None = None) -> StepDraft:
-    params = {"CALL_ID": CALL_ID, "USER_ID": list(users)}
+def show(call: str, *users: int, number: int = 0, expires: float | None = None, call_id: Any = CALL_ID) -> StepDraft:
+    params = {"CALL_ID": call_id, "USER_ID": list(users)}
     return StepDraft(f"{call}:show:{number}", Kind.SHOW, params, Priority.CARD, WHY, expires)
 
 

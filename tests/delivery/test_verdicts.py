@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,8 +49,6 @@ def told(kind: type[PortalError]) -> PortalError:
 
 
 def judged(drafts: list[Any], marks: list[Any], outcomes: list[Any], *, substitute: str = "", attempts: int = 1) -> Verdict:
-    from dataclasses import replace
-
     steps = [replace(step, attempts=attempts) if step.pending else step for step in stored(drafts, *marks)]
     run = plan_run("c", steps, 1000.0, paused={}, large=lambda _: False)
     moves = run.moves[: len(outcomes)] or tuple(Move(step) for step in steps if step.pending)
@@ -60,7 +59,13 @@ def judged(drafts: list[Any], marks: list[Any], outcomes: list[Any], *, substitu
     ("drafts", "marks", "outcomes", "states"),
     [
         (CARD, [NEW, NEW], [REGISTERED, TRUE], [DONE, DONE]),
-        (CARD, [KNOWN, NEW], [FALSE], [DONE]),
+        # the portal knows no such live call: over, or lost, it is looked up
+        (CARD, [KNOWN, NEW], [FALSE], [UNSURE]),
+        (CARD, [KNOWN, NOT_FOUND], [ROW], [DONE]),
+        (CARD, [KNOWN, NOT_FOUND], [NO_ROW], [NEW, NEW]),
+        (CARD, [KNOWN, NOT_FOUND], [told(Forbidden)], [DONE]),
+        (CARD, [KNOWN, NOT_FOUND], [told(NotSent)], [UNSURE]),
+        (WHOLE[:3], [KNOWN, DONE, NEW], [FALSE], [DONE]),
         (END, [NEW, NEW, NEW], [REGISTERED, FINISHED, ATTACHED], [DONE, DONE, DONE]),
         # the portal refuses the first for good: what needed it will be skipped
         (CARD, [NEW, NEW], [REFUSED, FALSE], [DEAD, NEW]),
@@ -104,8 +109,10 @@ def test_states(drafts: list[Any], marks: list[Any], outcomes: list[Any], states
 
 
 def test_a_dead_call_is_noted() -> None:
-    (settled,) = judged(CARD, [KNOWN, NEW], [FALSE]).settled
+    (settled,) = judged(CARD, [KNOWN, NOT_FOUND], [ROW]).settled
     assert settled.note == OVER_ALREADY
+    (settled,) = judged([show("c", 1, call_id="externalCall.9")], [NEW], [FALSE]).settled
+    assert settled.note == OVER_ALREADY, "a click's call is the portal's own: there is nothing to register anew"
 
 
 def test_a_lead_that_was_not_made_is_noted() -> None:
@@ -122,16 +129,33 @@ def test_an_answer_that_was_lost_is_found() -> None:
 def test_a_call_that_the_portal_forgot_is_registered_once_more() -> None:
     again = judged(END, [KNOWN, NOT_FOUND, NEW], [NO_ROW])
     assert [(one.id, one.state, one.note) for one in again.settled] == [(1, NEW, FORGOTTEN), (2, NEW, None)]
-
-    from dataclasses import replace
+    assert again.forgotten == 1
 
     steps = stored(END, KNOWN, NOT_FOUND, NEW)
     steps[0] = replace(steps[0], note=FORGOTTEN)
     move = Move(steps[1], Probe(call_id="externalCall.1"))
-    assert [one.state for one in judge([move], [NO_ROW], steps, substitute="").settled] == [DEAD]
+    twice = judge([move], [NO_ROW], steps, substitute="")
+    assert ([one.state for one in twice.settled], twice.forgotten) == ([DEAD], 0)
     clicked = stored([finish("c", call_id="externalCall.1")], NOT_FOUND)
     move = Move(clicked[0], Probe(call_id="externalCall.1"))
     assert [one.state for one in judge([move], [NO_ROW], clicked, substitute="").settled] == [DEAD]
+
+
+def test_a_call_that_was_forgotten_before_its_recording_came_is_told_as_a_whole() -> None:
+    """The portal's backup is older than the finish. First its statistics are given time."""
+    marks = [KNOWN, (DONE, {"CALL_ID": "externalCall.1"}), NEW]
+    for attempts, state in ((1, NEW), (4, NEW), (5, UNSURE)):
+        assert [one.state for one in judged(END, marks, [told(CallNotFound)], attempts=attempts).settled] == [state]
+    doubted = [*marks[:2], NOT_FOUND]
+    again = judged(END, doubted, [NO_ROW], attempts=5)
+    assert [(one.id, one.state) for one in again.settled] == [(1, NEW), (2, NEW), (3, NEW)]
+    assert (again.settled[0].note, again.forgotten) == (FORGOTTEN, 1)
+    assert [one.state for one in judged(END, doubted, [ROW], attempts=5).settled] == [NEW], "slow, but there"
+    assert [one.state for one in judged(END, doubted, [ROW], attempts=10).settled] == [DEAD]
+    assert [one.state for one in judged(END, doubted, [told(Forbidden)], attempts=5).settled] == [DEAD]
+    clicked = stored([finish("c", call_id="x"), record("c", "/none.mp3", call_id="x")], DONE, NEW)
+    clicked[1] = replace(clicked[1], attempts=5)
+    assert [one.state for one in judge([Move(clicked[1])], [told(CallNotFound)], clicked, substitute="").settled] == [DEAD]
 
 
 def test_who_may_not_read_the_statistics_trusts_the_second_refusal() -> None:

@@ -98,6 +98,11 @@ class OAuthGrant:
         return urlsplit(self.rest).netloc
 
     @property
+    def moved_from(self) -> str:
+        """`named` when the portal is somewhere else now, else empty."""
+        return self.named if self.named != self.host else ""
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(s for s in (self.client_secret, self.access_token, self.refresh_token, self.application_token) if s)
 

@@ -15,7 +15,7 @@ from perezvon.bitrix24.encoding import MAX_COMMANDS
 from perezvon.delivery.prepare import weight
 from perezvon.delivery.runs import Run, plan_run
 from perezvon.delivery.verdicts import Verdict
-from perezvon.storage import lanes
+from perezvon.storage import counters, lanes
 from perezvon.storage.lanes import LaneState
 from perezvon.storage.steps import Settled, Step
 
@@ -101,8 +101,13 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
     return Claimed([_sent(run, now) for run in runs], skipped, left, bool(uploads), min(waits.values(), default=math.inf))
 
 
+def forgotten_by(portal: str) -> str:
+    """The counter of calls that the portal did not know any more."""
+    return f"forgotten:{portal}"
+
+
 async def store(
-    conn: AsyncConnection, verdicts: Mapping[str, Verdict], now: float, *, jitter: Callable[[], float]
+    conn: AsyncConnection, portal: str, verdicts: Mapping[str, Verdict], now: float, *, jitter: Callable[[], float]
 ) -> tuple[bool, float]:
     """Verdicts by lane. `jitter`: a factor around 1 for waiting times.
 
@@ -110,6 +115,8 @@ async def store(
     """
     settled = [one for verdict in verdicts.values() for one in verdict.settled]
     await lanes.settle(conn, settled, now)
+    if forgotten := sum(verdict.forgotten for verdict in verdicts.values()):
+        await counters.bump(conn, forgotten_by(portal), now, forgotten)
     for verdict in verdicts.values():
         for step_id, user in verdict.substitutes:
             await lanes.change_user(conn, step_id, user)

@@ -99,7 +99,7 @@ def call_id(steps: Sequence[Step], step: Step) -> str:
 
 
 def doubted(step: Step) -> bool:
-    """Whether the portal itself has said that it does not know the step's call."""
+    """Whether the portal itself has said that it does not know the step's call (of a live call's card: as good as said)."""
     return mapping(step.result).get("error") == CallNotFound.__name__
 
 
@@ -107,7 +107,8 @@ def _probe(step: Step, steps: Sequence[Step]) -> Probe | None:
     """The question to ask before the step is sent again; None when sending it is right, or all that can be done."""
     if step.state is not State.UNSURE:
         return None
-    if step.kind is Kind.FINISH and (known := call_id(steps, step)):
+    asks = step.kind is Kind.FINISH or (step.kind in (Kind.SHOW, Kind.ATTACH_RECORD) and doubted(step))
+    if asks and (known := call_id(steps, step)):
         return Probe(call_id=known)
     if step.kind is Kind.REGISTER:
         # Repeating it is safe while the call is live there; if its finish went out too, it may not be.

@@ -17,16 +17,16 @@ from typing import TypeVar
 import structlog
 
 from perezvon.delivery import prepare
-from perezvon.delivery.claims import Claimed, Order, claim, store
+from perezvon.delivery.claims import Claimed, Order, claim, forgotten_by, store
 from perezvon.delivery.courier import Courier
 from perezvon.delivery.pacing import Pacer
 from perezvon.delivery.portal import Passenger, PortalPort
 from perezvon.delivery.runs import Run
 from perezvon.delivery.status import SenderStatus, Tally
 from perezvon.delivery.weather import Weather
-from perezvon.storage import lanes
+from perezvon.storage import counters, lanes
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
+from perezvon.storage.insist import insist
 from perezvon.storage.steps import PENDING, Settled, State, Step
 
 T = TypeVar("T")
@@ -46,7 +46,6 @@ URGENT_BYTES = 1024 * 1024
 """Size of a batch with a card in it."""
 
 _INSTANT = 0.001
-_STORAGE_PAUSE = 1.0
 
 
 class Sender:
@@ -135,6 +134,8 @@ class Sender:
         async with self._database.read() as conn:
             queued, oldest = await lanes.count_pending(conn, self.portal)
             dead = await lanes.count_dead(conn, self.portal)
+            counter = forgotten_by(self.portal)
+            forgotten = next((one for one in await counters.read(conn, counter) if one.name == counter), None)
         now = self._clock()
         return SenderStatus(
             portal=self.portal,
@@ -154,6 +155,8 @@ class Sender:
             failed=dict(self._tally.failed),
             last_error=self._tally.last_error,
             last_error_at=self._tally.last_error_at,
+            forgotten=0 if forgotten is None else forgotten.value,
+            forgotten_last=None if forgotten is None else forgotten.last,
         )
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float | None:
@@ -255,7 +258,9 @@ class Sender:
         verdicts = await self._courier.carry(runs)
         now = self._clock()
         ready, due = await self._insist(
-            lambda: self._database.write(lambda conn: store(conn, verdicts, now, jitter=self._jitter), urgent=urgent)
+            lambda: self._database.write(
+                lambda conn: store(conn, self.portal, verdicts, now, jitter=self._jitter), urgent=urgent
+            )
         )
         if ready or due < self._due:
             self._due = min(self._due, due)
@@ -291,9 +296,4 @@ class Sender:
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """While the database is in trouble, nothing of `work` was stored: it is done again."""
-        while True:
-            try:
-                return await work()
-            except Unavailable as error:
-                log.warning("sender waits for the database", portal=self.portal, error=str(error))
-                await asyncio.sleep(_STORAGE_PAUSE)
+        return await insist(work, "sender", portal=self.portal)

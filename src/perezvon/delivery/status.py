@@ -37,6 +37,7 @@ class SenderStatus:
     """Times are POSIX seconds, UTC. `sky`, `error`, `since`: weather.py. `queued`: steps by priority.
 
     `oldest_age`: seconds. `paused_methods`: until when, and why. `tokens`: requests that the limit would let go now.
+    `forgotten`: calls that the portal did not know any more and that were registered anew, ever, and the last time.
     """
 
     portal: str
@@ -56,6 +57,8 @@ class SenderStatus:
     failed: Mapping[str, int]
     last_error: str
     last_error_at: float | None
+    forgotten: int
+    forgotten_last: float | None
 
     @property
     def message(self) -> str:

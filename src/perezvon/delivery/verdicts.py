@@ -22,9 +22,9 @@ from perezvon.bitrix24.errors import (
 )
 from perezvon.bitrix24.values import text
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY
-from perezvon.delivery.runs import Move, doubted
+from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
-from perezvon.rules.vocabulary import Kind, Reason
+from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.steps import Settled, State, Step
 
 FOUND = Reason("the portal had done it although its answer was lost")
@@ -43,12 +43,13 @@ Outcome = Answer | PortalError
 class Verdict:
     """`settled`: new states of steps, in order. `wait`: seconds for which the lane is left alone.
 
-    `substitutes`: step id -> user who takes the place of the refused one.
+    `substitutes`: step id -> user who takes the place of the refused one. `forgotten`: calls that the portal has lost.
     """
 
     settled: tuple[Settled, ...]
     wait: float = 0.0
     substitutes: tuple[tuple[int, str], ...] = ()
+    forgotten: int = 0
 
 
 def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Step], *, substitute: str) -> Verdict:
@@ -71,16 +72,20 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
             substitutes.append((step.id, substitute))
             found = [Settled(step.id, State.NEW, outcome.as_json(), str(outcome), note)]
         else:
-            found = [_in_order(step, outcome)]
+            found = [_in_order(step, outcome, lane)]
         settled += found
         dead |= {step.kind for one in found if one.state is State.DEAD}
         if not behind and any(one.state in (State.NEW, State.UNSURE) for one in found):
             behind = True
             wait = 0.0 if substitutes else _wait(step, outcome)
-    return Verdict(tuple(settled), wait, tuple(substitutes))
+    known = {step.id for step in lane if step.note == FORGOTTEN}
+    forgotten = sum(one.note == FORGOTTEN and one.id not in known for one in settled)
+    return Verdict(tuple(settled), wait, tuple(substitutes), forgotten)
 
 
-def _in_order(step: Step, outcome: Outcome) -> Settled:
+def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:
+    if step.kind is Kind.SHOW and _knows_no_call(outcome) and _retellable(step, lane) is not None:
+        return Settled(step.id, State.UNSURE, {"error": CallNotFound.__name__}, str(OVER_ALREADY), step.note)
     if isinstance(outcome, Answer):
         try:
             read = KINDS[step.kind].read(outcome.result)
@@ -95,6 +100,8 @@ def _in_order(step: Step, outcome: Outcome) -> Settled:
             return Settled(step.id, State.UNSURE, told, words, step.note)
         case CallNotFound() if step.kind is Kind.ATTACH_RECORD and step.attempts < _PATIENCE_WITH_STATISTICS:
             return Settled(step.id, State.NEW, told, words, step.note)
+        case CallNotFound() if step.kind is Kind.ATTACH_RECORD and _retellable(step, lane) is not None:
+            return Settled(step.id, State.UNSURE, told, words, step.note)
         case Permanent() if not isinstance(outcome, METHOD_WIDE):
             return Settled(step.id, State.DEAD, told, words, step.note)
         case Ambiguous():
@@ -105,7 +112,7 @@ def _in_order(step: Step, outcome: Outcome) -> Settled:
 
 def _in_disorder(step: Step, outcome: Outcome) -> list[Settled]:
     if isinstance(outcome, Answer) and not KINDS[step.kind].repeatable:
-        return [_in_order(step, outcome)]
+        return [_in_order(step, outcome, ())]
     if isinstance(outcome, Ambiguous):
         return [Settled(step.id, State.UNSURE, outcome.as_json(), str(outcome), step.note)]
     return [Settled(step.id, State.NEW, note=step.note)]
@@ -117,10 +124,21 @@ def _looked_up(move: Move, outcome: Outcome, lane: Sequence[Step]) -> list[Settl
     assert probe is not None
     if isinstance(outcome, Answer):
         row = probe.found(outcome.result)
-        if row is not None:
-            return [Settled(step.id, State.DONE, row, note=FOUND)]
-        return _not_done(step, lane)
+        if row is None:
+            return _not_done(step, lane)
+        match step.kind:
+            case Kind.SHOW:
+                return [Settled(step.id, State.DONE, False, note=OVER_ALREADY)]
+            case Kind.ATTACH_RECORD:  # the call is there, and its recording may be attached yet
+                patient = step.attempts < 2 * _PATIENCE_WITH_STATISTICS
+                return [Settled(step.id, State.NEW, note=step.note) if patient else _dead(step)]
+            case _:
+                return [Settled(step.id, State.DONE, row, note=FOUND)]
     if isinstance(outcome, (Permanent, MissingScope, AppContextRequired)):
+        if step.kind is Kind.SHOW:
+            return [Settled(step.id, State.DONE, False, note=OVER_ALREADY)]
+        if step.kind is Kind.ATTACH_RECORD:
+            return [_dead(step)]
         # We may not look: then its refusal of a second finish is all that the portal tells.
         if not doubted(step):
             return _not_done(step, lane)
@@ -134,11 +152,35 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
         return [Settled(one.id, State.NEW, note=one.note) for one in (step, *finishes)]
     if not doubted(step):
         return [Settled(step.id, State.NEW, note=step.note)]
-    # Neither live nor finished: the portal has lost the call. It is registered anew, once.
-    registers = [one for one in lane if one.kind is Kind.REGISTER and one.state is State.DONE]
-    if not registers or registers[-1].note == FORGOTTEN:
+    # Neither live nor finished: the portal has lost the call. It is told anew, once.
+    register = _retellable(step, lane)
+    if register is None:
         return [_dead(step)]
-    return [Settled(registers[-1].id, State.NEW, note=FORGOTTEN), Settled(step.id, State.NEW, note=step.note)]
+    again = [register, *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane))]
+    notes = [FORGOTTEN, *(one.note for one in again[1:])]
+    return [
+        *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),
+        Settled(step.id, State.NEW, note=step.note),
+    ]
+
+
+def _knows_no_call(outcome: Outcome) -> bool:
+    """What the portal answers to a show for a call that is not live there."""
+    return isinstance(outcome, CallNotFound) or (isinstance(outcome, Answer) and outcome.result is False)
+
+
+def _retellable(step: Step, lane: Sequence[Step]) -> Step | None:
+    """The registration with which the step's call can be told anew; None for a click's call (the portal itself made it) and
+    for one that has been told anew before."""
+    register = source(lane, step, Kind.REGISTER)
+    told = register is not None and register.state is State.DONE and register.note != FORGOTTEN
+    return register if told and _of(step, register, lane) else None
+
+
+def _of(step: Step, register: Step | None, lane: Sequence[Step]) -> bool:
+    """Whether the step's CALL_ID is the registration's."""
+    value = step.params.get("CALL_ID")
+    return isinstance(value, Ref) and register is not None and source(lane, step, value.kind) is register
 
 
 def _dead(step: Step) -> Settled:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perezvon.bitrix24 import Portal
+from perezvon.bitrix24 import OAuthGrant, Portal
+from perezvon.bitrix24.binding import bound
 from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.events import TELEPHONY
 from perezvon.bitrix24.methods import USERS, read_user
 from perezvon.bitrix24.probe import Finding, Level, examine
+from perezvon.bitrix24.remedy import remedy
 from perezvon.bitrix24.values import rows
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, handler_of
 from perezvon.storage.counters import Counter
 
 _STATES = {Level.OK: State.OK, Level.WARNING: State.WARNING, Level.FAILURE: State.PROBLEM}
@@ -25,10 +28,11 @@ async def examine_portal(settings: PortalSettings, portal: Portal) -> list[Check
     """Never raises for what the portal does."""
     subject = f"portal {settings.name}"
     checks = [_check(finding, subject) for finding in await examine(portal)]
+    checks += _moved(portal, subject)
     if any(check.name == "portal.auth" and check.state is State.PROBLEM for check in checks):
         return checks
     checks += await _users(settings, portal, subject)
-    checks += _events(settings, portal, subject)
+    checks += await _events(settings, portal, subject)
     return checks
 
 
@@ -102,12 +106,31 @@ async def _users(settings: PortalSettings, portal: Portal, subject: str) -> list
     return checks
 
 
-def _events(settings: PortalSettings, portal: Portal, subject: str) -> Iterator[Check]:
-    if settings.events != "off" and not portal.is_application:
-        yield Check(
-            "portal.events",
-            subject,
-            State.WARNING,
-            Reason("clicks on numbers need a local application; this portal is set to a webhook"),
-            Reason('make a local application, or set events = "off" to say that clicks are not wanted'),
-        )
+def _moved(portal: Portal, subject: str) -> Iterator[Check]:
+    if isinstance(portal.address, OAuthGrant) and (old := portal.address.moved_from):
+        told = {"settings": old, "host": portal.address.host}
+        seen = Reason("the portal has moved from {settings} to {host}; it was followed, nothing is lost", told)
+        fix = Reason("put {host} into the settings as its domain", told)
+        yield Check("portal.moved", subject, State.WARNING, seen, fix)
+
+
+async def _events(settings: PortalSettings, portal: Portal, subject: str) -> list[Check]:
+    """Whether the portal would tell us of a click: a reinstallation or a backup loses what was bound, without a word."""
+    if settings.events == "off":
+        return []
+    if not portal.is_application:
+        seen = Reason("clicks on numbers need a local application; this portal is set to a webhook")
+        fix = Reason('make a local application, or set events = "off" to say that clicks are not wanted')
+        return [Check("portal.events", subject, State.WARNING, seen, fix)]
+    try:
+        now = await bound(portal, handler_of(settings))
+    except PortalError as error:
+        seen = Reason("clicks on numbers may not arrive: {why}", {"why": str(error)})
+        return [Check("portal.events", subject, State.WARNING, seen, remedy(error, application=True))]
+    ways = [now.offline] * (settings.events != "handler") + [now.online] * (settings.events != "offline")
+    missing = sorted({event for way in ways for event in TELEPHONY if event not in way})
+    if not missing:
+        return [Check("portal.events", subject, State.OK, Reason("the portal tells of clicks on numbers"))]
+    seen = Reason("the portal does not tell us of clicks on numbers: {events} is not bound", {"events": ", ".join(missing)})
+    fix = Reason("nothing needs to be done while perezvon serve runs: it binds them within ten minutes, or says why not")
+    return [Check("portal.events", subject, State.WARNING, seen, fix)]

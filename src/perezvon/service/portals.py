@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
@@ -29,11 +29,12 @@ from perezvon.bitrix24.events import (
 from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
 from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
+from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
 from perezvon.service import policies
 from perezvon.service.clicks import Clicks
 from perezvon.service.policies import PortalRules
 from perezvon.settings.model import Settings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, handler_of
 from perezvon.settings.secrets import SecretBox
 from perezvon.storage import employees, tokens
 from perezvon.storage.database import Database
@@ -44,7 +45,20 @@ log = structlog.get_logger(__name__)
 DIRECTORY_INTERVAL = 300.0
 DIRECTORY_RETRY = 20.0
 BIND_RETRY = 60.0
-DAY = 86400.0
+BIND_CHECK = 600.0
+"""Seconds between two looks whether events are bound: an update of the application, a reinstallation and a portal restored
+from a backup lose them without a word."""
+GRANT_CHECK = 600.0
+LOST = 3600.0
+"""Seconds without any answer from the portal after which we ask the authorization server where it is, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Nothing has come from the portal but errors of the whole of it. `since`: POSIX seconds; `error`: the last one."""
+
+    since: float
+    error: PortalError
 
 
 class PortalLink:
@@ -73,6 +87,8 @@ class PortalLink:
         self.last_success: float | None = None
         self.last_event: float | None = None
         self.last_failure: tuple[float, Exchange] | None = None
+        self.failing: Failing | None = None
+        self._searched = 0.0
         self._keeper: GrantKeeper | None = None
         self._rules: PortalRules | None = None
         self._wake_directory = asyncio.Event()
@@ -124,6 +140,12 @@ class PortalLink:
         """Whether we may speak to the portal at all: a webhook always, an application once it has tokens."""
         return self._keeper is None or bool(self._keeper.grant.refresh_token or self._keeper.grant.access_token)
 
+    @property
+    def moved_from(self) -> str:
+        """The host that the settings name, when the portal is at another one; else empty."""
+        address = self.client.address
+        return address.moved_from if isinstance(address, OAuthGrant) else ""
+
     async def run(self) -> None:
         """Employees, events and the upkeep of the grant, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -172,18 +194,40 @@ class PortalLink:
 
     async def _keep_grant(self, keeper: GrantKeeper) -> None:
         while True:
-            await asyncio.sleep(DAY)
+            await asyncio.sleep(GRANT_CHECK)
             try:
                 await keeper.keep_alive()
+                await self.search()
             except PortalError as error:
                 log.warning("grant not kept alive", portal=self.name, error=str(error))
+
+    async def search(self) -> bool:
+        """A portal that has not answered for long may have moved without a word. Asks once in such a time; gives whether it
+        is somewhere else. Raises a PortalError."""
+        failing = self.failing
+        if self._keeper is None or failing is None or self._clock() - failing.since < LOST:
+            return False
+        if sky_of(failing.error) not in (Sky.TROUBLE, Sky.BLOCKED) or self._searched == failing.since:
+            return False
+        self._searched = failing.since
+        log.info("portal not found -> the authorization server is asked", portal=self.name, error=str(failing.error))
+        moved = await self._keeper.ask_where(self._keeper.grant)
+        if moved:
+            self._wake_directory.set()
+            self._installing.set()
+            self.on_installed()
+        return moved
 
     def _observe(self, exchange: Exchange) -> None:
         if exchange.outcome == "ok":
             self.last_success = self._clock()
+            self.failing = None
             self.on_answer()
         else:
             self.last_failure = (self._clock(), exchange)
+            error = exchange.error
+            if error is not None and sky_of(error) is not Sky.CLEAR and not isinstance(error, METHOD_WIDE):
+                self.failing = Failing(self.failing.since if self.failing else self._clock(), error)
         idle = exchange.outcome == "ok" and exchange.what == GET
         (log.debug if idle else log.info)(
             "portal asked",
@@ -229,11 +273,11 @@ class PortalLink:
     # ---- what it tells us
 
     async def _keep_events(self, tasks: asyncio.TaskGroup) -> None:
-        """Binds what the settings want, again until it is done, and polls the offline queue."""
+        """Binds what the settings want, looks now and then whether it still is, and polls the offline queue."""
         wanted = self.settings.events
         if wanted == "off" or not self.client.is_application:
             return
-        handler = f"{self.settings.public_url.rstrip('/')}/bitrix24/{self.name}/events" if wanted != "offline" else ""
+        handler = handler_of(self.settings)
         while True:
             if self.installed:
                 try:
@@ -242,17 +286,16 @@ class PortalLink:
                     self.bindings = Bindings(problems=(str(error),))
                 for problem in self.bindings.problems:
                     log.warning("events not bound", portal=self.name, problem=problem)
-                if not self.bindings.problems:
-                    break
+            bound = self.installed and not self.bindings.problems
+            if bound and self.offline is None and wanted != "handler":
+                self.offline = OfflineQueue(self.client, self._consume, interval=self.settings.offline_interval)
+                tasks.create_task(self.offline.run(), name=f"offline events of {self.name}")
             try:
-                async with asyncio.timeout(BIND_RETRY):
+                async with asyncio.timeout(BIND_CHECK if bound else BIND_RETRY):
                     await self._installing.wait()
             except TimeoutError:
                 continue
             self._installing.clear()
-        if wanted != "handler":
-            self.offline = OfflineQueue(self.client, self._consume, interval=self.settings.offline_interval)
-            tasks.create_task(self.offline.run(), name=f"offline events of {self.name}")
 
     async def receive(self, body: bytes, content_type: str) -> None:
         """An event at our own handler. Raises BadEvent, Forged, StorageError, PortalError (an installation not proven)."""

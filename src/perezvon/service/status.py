@@ -12,8 +12,11 @@ from importlib.metadata import version as installed_version
 import structlog
 
 from perezvon import __version__
-from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.errors import OperationLimited, PortalError
 from perezvon.bitrix24.events import BadEvent, Forged
+from perezvon.bitrix24.remedy import remedy
+from perezvon.delivery.status import SenderStatus
+from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
 from perezvon.service.clicks import Exchange
 from perezvon.service.house import House
@@ -44,6 +47,8 @@ log = structlog.get_logger(__name__)
 LAST_CALLS = 20
 BUILDING = 5.0
 """Seconds that an event from a portal waits for the house that is being built when it comes."""
+SILENT = 60.0
+"""Seconds of nothing but errors after which a portal for which nothing waits counts as failing."""
 QUEUES = {
     Priority.CARD: "cards",
     Priority.FINISH: "finish",
@@ -116,14 +121,16 @@ class Reporter:
     async def _portal(self, house: House, link: PortalLink) -> PortalStatus:
         sending = await house.senders[link.name].status()
         bucket = link.client.bucket
+        application = link.client.is_application
         failure = link.last_failure
+        state, since, error = _weather(link, sending, self._clock())
         offline = link.offline
         return PortalStatus(
             name=link.name,
-            state=SKIES[sending.sky] if link.installed else "waiting for installation",
-            since=sending.since or self._started,
+            state=state,
+            since=since or self._started,
             host=link.client.address.host,
-            way="application" if link.client.is_application else "webhook",
+            way="application" if application else "webhook",
             queue=tuple(
                 QueueStatus(name, sending.queued[priority])
                 for priority, name in QUEUES.items()
@@ -135,9 +142,14 @@ class Reporter:
             burst=bucket.burst,
             per_second=bucket.leak_per_second,
             paused_until=sending.paused_until,
-            paused_methods=tuple(PausedMethod(method, until) for method, (until, _) in sending.paused_methods.items()),
+            paused_methods=tuple(
+                PausedMethod(
+                    method, until, str(why), remedy(why, application=application), isinstance(why, OperationLimited)
+                )
+                for method, (until, why) in sending.paused_methods.items()
+            ),
             last_success=link.last_success,
-            last_error=sending.message or sending.last_error or (failure[1].told if failure else ""),
+            last_error=str(error or sending.last_error or (failure[1].told if failure else "")),
             last_error_at=sending.last_error_at or (failure[0] if failure else None),
             events=EventsStatus(
                 mode=link.settings.events,
@@ -149,6 +161,10 @@ class Reporter:
             refreshed=link.directory.refreshed or None,
             directory_problem=link.directory.problem,
             requests=link.client.requests,
+            fix=None if error is None else remedy(error, application=application),
+            moved_from=link.moved_from,
+            forgotten=sending.forgotten,
+            forgotten_last=sending.forgotten_last,
         )
 
     # ---- web.EventSink
@@ -178,6 +194,15 @@ class Reporter:
             log.warning(f"{what} refused: could not be proven", portal=portal, error=str(error))
             return Received.FORGED
         return Received.ACCEPTED
+
+
+def _weather(link: PortalLink, sending: SenderStatus, now: float) -> tuple[str, float, PortalError | None]:
+    """The portal's state, since when, and why: as the queue finds it; while nothing waits, as employees and events do."""
+    if not link.installed:
+        return "waiting for installation", sending.since, None
+    if sending.sky == "clear" and link.failing is not None and now - link.failing.since > SILENT:
+        return SKIES[sky_of(link.failing.error)], link.failing.since, link.failing.error
+    return SKIES[sending.sky], sending.since, sending.error
 
 
 def _pbx(exchange: Exchange) -> PbxStatus:

@@ -177,3 +177,10 @@ class PortalSettings(Section):
         if self.events in {"handler", "both"} and not self.public_url:
             raise Wrong(Reason("must be given when events go to a handler"), ("public_url",))
         return self
+
+
+def handler_of(settings: PortalSettings) -> str:
+    """The address to which the portal sends events; "" when we ask for them instead."""
+    if settings.events not in {"handler", "both"}:
+        return ""
+    return f"{settings.public_url.rstrip('/')}/bitrix24/{settings.name}/events"

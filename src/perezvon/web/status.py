@@ -21,6 +21,7 @@ TIMES = frozenset(
         "last_event",
         "last_error_at",
         "last_success",
+        "forgotten_last",
         "oldest",
         "paused_until",
         "polled",
@@ -59,10 +60,14 @@ class QueueStatus:
 
 @dataclass(frozen=True, slots=True)
 class PausedMethod:
-    """The portal takes no more of this method until then (429 OPERATION_TIME_LIMIT)."""
+    """The portal takes nothing of this method; it is asked again then. `limited`: the method's working time is used up (429
+    OPERATION_TIME_LIMIT), which passes; else a human has to do what `fix` says."""
 
     method: str
     until: float
+    why: str = ""
+    fix: Reason | None = None
+    limited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ class EventsStatus:
 @dataclass(frozen=True, slots=True)
 class PortalStatus:
     """`state`: ready | waiting for installation | paused | blocked | unreachable. `way`: webhook | application. `tokens`:
-    requests that may leave now, of `burst`. `dead`: steps that the portal refused for good."""
+    requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
+    about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
+    that the portal did not know any more and that were registered anew."""
 
     name: str
     state: str
@@ -102,6 +109,10 @@ class PortalStatus:
     refreshed: float | None = None
     directory_problem: str = ""
     requests: int = 0
+    fix: Reason | None = None
+    moved_from: str = ""
+    forgotten: int = 0
+    forgotten_last: float | None = None
 
     @property
     def waiting(self) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
-from perezvon.web.status import PbxStatus, PortalStatus, Status
+from perezvon.web.status import PausedMethod, PbxStatus, PortalStatus, Status
 
 GRACE = 10.0
 """Seconds: a connection that is younger is still being made."""
+
+FORGETFUL = 3 * 86400.0
+"""Seconds for which it is told that a portal has lost calls."""
 
 LATE = 60.0
 """Seconds: a step that waits longer is worth a warning."""
@@ -69,17 +73,37 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
         )
         yield Check("portal.installation", subject, State.PROBLEM, Reason("the application is not installed yet"), fix)
     elif portal.state in ("blocked", "unreachable"):
-        seen = Reason(
-            "the portal cannot be used: {why}; {count} requests wait, none is lost", {"why": portal.last_error, **waiting}
-        )
-        yield Check("portal.state", subject, State.PROBLEM, seen, Reason("perezvon doctor names what to correct"))
+        told = {"since": _moment(portal.since), "why": portal.last_error, **waiting}
+        seen = Reason("the portal has not been usable since {since}: {why}; {count} requests wait, none is lost", told)
+        fix = portal.fix or Reason("perezvon doctor names what to correct")
+        yield Check("portal.state", subject, State.PROBLEM, seen, fix)
     elif portal.state == "paused":
         seen = Reason("the portal takes no more requests for now; {count} wait, none is lost", waiting)
         fix = Reason(
             "nothing needs to be done; when it happens often, look who else uses the portal's REST from this address"
         )
         yield Check("portal.pause", subject, State.WARNING, seen, fix)
-    if portal.oldest is not None and now - portal.oldest > LATE and portal.state == "ready":
+    for pause in portal.paused_methods:
+        yield _method(pause, subject)
+    if portal.moved_from:
+        told = {"settings": portal.moved_from, "host": portal.host}
+        seen = Reason("the portal has moved from {settings} to {host}; it was followed, nothing is lost", told)
+        fix = Reason("put {host} into the settings as its domain", told)
+        yield Check("portal.moved", subject, State.WARNING, seen, fix)
+    if portal.forgotten_last is not None and now - portal.forgotten_last < FORGETFUL:
+        told = {"count": str(portal.forgotten), "last": _moment(portal.forgotten_last)}
+        seen = Reason(
+            "the portal did not know {count} calls any more that it had taken, the last at {last}: it may have been "
+            "restored from a backup. They were told anew",
+            told,
+        )
+        fix = Reason(
+            "look at the portal's statistics of the time between the backup and the restoration: calls that were complete "
+            "by then are not told anew by themselves"
+        )
+        yield Check("portal.forgotten", subject, State.WARNING, seen, fix)
+    working = portal.state == "ready" and not portal.paused_methods
+    if portal.oldest is not None and now - portal.oldest > LATE and working:
         seen = Reason(
             "{count} requests wait, the oldest for {seconds} s", {**waiting, "seconds": f"{now - portal.oldest:.0f}"}
         )
@@ -94,6 +118,8 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
         seen = Reason("the portal refused {count} requests for good", {"count": str(portal.dead)})
         fix = Reason("the calls below name them with the portal's reason; correct that, further calls are not affected")
         yield Check("portal.dead", subject, State.WARNING, seen, fix)
+    if portal.state in ("blocked", "unreachable", "waiting for installation"):
+        return  # then events and employees cannot be had either
     if portal.events.error:
         seen = Reason("clicks on numbers may not arrive: {why}", {"why": portal.events.error})
         yield Check("portal.events", subject, State.WARNING, seen, Reason("perezvon doctor names what to correct"))
@@ -101,6 +127,20 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
         seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
         fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")
         yield Check("portal.employees", subject, State.WARNING, seen, fix)
+
+
+def _method(pause: PausedMethod, subject: str) -> Check:
+    told = {"method": pause.method, "until": _moment(pause.until), "why": pause.why}
+    if pause.limited:
+        seen = Reason("the portal takes no more {method} until {until}: its working time is used up; nothing is lost", told)
+        return Check("portal.method", subject, State.WARNING, seen, pause.fix)
+    seen = Reason("the portal refuses {method}: {why}; what needs it waits, none is lost", told)
+    return Check("portal.method", subject, State.PROBLEM, seen, pause.fix)
+
+
+def _moment(at: float) -> str:
+    """In the time zone of this machine, in a form that every language reads."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _recordings(status: Status) -> Iterator[Check]:
