@@ -42,9 +42,9 @@ CALLS = {
     "_warn": (1, 2),
     "_fail": (1, 2),
     "sort": (2,),
-    "_or_fallback": (1,),
+    "or_fallback": (1,),
 }
-NAMES = {"probe.py": {"told", "fix"}, "plan.py": {"text"}}
+NAMES = {"probe.py": {"told", "fix"}, "responsible.py": {"text"}}
 
 
 def of_python(path: Path) -> Iterator[str]:

@@ -172,4 +172,4 @@ def request(step: StepDraft) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    return f"$result[{value.kind.value}][{value.field}]" if isinstance(value, Ref) else value
+    return f"$result[{value.key or value.kind.value}][{value.field}]" if isinstance(value, Ref) else value

@@ -130,9 +130,11 @@ def attach(key: str, call_id: Json | Ref, file: Path, seconds: float, parts: int
 
 
 def finished_call(steps: Sequence[Step]) -> Json | Ref | None:
-    """The portal's id of the call, as its last finish names it; None when the call was not reported."""
+    """The portal's id of the call, as its finish names it; None when the call was not reported. Of several portal calls
+    (`calls.transfers = "each"`) the first in which somebody talked: the recording goes through all of them."""
     finishes = [step for step in steps if step.kind is Kind.FINISH]
-    return finishes[-1].params["CALL_ID"] if finishes else None
+    talked = [step for step in finishes if step.params.get("DURATION")]
+    return next((step.params["CALL_ID"] for step in (*talked, *finishes)), None)
 
 
 def _ids(rows: Sequence[Recording]) -> list[int]:

@@ -84,8 +84,9 @@ def plan_run(
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
-    """The step that a reference of `step` to `kind` means: the last one of that kind before it."""
-    before = [one for one in steps if one.kind is kind and one.sequence < step.sequence]
+    """The step that a reference of `step` to `kind` means: the one it names, else the last one of that kind before it."""
+    named = next((ref.key for ref in step.refs if ref.kind is kind), "")
+    before = [one for one in steps if one.kind is kind and one.sequence < step.sequence and named in ("", one.key)]
     return before[-1] if before else None
 
 

@@ -156,7 +156,10 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
     register = _retellable(step, lane)
     if register is None:
         return [_dead(step)]
-    again = [register, *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane))]
+    again = [
+        register,
+        *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane)),
+    ]
     notes = [FORGOTTEN, *(one.note for one in again[1:])]
     return [
         *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),

@@ -7,6 +7,9 @@ The card: at any moment the users whose phones ring or who talk shall have it on
 compares that with what is shown and asks for the difference. `register` never shows a card by itself (SHOW=0): a `show`
 step, which may expire, rides in the same batch.
 
+With `transfers="each"` a completed transfer finishes the portal call of whoever talked so far, and the next employee who is
+rung or talks gets a portal call of his own (turns.py); all of them are steps of the one lane.
+
 Source of the order register, show, hide, finish: the telephony tutorial of the Bitrix24 REST documentation.
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from perezvon.calls.call import Call, Direction, Outcome, iso
@@ -26,8 +29,11 @@ from perezvon.calls.facts import (
     LeftTalk,
     Ringing,
     StoppedRinging,
+    Transferred,
 )
 from perezvon.rules.policy import People, Policy
+from perezvon.rules.responsible import or_fallback, responsible, responsible_in
+from perezvon.rules.turns import Turn, follow, following, gives_away
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
 CALL_TYPE = {Direction.OUTGOING: 1, Direction.INTERNAL: 1, Direction.INCOMING: 2}
@@ -57,7 +63,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class PlanState:
     """What the planner remembers of a call. `portal_call`: the CALL_ID that a click on a number brought along; such a call
-    is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices)."""
+    is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices).
+    `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -67,6 +74,7 @@ class PlanState:
     ringing: tuple[tuple[str, str], ...] = ()
     talking: tuple[str, ...] = ()
     pushes: int = 0
+    turn: Turn = field(default_factory=Turn)
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -85,6 +93,7 @@ class PlanState:
             ringing=tuple((channel, extension) for channel, extension in body.get("ringing", ())),
             talking=tuple(body.get("talking", ())),
             pushes=body.get("pushes", 0),
+            turn=Turn.from_json(body.get("turn", {})),
         )
 
 
@@ -93,6 +102,10 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
     decisions: list[Decision] = []
     ended: CallEnded | None = None
     for fact in facts:
+        if isinstance(fact, Transferred) and _ends_turn(state, fact, policy):
+            state, given = _give_away(state, fact, policy, people)
+            decisions += given
+            continue
         state = _remember(state, fact)
         match fact:
             case CallStarted(direction=Direction.INTERNAL) if not policy.internal_calls:
@@ -138,7 +151,15 @@ def _reported(state: PlanState, policy: Policy) -> bool:
     return state.started.direction is not Direction.INTERNAL or policy.internal_calls
 
 
+def _ends_turn(state: PlanState, fact: Transferred, policy: Policy) -> bool:
+    if policy.transfers != "each" or not _reported(state, policy) or not gives_away(state.turn, fact):
+        return False
+    return state.started is not None and state.started.direction is not Direction.INTERNAL
+
+
 def _remember(state: PlanState, fact: Fact) -> PlanState:
+    if (turn := follow(state.turn, fact)) is not state.turn:
+        state = replace(state, turn=turn)
     match fact:
         case CallStarted():
             # Who placed an outgoing call has the client's card from the beginning.
@@ -167,13 +188,13 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
     assert started is not None
     wanted = _users((*(extension for _, extension in state.ringing), *state.talking), people)
     decisions: list[Decision] = []
-    if not state.registered and not state.portal_call:
+    if not _has_portal_call(state):
         owner = wanted[0] if wanted else ""
         if not owner and not state.talking:
             return state, decisions  # nobody to show it to yet: registered when somebody is rung, or at the end
         owner = owner or policy.fallback_user
-        decisions += _registration(started, owner, policy, _why_registered(started, owner, people))
-        state = replace(state, registered=True)
+        state, registered = _registered(state, owner, policy, _why_registered(state, owner, people))
+        decisions += registered
     if not policy.show_card:
         return state, decisions
     show = tuple(user for user in wanted if user not in state.shown)
@@ -190,29 +211,77 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
     return replace(state, shown=wanted), decisions
 
 
+def _give_away(state: PlanState, fact: Transferred, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
+    """A transfer ends the turn: its portal call is finished for who made the transfer, with his own talk."""
+    turn = state.turn
+    user, reason, unmapped = or_fallback(
+        fact.from_, "{extension} has passed the client on: this portal call is over", policy, people
+    )
+    since = turn.since if turn.since is not None else fact.at
+    state, decisions = _close(state, user, _seconds(fact.at - since), "200", reason, policy, unmapped, passed_on=True)
+    talking = tuple(extension for extension in state.talking if extension != fact.from_)
+    ringing = [extension for _, extension in state.ringing]
+    return replace(state, talking=talking, turn=following(turn, fact, talking, ringing)), decisions
+
+
 def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
     started = state.started
     assert started is not None
     call = ended.record
-    user, reason, unmapped = _responsible(call, started, policy, people)
+    if state.turn.later:
+        state, decisions = _finish_later_turn(state, call, policy, people)
+    else:
+        user, reason, unmapped = responsible(call, started, policy, people)
+        duration = _seconds(call.duration) if call.answered is not None else 0
+        status = STATUS_CODE[call.outcome or Outcome.FAILED]
+        if duration == 0 and status == "200":
+            status = "304"
+        state, decisions = _close(state, user, duration, status, reason, policy, unmapped)
+    return replace(state, finished=True, ringing=(), talking=()), decisions
+
+
+def _finish_later_turn(state: PlanState, call: Call, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
+    """Of a client who was passed on and whom nobody took there is a missed call: for who was rung last, else for who had
+    passed him on."""
+    turn = state.turn
+    if not (turn.registered or turn.rung or turn.talkers) and call.third_parties:
+        return state, [Decision(Reason("passed on to somebody outside: no further portal call"))]
+    user, reason, unmapped = responsible_in(turn, call, policy, people)
+    if turn.since is None:
+        status = STATUS_CODE[Outcome.MISSED if call.direction is Direction.INCOMING else Outcome.NO_ANSWER]
+        return _close(state, user, 0, status, reason, policy, unmapped)
+    ended = call.ended if call.ended is not None else turn.since
+    return _close(state, user, _seconds(ended - turn.since), "200", reason, policy, unmapped)
+
+
+def _close(
+    state: PlanState,
+    user: str,
+    duration: int,
+    status: str,
+    reason: Reason,
+    policy: Policy,
+    unmapped: tuple[str, ...],
+    *,
+    passed_on: bool = False,
+) -> tuple[PlanState, list[Decision]]:
+    """Finish the present turn's portal call, which is registered for that if it was not yet; leave no card up."""
+    started = state.started
+    assert started is not None
     decisions: list[Decision] = []
-    if not state.registered and not state.portal_call:
+    if not _has_portal_call(state):
         why = Reason("the call ended before anybody could be shown its card")
-        decisions += _registration(started, user, policy, why)
-        state = replace(state, registered=True)
+        state, decisions = _registered(state, user, policy, why)
     left = tuple(shown for shown in state.shown if shown != user)
     if left:
         why = Reason("the call is over: no card for {users}", {"users": ", ".join(left)})
         decisions.append(Decision(why, (_push(Kind.HIDE, state, left, why),)))
-    duration = max(1, round(call.duration)) if call.answered is not None else 0
-    status = STATUS_CODE[call.outcome or Outcome.FAILED]
-    if duration == 0 and status == "200":
-        status = "304"
+    of_click = state.portal_call and not state.turn.later
     step = StepDraft(
-        key=finish_key(state.portal_call) if state.portal_call else f"{started.call}:finish",
+        key=finish_key(state.portal_call) if of_click else f"{started.call}:finish{state.turn.suffix}",
         kind=Kind.FINISH,
         params={
-            "CALL_ID": _call_id(state),
+            "CALL_ID": _call_id(state, by_name=passed_on),
             "USER_ID": int(user),
             "DURATION": duration,
             "STATUS_CODE": status,
@@ -222,80 +291,64 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         reason=reason,
     )
     decisions.append(Decision(reason, (step,), unmapped=unmapped))
-    return replace(state, finished=True, shown=(), ringing=(), talking=(), pushes=state.pushes + 1), decisions
+    return replace(state, shown=(), pushes=state.pushes + 1), decisions
 
 
-def _responsible(call: Call, started: CallStarted, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
-    """One of those who talked, as the policy wants; of a missed call the last who was rung; else a user of the settings."""
-    people = _with_mobile(call, people)
-    if call.last_talker:
-        return _talker(call, policy, people)
-    if started.direction is not Direction.INCOMING and started.extension:
-        return _or_fallback(started.extension, "responsible: {extension} placed the call", policy, people)
-    for extension in reversed(call.rung):
-        if user := people.user(extension):
-            return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension}), ()
-    user = policy.missed_user or policy.fallback_user
-    return user, Reason("responsible: user {user} of the settings, no employee was rung", {"user": user}), call.rung
+def _seconds(talk: float) -> int:
+    """Whole seconds as the portal counts them: a talk of a third of a second is still an answered call."""
+    return max(1, round(talk))
 
 
-def _with_mobile(call: Call, people: People) -> People:
-    """The outside number to which an employee's calls go stands for him, unless the portal knows whose it is."""
-    user = people.user(call.forwarded_by)
-    return People({call.forwarded_to: user, **people.users}) if user else people
-
-
-def _talker(call: Call, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
-    if policy.responsible == "first" and call.talkers:
-        return _or_fallback(call.talkers[0], "responsible: {extension} talked first", policy, people)
-    talked = call.talk_times()
-    if policy.responsible == "longest" and talked:
-        longest = max(talked.values())
-        if talked.get(call.last_talker, 0.0) < longest:  # among equals the last
-            of_them = [extension for extension in call.talkers if talked.get(extension) == longest]
-            return _or_fallback(of_them[-1], "responsible: {extension} talked longest", policy, people)
-    return _or_fallback(call.last_talker, "responsible: {extension} talked last", policy, people)
-
-
-def _or_fallback(extension: str, text: str, policy: Policy, people: People) -> tuple[str, Reason, tuple[str, ...]]:
-    if user := people.user(extension):
-        return user, Reason(text, {"extension": extension}), ()
-    fallback = policy.fallback_user
-    text = "responsible: user {user} of the settings, because {extension} has no portal user"
-    return fallback, Reason(text, {"user": fallback, "extension": extension}), (extension,)
-
-
-def _why_registered(started: CallStarted, owner: str, people: People) -> Reason:
-    args = {"direction": started.direction.value, "user": owner}
+def _why_registered(state: PlanState, owner: str, people: People) -> Reason:
+    assert state.started is not None
+    args = {"direction": state.started.direction.value, "user": owner}
+    if state.turn.later:
+        args = {"extension": state.turn.giver, "user": owner}
+        return Reason("{extension} has passed the client on: a portal call for user {user}", args)
     if owner in people.users.values():
         return Reason("{direction} call: its first employee is user {user}", args)
     return Reason("{direction} call: the employee has no portal user, registered to user {user}", args)
 
 
-def _registration(started: CallStarted, user: str, policy: Policy, reason: Reason) -> list[Decision]:
+def _has_portal_call(state: PlanState) -> bool:
+    """Whether the present turn has."""
+    return state.turn.registered if state.turn.later else state.registered or bool(state.portal_call)
+
+
+def _registered(state: PlanState, user: str, policy: Policy, reason: Reason) -> tuple[PlanState, list[Decision]]:
+    """A lead is made, if at all, for the first turn."""
+    started, turn = state.started, state.turn
+    assert started is not None
     line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
     phone = started.client if _PHONE.fullmatch(started.client) else ""
+    lead = bool(phone) and not turn.later and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
     decisions: list[Decision] = []
-    if started.client and not phone:
+    if started.client and not phone and not turn.later:
         args = {"client": started.client[:80], "number": policy.anonymous_number}
         decisions.append(Decision(Reason("{client} is no phone number: the portal is told {number}", args)))
     params: dict[str, Json] = {
         "USER_ID": int(user),
         "PHONE_NUMBER": phone or policy.anonymous_number,
         "TYPE": CALL_TYPE[started.direction],
-        "CALL_START_DATE": iso(started.at),
-        "CRM_CREATE": int(bool(phone) and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)),
+        "CALL_START_DATE": iso(turn.began if turn.later else started.at),
+        "CRM_CREATE": int(lead),
         "SHOW": 0,
         "ADD_TO_CHAT": 0,
-        "EXTERNAL_CALL_ID": f"{policy.installation}-{started.call}",
+        "EXTERNAL_CALL_ID": f"{policy.installation}-{started.call}{turn.suffix}",
     }
     if line.number:
         params["LINE_NUMBER"] = line.number
     if line.source:
         params["CRM_SOURCE"] = line.source
-    step = StepDraft(f"{started.call}:register", Kind.REGISTER, params, Priority.CARD, reason)
-    return [*decisions, Decision(reason, (step,))]
+    step = StepDraft(_register_key(state), Kind.REGISTER, params, Priority.CARD, reason)
+    state = replace(state, registered=True, turn=replace(turn, registered=True))
+    return state, [*decisions, Decision(reason, (step,))]
+
+
+def _register_key(state: PlanState) -> str:
+    assert state.started is not None
+    return f"{state.started.call}:register{state.turn.suffix}"
 
 
 def _push(
@@ -312,8 +365,11 @@ def _push(
     )
 
 
-def _call_id(state: PlanState) -> Json | Ref:
-    return state.portal_call or Ref(Kind.REGISTER, "CALL_ID")
+def _call_id(state: PlanState, *, by_name: bool = False) -> Json | Ref:
+    """`by_name`: of the present turn's registration, even when there are others behind it."""
+    if state.portal_call and not state.turn.later:
+        return state.portal_call
+    return Ref(Kind.REGISTER, "CALL_ID", _register_key(state) if by_name or state.turn.later else "")
 
 
 def _users(extensions: Iterable[str], people: People) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Responsible = Literal["first", "last", "longest"]
+Transfers = Literal["one", "each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Policy:
     the calls of employees without a portal user, `missed_user` the missed calls for which nobody was rung (empty:
     `fallback_user`). `card_lifetime`: seconds after which showing a card is useless. `anonymous_number` is sent when the
     caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
+    `transfers`: one portal call whoever talks, or one for each employee to whom the client is passed on.
     """
 
     installation: str
@@ -38,6 +40,7 @@ class Policy:
     card_lifetime: float = 30.0
     anonymous_number: str = "000000"
     responsible: Responsible = "last"
+    transfers: Transfers = "one"
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
 

@@ -44,10 +44,11 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class Ref:
     """The field of the result of an earlier step of the same lane: its value when that step is done, `$result[…]` when both
-    ride in one batch."""
+    ride in one batch. `key`: of that step; empty: the last one of that kind."""
 
     kind: Kind
     field: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         card_lifetime=calls.card_expires,
         anonymous_number=calls.anonymous_number,
         responsible=calls.responsible,
+        transfers=calls.transfers,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
     )

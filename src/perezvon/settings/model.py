@@ -83,6 +83,13 @@ class CallSettings(Section):
         description="Of several employees who talked: the first, the last, or whoever talked longest.",
         examples=["last"],
     )
+    transfers: Literal["one", "each"] = Field(
+        default="one",
+        title="Transferred calls",
+        description="one: a single portal call, whoever talks; each: a transfer finishes the portal call of whoever talked "
+        "so far, with the duration of that talk, and the next employee gets a portal call of his own.",
+        examples=["each"],
+    )
     anonymous_number: OneLine = Field(
         default="000000",
         min_length=1,

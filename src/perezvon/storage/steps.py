@@ -117,11 +117,12 @@ def read_step(row: Row[Any]) -> Step:
 
 def _ref_as_json(value: object) -> dict[str, str]:
     if isinstance(value, Ref):
-        return {"$ref": value.kind.value, "field": value.field}
+        named = {"key": value.key} if value.key else {}
+        return {"$ref": value.kind.value, "field": value.field, **named}
     raise TypeError(f"a step's parameter has no JSON form: {value!r}")
 
 
 def _ref_or_map(value: dict[str, Any]) -> dict[str, Any] | Ref:
-    if value.keys() == {"$ref", "field"}:
-        return Ref(Kind(cast("str", value["$ref"])), cast("str", value["field"]))
+    if {"$ref", "field"} <= value.keys() <= {"$ref", "field", "key"}:
+        return Ref(Kind(cast("str", value["$ref"])), cast("str", value["field"]), cast("str", value.get("key", "")))
     return value
