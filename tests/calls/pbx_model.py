@@ -43,6 +43,8 @@ class PbxModel:
             case "QueueCallerLeave":
                 waiting = self.waiting.get(event["queue"], [])
                 waiting.remove(name if name in waiting else waiting[0])  # another channel may have taken the place
+            case "VarSet" if uid in self.channels and event["variable"].lstrip("_") == "PEREZVON_ROOM":
+                self.channels[uid]["variable.PEREZVON_ROOM"] = event["value"]
             case "Hangup":
                 self._leave(name)
                 self.channels.pop(uid, None)

@@ -67,6 +67,7 @@ def test_a_phone_rings_at_the_dial_itself() -> None:
         trunk="multifon",
         extension="",
         expected="",
+        channel=client.name,
     )
     assert ringing == Ringing(f"pbx-{client.uid}", pbx.events[-1].at, "101", phone.name)
 

@@ -52,6 +52,7 @@ HEADERS = st.sampled_from(
         "calleridnum",
         "exten",
         "context",
+        "variable.PEREZVON_ROOM",
         "destchannel",
         "destuniqueid",
         "destlinkedid",
@@ -86,6 +87,12 @@ HEADERS = st.sampled_from(
         "localoneuniqueid",
         "localtwochannel",
         "localtwouniqueid",
+        "userevent",
+        "step",
+        "role",
+        "room",
+        "key",
+        "conference",
     ]
 )
 UIDS = st.sampled_from(["1.1", "1.2", "1.3", "1.4", "1.5", ""])
@@ -93,7 +100,21 @@ VALUES = st.one_of(
     NAMES,
     UIDS,
     st.sampled_from(["0", "4", "5", "6", "99", "-1", "³", "ANSWER", "CANCEL", "Success", "App", "Bridge", "b1", "b2"]),
-    st.sampled_from(["MIXMONITOR_FILENAME", "FROM_DID", "Read", "X,menu", "Queue", "holding_bridge", "1", "79160000009@m"]),
+    st.sampled_from(["PerezvonRoom", "PerezvonMenu", "joined", "code", "over", "client", "manager", "third", "900"]),
+    st.sampled_from(["perezvon-out", "perezvon-room-client", "perezvon-room-manager", "perezvon-room-third"]),
+    st.sampled_from(
+        [
+            "MIXMONITOR_FILENAME",
+            "PEREZVON_ROOM",
+            "FROM_DID",
+            "Read",
+            "X,menu",
+            "Queue",
+            "holding_bridge",
+            "1",
+            "79160000009@m",
+        ]
+    ),
     st.text(max_size=8),
 )
 

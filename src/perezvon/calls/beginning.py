@@ -52,7 +52,7 @@ def caller_of(board: Board, call: LiveCall) -> Caller:
     if who.employee:
         return Caller(Placed.ORIGINATE if call.own_phone else Placed.EMPLOYEE, who)
     inside = board.numbering.is_extension(inner.peer) and not board.peers.from_outside(inner)
-    if inside or _own_line(board, who.number):
+    if inside or own_line(board, who.number):
         return Caller(Placed.ORIGINATE, who)
     return Caller(Placed.CLIENT, who)
 
@@ -68,18 +68,21 @@ def leads_out(board: Board, call: LiveCall, who: Who) -> bool:
     if who.employee or call.pair:
         return False
     origin = board.switch.get(call.origin)
+    if (origin is not None and board.peers.from_outside(origin)) or own_line(board, call.dialled):
+        return False
     number = board.numbering.international(who.number)
     dialled = board.numbering.international(call.dialled)
-    return bool(number) and (number == dialled or (origin is not None and _own_line(board, origin.number)))
+    return bool(number) and (number == dialled or (origin is not None and own_line(board, origin.number)))
 
 
 def somebody_behind(board: Board, call: LiveCall, trunk: Channel) -> Who:
     """An employee whom a trunk leads to: by the number with which he came in, unless that is the company's own."""
     number = call.client_first
-    return Who(True, trunk.peer if not number or _own_line(board, number) else number, own=False)
+    ours = number == call.line_raw or own_line(board, number)
+    return Who(True, trunk.peer if not number or ours else number, own=False)
 
 
-def _own_line(board: Board, number: str) -> bool:
+def own_line(board: Board, number: str) -> bool:
     return bool(board.numbering.lines) and board.numbering.international(number) in board.numbering.lines
 
 
@@ -105,6 +108,7 @@ def begin(board: Board, call: LiveCall, direction: Direction, *, extension: str 
             trunk=call.trunk,
             extension=call.placed_by,
             expected=call.expected,
+            channel=origin.name if (origin := board.switch.get(call.origin)) is not None else "",
         ),
     )
     board.facts.extend(call.early)
@@ -141,7 +145,7 @@ def begin_incoming(board: Board, call: LiveCall) -> None:
 def _client_number(board: Board, call: LiveCall, inner: Channel) -> str:
     """The number as the dialplan has left it (it may have put it right), unless it has put something else there."""
     number = inner.number
-    if number and (board.numbering.is_extension(number) or _own_line(board, number) or number == call.dialled):
+    if number and (board.numbering.is_extension(number) or own_line(board, number) or number == call.dialled):
         return call.client_first or number
     return number or call.client_first
 

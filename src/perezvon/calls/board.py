@@ -33,6 +33,8 @@ class Board:
         self.emptied: list[str] = []
         self.facts: list[Fact] = []
         self.resyncing = False
+        self.rooms: dict[str, str] = {}
+        self.retired: dict[str, set[str]] = {}
 
     def tell(self, call: LiveCall, fact: Fact) -> None:
         """What is known of a call that nobody has been told of waits, where it is still news later."""
@@ -46,6 +48,11 @@ class Board:
 
     def call_of(self, channel: Channel | None) -> LiveCall | None:
         return self.calls.get(channel.call) if channel is not None and channel.call else None
+
+    def call_of_room(self, room: str) -> LiveCall | None:
+        """The call of a conference room; a room bears the unique id of the call's first channel."""
+        known = self.calls.get(self.rooms.get(room, "")) or self.call_of(self.switch.get(room))
+        return known or self.calls.get(f"{self.pbx}-{room}")
 
     def see(self, event: Event, prefix: str = "") -> Channel | None:
         """The channel that the event's `<prefix>Uniqueid` names, brought up to date; a new one is taken in.
@@ -77,6 +84,9 @@ class Board:
         """Find the call of a new channel: that of its other half, of its linkedid, or a new one that it places itself."""
         if self.peers.ignored(channel):
             channel.helper = True
+            return
+        if self.retired and (left := self.retired.get(channel.linkedid)) is not None:
+            self.retire(channel, left)
             return
         twin = self.switch.twin(channel)
         call = self.call_of(twin) or self.calls.get(self.by_link.get(channel.linkedid, ""))
@@ -136,9 +146,35 @@ class Board:
             elif not old.members:
                 self.drop(old)
 
+    def retire(self, channel: Channel, left: set[str]) -> None:
+        """What this channel does from now on is nobody's call. `left`: those with whom it shares that lot."""
+        channel.helper = True
+        channel.call = ""
+        self.switch.leave(channel)
+        left.add(channel.uid)
+        self.retired[channel.linkedid] = left
+
+    def retire_members(self, call: LiveCall) -> None:
+        """The client has left a conference; whoever talks on there, and whom they ring, is no call of its own."""
+        left: set[str] = set()
+        for uid in call.members:
+            if (channel := self.switch.get(uid)) is not None:
+                self.retire(channel, left)
+        if left:
+            self.retired.update(dict.fromkeys(call.links, left))
+        call.members.clear()
+
+    def forget_retired(self, uid: str) -> None:
+        for link, left in list(self.retired.items()):
+            left.discard(uid)
+            if not left:
+                del self.retired[link]
+
     def drop(self, call: LiveCall) -> None:
         """Forget a call; its channels live on without one."""
         self.calls.pop(call.id, None)
+        if call.room and self.rooms.get(call.room) == call.id:
+            del self.rooms[call.room]
         for link in call.links:
             if self.by_link.get(link) == call.id:
                 del self.by_link[link]

@@ -8,6 +8,7 @@ from perezvon.calls.beginning import Placed, begin_if_incoming, begin_placed, ca
 from perezvon.calls.board import GONE_FOR_GOOD, Board
 from perezvon.calls.call import Direction, LegOutcome, Outcome, Party
 from perezvon.calls.channels import UP, Channel
+from perezvon.calls.conferring import still_there
 from perezvon.calls.events import Event
 from perezvon.calls.facts import CallEnded, LeftTalk
 from perezvon.calls.legs import close_leg
@@ -46,6 +47,8 @@ def hang_up(board: Board, uid: str, at: float, cause: int = 0) -> None:
     if not uid:
         return
     channel = board.switch.get(uid)
+    if board.retired:
+        board.forget_retired(uid)
     if channel is None:
         board.switch.remove(uid)
         return
@@ -91,6 +94,8 @@ def _close(board: Board, call: LiveCall, leg: LiveLeg, at: float, cause: int) ->
 def _leave(board: Board, call: LiveCall, extension: str, at: float) -> None:
     """An employee who talked has hung up. When a transfer took him out he has left at once; else the whole call may be
     about to end, so wait and see."""
+    if still_there(board, call, extension):
+        return
     if call.has_left(extension):
         board.tell(call, LeftTalk(call.id, at, extension))
     else:
@@ -144,6 +149,8 @@ def finish(board: Board, call: LiveCall, at: float, *, ended: float | None = Non
         close_leg(board, call, leg, call.ended)
     _close_caller(call)
     board.tell(call, CallEnded(call.id, at, record(call, board.numbering, board.peers.relabel)))
+    if call.room:
+        board.retire_members(call)
     board.drop(call)
 
 
@@ -194,4 +201,6 @@ def wake_up(board: Board, at: float) -> None:
         for extension, since in list(call.leaving.items()):
             if since + GONE_FOR_GOOD <= at:
                 del call.leaving[extension]
+                if still_there(board, call, extension):
+                    continue
                 board.tell(call, LeftTalk(call.id, since, extension))

@@ -7,14 +7,16 @@ desk phone was forwarded to a mobile (empty `extension` never occurs in Ringing)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from perezvon.calls.call import Call, Direction, LegOutcome, TransferKind
+from perezvon.calls.call import Call, Direction, LegOutcome, Party, TransferKind
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
     """A client's call (or an internal one) is known, its direction and client too. `extension`: who placed an outgoing or
-    internal call. `expected`: the `uniqueid` of the ExpectedCall that this call is, else empty."""
+    internal call. `expected`: the `uniqueid` of the ExpectedCall that this call is, else empty. `channel`: that of whoever
+    placed the call."""
 
     call: str
     at: float
@@ -27,6 +29,7 @@ class CallStarted:
     trunk: str
     extension: str
     expected: str
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,47 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class MenuChosen:
+    """The client pressed a key of the voice menu, right or wrong. `key`: one or more digits."""
+
     call: str
     at: float
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedConference:
+    """Somebody entered a conference room: the client when he begins to wait there, the others when they talk with him.
+
+    `room` is the PBX's name of it; `number` the extension or the outside number of whoever it is.
+    """
+
+    call: str
+    at: float
+    room: str
+    party: Party
+    number: str
+    channel: str
+
+
+class ThirdStep(StrEnum):
+    """`ANSWERED`: talks with the employee alone until `JoinedConference` is told of him."""
+
+    RUNG = "rung"
+    ANSWERED = "answered"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdParty:
+    """What becomes of somebody whom an employee brings into the call in a conference. `number`: E.164, or an extension.
+    `outcome`: of `LEFT` alone, as far as it is known by then."""
+
+    call: str
+    at: float
+    number: str
+    channel: str
+    step: ThirdStep
+    outcome: LegOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +157,17 @@ class CallEnded:
     record: Call
 
 
-Fact = CallStarted | Ringing | StoppedRinging | Answered | LeftTalk | Held | Transferred | Recorded | MenuChosen | CallEnded
+Fact = (
+    CallStarted
+    | Ringing
+    | StoppedRinging
+    | Answered
+    | LeftTalk
+    | Held
+    | Transferred
+    | Recorded
+    | MenuChosen
+    | JoinedConference
+    | ThirdParty
+    | CallEnded
+)

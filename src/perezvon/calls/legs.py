@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perezvon.calls.board import Board
 from perezvon.calls.call import LegOutcome, Party
-from perezvon.calls.facts import Ringing, StoppedRinging
+from perezvon.calls.facts import Ringing, StoppedRinging, ThirdParty, ThirdStep
 from perezvon.calls.live import LiveCall, LiveLeg
 from perezvon.calls.record import leg_outcome
 
@@ -21,6 +21,8 @@ def close_leg(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
     if leg.ended is None:
         leg.ended = at
         leg.outcome = leg_outcome(leg, someone_answered=_someone_else_answered(call, leg))
+        if call.room and leg.party is Party.THIRD_PARTY:
+            board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.LEFT, leg.outcome))
     stop_ringing(board, call, leg, leg.outcome or LegOutcome.CANCELLED, at)
 
 

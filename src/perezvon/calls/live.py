@@ -53,6 +53,9 @@ class LiveCall:
     `carried`: a pick-up took the place of the client's own channel. `links`: the linkedids that lead to this call.
     `tried`: whom the dialplan has tried to dial, in case that there is never a channel. `up_at`: when it answered.
     `keys`: pressed since the last jump of the menu; `reading`: the variable of Read.
+    `room`: the conference room that it has become, if any; `manager`: the extension of whoever brings others in there;
+    `returning`: his extension while he has transferred himself out in order to be rung back in the room.
+    `scripted`: our own voice menu tells of the keys.
     `rung`: extension -> when it was first rung. `promised`: a recording's name, in case that no better one comes.
     """
 
@@ -103,6 +106,10 @@ class LiveCall:
     end_seen: bool = True
     absorbed_into: str = ""
     early: list[Fact] = field(default_factory=list[Fact])
+    room: str = ""
+    manager: str = ""
+    returning: str = ""
+    scripted: bool = False
 
     @property
     def over(self) -> bool:

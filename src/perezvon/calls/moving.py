@@ -5,6 +5,7 @@ from __future__ import annotations
 from perezvon.calls.board import Board
 from perezvon.calls.call import Direction, LegOutcome, Party, Transfer, TransferKind
 from perezvon.calls.channels import UP, Channel
+from perezvon.calls.conferring import called_in, is_conference
 from perezvon.calls.events import Event
 from perezvon.calls.facts import Answered, Transferred
 from perezvon.calls.legs import stop_ringing
@@ -21,7 +22,11 @@ def on_blind_transfer(board: Board, event: Event) -> None:
     call = board.call_of(transferee) or board.call_of(transferer)
     if event["result"] != "Success" or transferer is None or call is None or not call.begun or call.over:
         return
-    _transferred(board, call, TransferKind.BLIND, extension_at(board, call, transferer), event["extension"], event.at)
+    employee = extension_at(board, call, transferer)
+    if is_conference(board, event["extension"], event["context"]):
+        called_in(board, call, employee)
+    else:
+        _transferred(board, call, TransferKind.BLIND, employee, event["extension"], event.at)
     if call.origin == transferer.uid and transferee is not None:
         call.origin = transferee.uid
 
@@ -61,7 +66,9 @@ def on_attended_transfer(board: Board, event: Event) -> None:
     if not to:  # the event may leave out who was consulted
         refresh(board, main, event.at)
         to = _who_hears(main, from_) or _being_rung(main, consultation, second)
-    if main.begun and event["desttype"] != "Threeway":
+    if main.begun and ringing and second is not None and is_conference(board, to, second.context):
+        called_in(board, main, from_)
+    elif main.begun and event["desttype"] != "Threeway":
         _transferred(board, main, TransferKind.ATTENDED, from_, to, event.at)
         for other in others:
             _transferred(board, other, TransferKind.ATTENDED, from_, main.client_raw, event.at)

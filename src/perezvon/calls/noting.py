@@ -6,6 +6,7 @@ from perezvon.calls.beginning import begin_if_incoming
 from perezvon.calls.board import Board
 from perezvon.calls.call import Direction
 from perezvon.calls.channels import Channel
+from perezvon.calls.conferring import ROOM, on_room, on_room_variable
 from perezvon.calls.events import Event
 from perezvon.calls.facts import MenuChosen
 from perezvon.calls.live import LiveCall
@@ -14,8 +15,10 @@ from perezvon.calls.recording import on_application, on_variable
 
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
+MOST_KEYS = 16
 DIGITS = frozenset("0123456789*#ABCD")
 LINE = "FROM_DID"
+OUR_LINE = "PEREZVON_LINE"
 
 
 def on_queue_join(board: Board, event: Event) -> None:
@@ -37,7 +40,7 @@ def on_dtmf(board: Board, event: Event) -> None:
     if channel is None or digit not in DIGITS or event["direction"] == "Sent":
         return
     call = _in_menu(board, channel)
-    if call is not None:
+    if call is not None and not call.scripted:
         call.keys += digit
         _chosen(board, call, digit, event.at)
 
@@ -64,6 +67,34 @@ def _inner(board: Board, call: LiveCall) -> str:
 def _chosen(board: Board, call: LiveCall, key: str, at: float) -> None:
     call.menu.append(key)
     board.tell(call, MenuChosen(call.id, at, key))
+
+
+def on_user_event(board: Board, event: Event) -> None:
+    """What our own dialplan and scripts tell; anybody else's is none of our business."""
+    match event["userevent"]:
+        case "PerezvonRoom":
+            on_room(board, event)
+        case "PerezvonMenu":
+            _on_menu(board, event)
+        case _:
+            pass
+
+
+def _on_menu(board: Board, event: Event) -> None:
+    """`Step`: began, key, wrong, silence, rings, over. `Key`: what was keyed in. The menu itself tells of the keys from now
+    on, so that those which AMI tells of (DTMFEnd, before) do not count twice."""
+    channel = board.see(event)
+    call = board.call_of(channel)
+    if channel is None or call is None or call.over:
+        return
+    if channel.uid in {call.origin, _inner(board, call)}:
+        begin_if_incoming(board, call)
+    heard, call.keys = call.keys, ""
+    scripted, call.scripted = call.scripted, True
+    key = event["key"]
+    pressed = event["step"] in {"key", "wrong"} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
+    if pressed and (scripted or not heard.endswith(key)):
+        _chosen(board, call, key, event.at)
 
 
 def on_newexten(board: Board, event: Event) -> None:
@@ -117,6 +148,11 @@ def on_varset(board: Board, event: Event) -> None:
     if name == LINE:
         if not call.begun and value and channel.uid in {call.origin, _inner(board, call)}:
             call.line_raw = value
+    elif name == OUR_LINE:
+        if not call.begun and value and channel.uid == call.origin and not board.numbering.is_extension(value):
+            call.line_raw = call.line_raw or value
+    elif name == ROOM:
+        on_room_variable(board, channel, value, event.at)
     elif call.reading and name == call.reading:
         call.reading = ""
         _hint(board, channel, value, event.at)

@@ -18,7 +18,9 @@ class Numbering:
 
     `trunks`: names of trunk peers (the part of `PJSIP/<peer>-…`); when empty, every peer that is no extension is a trunk.
     `region`: where national numbers are at home (ISO 3166), for reading them.
-    `lines`: the company's own numbers, E.164.
+    `lines`: the company's own numbers, E.164. `portals`: names of the peers that lead to the portal's SIP connector:
+    whoever is behind them is an employee. `conference`: the number to which an employee transfers a call that shall become
+    a conference (in our own dialplan's contexts only).
     """
 
     extension_pattern: str = r"^\d{2,4}$"
@@ -26,6 +28,8 @@ class Numbering:
     region: str = "RU"
     lines: frozenset[str] = frozenset()
     ignored_peers: frozenset[str] = field(default_factory=frozenset[str])
+    portals: frozenset[str] = frozenset()
+    conference: str = "900"
 
     def is_extension(self, number: str) -> bool:
         return re.fullmatch(self.extension_pattern, number) is not None

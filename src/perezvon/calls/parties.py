@@ -16,7 +16,10 @@ from perezvon.calls.names import ANALOG, dialled_number, number_on
 from perezvon.calls.numbering import Numbering
 
 PEERS_KEPT = 4096
-_FROM_OUTSIDE = re.compile(r"inbound|incoming|from-(?:pstn|trunk|did|external|outside|zaptel|dahdi)|ext-did", re.IGNORECASE)
+_FROM_OUTSIDE = re.compile(
+    r"inbound|incoming|from-(?:pstn|trunk|did|external|outside|zaptel|dahdi|carrier)|ext-did|perezvon-(?:in|menu)$",
+    re.IGNORECASE,
+)
 _NUMBER_IN_NAME = re.compile(r"\d+")
 _OUTSIDE_NUMBER = re.compile(r"^\+?\d{5,15}$")
 
@@ -99,6 +102,8 @@ class Peers:
         numbering = self.numbering
         if channel.local:
             return self._caller_behind_local(channel)
+        if channel.peer in numbering.portals:
+            return self._behind_portal(channel, channel.number)
         if channel.peer in numbering.trunks:
             return Who(False, channel.number)
         if channel.tech not in ANALOG:
@@ -124,6 +129,8 @@ class Peers:
         numbering = self.numbering
         peer = channel.peer
         wanted = dialled_number(channel.dial_string, peer)
+        if peer in numbering.portals:
+            return self._behind_portal(channel, wanted)
         if peer in numbering.trunks:
             return Who(False, wanted or number_on(channel.name) or channel.number)
         if channel.tech in ANALOG:
@@ -147,6 +154,11 @@ class Peers:
         if numbering.is_extension(channel.number) and not _shared(channel, siblings):
             return Who(True, channel.number, own=False)
         return Who(True, peer, own=False)
+
+    def _behind_portal(self, channel: Channel, number: str) -> Who:
+        """An employee in the portal: by his extension where that is told, else by the name of the connector's peer."""
+        extension = self.numbering.is_extension(number)
+        return Who(True, number if extension else channel.peer, own=extension)
 
     def behind_local(self, exten: str) -> Who | None:
         """Whom a Local channel stands for whose dialplan plays the phone: an employee, a number outside, or nobody."""

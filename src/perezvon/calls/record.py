@@ -111,7 +111,7 @@ def record(call: LiveCall, numbering: Numbering, relabel: Callable[[str], str]) 
         menu=tuple(call.menu),
         third_parties=tuple(call.third_parties),
         recordings=tuple(call.recordings),
-        legs=tuple(_leg(leg, relabel) for leg in call.legs.values()),
+        legs=tuple(_leg(leg, relabel, conferred=bool(call.room)) for leg in call.legs.values()),
         end_seen=call.end_seen,
         absorbed_into=call.absorbed_into,
         forwarded_by=relabel(_forwarder(call)),
@@ -124,8 +124,11 @@ def _forwarder(call: LiveCall) -> str:
     return meant[-1] if meant else ""
 
 
-def _leg(leg: LiveLeg, relabel: Callable[[str], str]) -> Leg:
+def _leg(leg: LiveLeg, relabel: Callable[[str], str], *, conferred: bool) -> Leg:
+    """`conferred`: a third person's part begins with the talk that the client does not hear."""
     answered = leg.talked if leg.talked is not None else leg.up
+    if conferred and leg.party is Party.THIRD_PARTY:
+        answered = leg.up if leg.up is not None else leg.talked
     if leg.outcome is not None and leg.outcome is not LegOutcome.ANSWERED:
         answered = None
     return Leg(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from perezvon.calls.beginning import begin_if_incoming
 from perezvon.calls.board import Board
 from perezvon.calls.channels import HOLDING, RINGING, UP, Channel, Switchboard, known, number_of
+from perezvon.calls.conferring import find_rooms, note_waiting
 from perezvon.calls.ending import end_emptied, finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
@@ -41,6 +42,8 @@ def _start_again(board: Board, at: float) -> None:
         finish(board, call, at)
     board.switch = Switchboard()
     board.by_link.clear()
+    board.rooms.clear()
+    board.retired.clear()
     board.masquerading.clear()
     board.wakes.clear()
     board.expected.clear()
@@ -58,6 +61,7 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
     new = [channel for entry in fresh if (channel := board.switch.get(entry["uniqueid"])) is not None]
     new += _dialled_meanwhile(board, entries)
     _find_diallers(board, new, entries)
+    find_rooms(board, entries, at)
     _ring_found(board, new, at)
     _update(board, entries, at)
     _queues(board, snapshot)
@@ -67,6 +71,8 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
         if not call.begun and _answered(board, call):
             begin_if_incoming(board, call)
         refresh(board, call, at)
+        if call.room and not call.over:
+            note_waiting(board, call, at)
     end_emptied(board, at)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from perezvon.calls.beginning import Placed, begin, caller_of
+from perezvon.calls.beginning import Placed, begin, caller_of, own_line
 from perezvon.calls.board import LOOK_AGAIN, Board
 from perezvon.calls.call import Direction, LegOutcome, Party
 from perezvon.calls.channels import RING, RINGING, UP, Channel
+from perezvon.calls.conferring import third_answered, third_rings
 from perezvon.calls.events import Event
 from perezvon.calls.legs import close_leg, ring_leg, stop_ringing
 from perezvon.calls.live import LiveCall, LiveLeg
@@ -66,6 +67,8 @@ def picked_up(board: Board, call: LiveCall, channel: Channel, at: float) -> None
     leg = call.legs.get(channel.uid)
     if leg is not None and leg.up is None:
         leg.up = at
+        if call.room and leg.party is Party.THIRD_PARTY:
+            third_answered(board, call, leg, at)
     if not call.begun and call.up_at is None and call.origin in {channel.uid, channel.other}:
         call.up_at = at
         board.wake(at + LOOK_AGAIN, call)
@@ -223,18 +226,21 @@ def ring(
     number = who.number if who.employee else (board.numbering.international(who.number) or who.number)
     consulted = (consulted or for_consultation(board, call, channel)) and call.begun and not call.expected
     party = role_of(board, call, channel, who, number, consulted)
+    own_number = party is Party.EMPLOYEE and not who.employee and _handed_on(board, call, number)
     leg = LiveLeg(
         channel.uid,
         channel.name,
         party,
-        number or channel.peer,
+        number if number and not own_number else channel.peer,
         source=channel.source,
         rang=channel.dialled_at or at,
         terminal=terminal,
-        consulted=consulted,
-        own=who.own,
-        outside=not who.employee and not board.numbering.is_extension(number),
+        consulted=consulted or bool(call.room and party is Party.THIRD_PARTY),
+        own=who.own and not own_number,
+        outside=not who.employee and not own_number and not board.numbering.is_extension(number),
     )
+    if call.returning and party is Party.EMPLOYEE:
+        leg.extension, leg.outside = call.returning, False
     if leg.outside:
         leg.meant = _meant(board, channel)
     if channel.state == UP:
@@ -247,6 +253,15 @@ def ring(
         if leg.outside and not _phone_rings(call, leg):
             call.forwarded_to = leg.extension
         ring_leg(board, call, leg, at)
+    elif call.room:
+        third_rings(board, call, leg, at)
+        if leg.up is not None:
+            third_answered(board, call, leg, at)
+
+
+def _handed_on(board: Board, call: LiveCall, number: str) -> bool:
+    """The company's own number is dialled on another trunk: employees are behind it (the portal, another office)."""
+    return own_line(board, number) or number == board.numbering.international(call.line_raw or call.dialled) != ""
 
 
 def _meant(board: Board, channel: Channel) -> str:

@@ -98,7 +98,10 @@ def note_outside(board: Board, call: LiveCall, channel: Channel, who: Who) -> No
 
 def role_of(board: Board, call: LiveCall, channel: Channel, who: Who, number: str, consulted: bool) -> Party:
     """Whom a dialled channel stands for. Somebody outside is the client of an outgoing call until that one has come to the
-    phone; else an employee's mobile when the dialplan rings it, a third party when an employee does."""
+    phone; else an employee's mobile when the dialplan rings it, a third party when an employee does. In a conference
+    everybody is a third party who is not rung for the client himself."""
+    if call.room:
+        return Party.EMPLOYEE if channel.source in call.clients else Party.THIRD_PARTY
     if who.employee:
         return Party.EMPLOYEE
     source = call.legs.get(channel.source)

@@ -114,6 +114,8 @@ def _put_call(board: Board, packed: State) -> None:
     board.calls[call.id] = call
     for link in call.links:
         board.by_link[link] = call.id
+    if call.room:
+        board.rooms[call.room] = call.id
     for since in call.leaving.values():
         board.wake(since + GONE_FOR_GOOD, call)
     if not call.begun and call.up_at is not None:

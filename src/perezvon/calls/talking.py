@@ -11,6 +11,7 @@ from perezvon.calls.beginning import Placed, begin_if_incoming, begin_placed, ca
 from perezvon.calls.board import Board
 from perezvon.calls.call import Direction, Party
 from perezvon.calls.channels import UP, Channel
+from perezvon.calls.conferring import note_waiting
 from perezvon.calls.events import Event
 from perezvon.calls.facts import Answered, Held
 from perezvon.calls.legs import stop_ringing
@@ -99,6 +100,8 @@ def refresh(board: Board, call: LiveCall, at: float) -> None:
         if leg is not None and leg.party is not Party.CLIENT:
             hear[leg.uid] = None
     if list(hear) == call.connected:
+        if call.room:
+            note_waiting(board, call, at)
         return
     joined = [uid for uid in hear if uid not in call.connected]
     call.connected = [uid for uid in call.connected if uid in hear] + joined
@@ -107,6 +110,8 @@ def refresh(board: Board, call: LiveCall, at: float) -> None:
     employees = [leg for uid in call.connected if (leg := call.legs[uid]).party is Party.EMPLOYEE]
     if employees:
         call.last_talker = employees[-1].extension
+    if call.room:
+        note_waiting(board, call, at)
 
 
 def _begin_late(board: Board, call: LiveCall) -> bool:
@@ -239,7 +244,7 @@ def on_hold(board: Board, event: Event) -> None:
     if channel is None or call is None or call.over:
         return
     leg = call.legs.get(channel.uid) or call.legs.get(channel.other)
-    if leg is None or leg.party is not Party.EMPLOYEE or leg.talked is None:
+    if leg is None or leg.party is not Party.EMPLOYEE or leg.talked is None or (call.room and not call.connected):
         return
     on = event.name == "Hold"
     if on and not call.holder:

@@ -1,7 +1,7 @@
 """The reducer: `feed(event) -> list[Fact]`. What each event means is in the rooms beside; this is the front door.
 
 names, channels: which channels and bridges there are, who hears whom. parties, numbering: who is an employee, who is not.
-beginning, roles, ringing, talking, moving, merging, noting, recording, ending: what the events say of a call.
+beginning, roles, ringing, talking, moving, merging, conferring, noting, recording, ending: what the events say of a call.
 live, legs, board: the state that these share. record: the final record.
 resync, state: starting in the middle, from a dump of the PBX, from our own saved state.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from perezvon.calls import ending, moving, noting, recording, ringing, talking
+from perezvon.calls import conferring, ending, moving, noting, recording, ringing, talking
 from perezvon.calls.board import Board
 from perezvon.calls.call import Call
 from perezvon.calls.events import Event, ExpectedCall, Snapshot
@@ -49,6 +49,8 @@ HANDLERS: Mapping[str, Handler] = {
     "DTMFEnd": noting.on_dtmf,
     "VarSet": noting.on_varset,
     "MixMonitorStart": recording.on_mixmonitor_start,
+    "ConfbridgeJoin": conferring.on_confbridge_join,
+    "UserEvent": noting.on_user_event,
     "HangupRequest": ending.on_hangup_request,
     "Hangup": ending.on_hangup,
 }

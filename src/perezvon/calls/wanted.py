@@ -28,15 +28,30 @@ TRACKED = frozenset(
         "DTMFEnd",
         "VarSet",
         "MixMonitorStart",
+        "ConfbridgeJoin",
+        "UserEvent",
     }
 )
 """What the tracker lives on. It understands `Newexten` too (recordings have it); live, that would be up to two hundred
 events a call, for the sake of dialplans that hide their keys from AMI."""
 
-WANTED = TRACKED | {"OriginateResponse", "UserEvent", "FullyBooted", "Shutdown"}
+ROOM = frozenset(
+    {
+        "ConfbridgeStart",
+        "ConfbridgeLeave",
+        "ConfbridgeEnd",
+        "ConfbridgeMute",
+        "ConfbridgeUnmute",
+        "MusicOnHoldStart",
+        "MusicOnHoldStop",
+    }
+)
+"""What the conference looks at besides, to tell who is in a room and what he hears."""
+
+WANTED = TRACKED | ROOM | {"OriginateResponse", "FullyBooted", "Shutdown"}
 """With those that other parts of the service look at."""
 
-VARIABLES = frozenset({"MIXMONITOR_FILENAME", "CALLFILENAME", "FROM_DID"})
+VARIABLES = frozenset({"MIXMONITOR_FILENAME", "CALLFILENAME", "FROM_DID", "PEREZVON_LINE", "PEREZVON_ROOM"})
 
 WANTED_VARIABLES = VARIABLES | {"_" + name for name in VARIABLES} | {"__" + name for name in VARIABLES}
 """The variables whose `VarSet` is wanted (`VarSet` is a quarter of all traffic; the rest of it is dropped). Inherited ones
