@@ -149,9 +149,10 @@ async def stand(
     events: str = "offline",
     portal_more: str = "",
     more: str = "",
+    first: str = "",
 ) -> AsyncGenerator[Stand]:
-    """With the service running between a PBX and a portal that run already."""
-    service = ServiceProcess(data_dir)
+    """With the service running between a PBX and a portal that run already. `first`: see ServiceProcess."""
+    service = ServiceProcess(data_dir, first=first)
     whole = Stand(pbx, portal, service)
     try:
         await whole.start_service(events=events, portal=portal_more, more=more)

@@ -70,6 +70,7 @@ class Mark:
 
 _ADD = built_once(lambda insert: insert(recording).on_conflict_do_nothing(index_elements=["call", "path"]))
 _LOOKED_AT = (RecordingState.NEW.value, RecordingState.PART.value, RecordingState.JOINED.value)
+_GIVEN_UP = (RecordingState.MISSING.value, RecordingState.FAILED.value)
 _DUES = recording.c.state.in_(_LOOKED_AT)
 _DUE = (
     select(recording)
@@ -206,8 +207,7 @@ async def arrived(conn: AsyncConnection, call: str, *, cleared: bool) -> None:
 
 async def retry(conn: AsyncConnection, recording_id: int, now: float) -> None:
     """A human wants a missing or failed one to be tried again."""
-    given_up = (RecordingState.MISSING.value, RecordingState.FAILED.value)
-    where = (recording.c.id == recording_id, recording.c.state.in_(given_up))
+    where = (recording.c.id == recording_id, recording.c.state.in_(_GIVEN_UP))
     await conn.execute(
         update(recording).where(*where).values(state=RecordingState.NEW.value, not_before=now, created=now, attempts=0)
     )
@@ -220,8 +220,9 @@ async def count(conn: AsyncConnection) -> dict[RecordingState, int]:
 
 
 async def troubled(conn: AsyncConnection, limit: int = 50) -> list[Recording]:
-    """Those with an error, newest first."""
-    query = select(recording).where(recording.c.error != "").order_by(recording.c.id.desc()).limit(limit)
+    """Those with an error: what is given up first, then what may still come, each newest first."""
+    may_come = recording.c.state.not_in(_GIVEN_UP)
+    query = select(recording).where(recording.c.error != "").order_by(may_come, recording.c.id.desc()).limit(limit)
     return [_recording(row) for row in await conn.execute(query)]
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 RATE = 8000
 
+CODE = 220.0
+WRONG_CODE = 260.0
 MENU = 300.0
 ANNOUNCEMENT = 330.0
 MUSIC_ON_HOLD = 370.0
@@ -62,14 +64,19 @@ def seconds_of(path: Path) -> float:
 
 
 def seconds_heard(path: Path, frequency: float, *, window: float = 0.05) -> float:
-    """For how long a tone can be heard in a recording: the sum of the windows in which at least 5 % of the power is its.
+    """For how long a tone can be heard in a recording."""
+    return len(moments_heard(path, frequency, window=window)) * window
+
+
+def moments_heard(path: Path, frequency: float, *, window: float = 0.05) -> list[float]:
+    """When a tone can be heard in a recording: where windows begin in which at least 5 % of the power is its, in seconds.
 
     Several tones may sound at once. Goertzel's algorithm; windows of 50 ms tell tones apart that differ by 40 Hz and more.
     """
     samples = samples_of(path)
     size = round(window * RATE)
-    windows = (samples[start : start + size] for start in range(0, len(samples) - size + 1, size))
-    return sum(_share(part, frequency) >= 0.05 for part in windows) * window
+    starts = range(0, len(samples) - size + 1, size)
+    return [start / RATE for start in starts if _share(samples[start : start + size], frequency) >= 0.05]
 
 
 def _share(samples: array[int], frequency: float) -> float:
