@@ -130,3 +130,8 @@ class PbxSandbox:
     def cel(self) -> Path:
         """CSV, the columns of FreePBX's table `cel` (see `config/office/cel_custom.conf`)."""
         return self.office.folder / "log/cel-custom/Master.csv"
+
+    @property
+    def cel_database(self) -> Path:
+        """The same in SQLite, once `cel_sqlite3_custom.so` is loaded (see `config/office/cel_sqlite3_custom.conf`)."""
+        return self.office.folder / "log/master.db"
