@@ -11,9 +11,10 @@ POST /sandbox/callback              {"number", "line"?, "crm_type"?, "crm_id"?}
 POST /sandbox/card/close            {"user_id", "call_id"}
 POST /sandbox/install               {} -> tokens; /sandbox/uninstall
 POST /sandbox/faults                {"fault", "method"?, "times"?, "seconds"?, "skip"?, "http"?, "code"?, "description"?,
-"wait"?};
+"wait"?, "inside"?};
                                     fault "outage" takes "seconds"; GET lists, DELETE clears
 POST /sandbox/move                  {"host", "leaves"?: "redirect" | "deleted" | "stranger"}: the portal gets another name
+POST /sandbox/backup                keeps a copy of calls, CRM, people, handlers; POST /sandbox/restore: all is as then
 POST /sandbox/clock                 {"advance": seconds} | {"stop": true} | {"start": true}
 POST /sandbox/limits                {"per_second", "block_above"} | {"unlimited": true}; {"empty": true} drains the buckets
 POST /sandbox/tokens/expire         every access token is expired from now on
@@ -32,6 +33,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from perezvon.sandbox.portal import desk
+from perezvon.sandbox.portal.backup import Backup
 from perezvon.sandbox.portal.config import Rate
 from perezvon.sandbox.portal.people import User
 
@@ -77,6 +79,8 @@ def control_routes(server: PortalServer) -> list[Mount]:
         "uninstall": {"POST": control.uninstall},
         "faults": {"GET": control.faults, "POST": control.plan_fault, "DELETE": control.clear_faults},
         "move": {"POST": control.move},
+        "backup": {"POST": control.backup},
+        "restore": {"POST": control.restore},
         "clock": {"POST": control.clock},
         "limits": {"POST": control.limits},
         "tokens/expire": {"POST": control.expire_tokens},
@@ -117,6 +121,7 @@ class Control:
     def __init__(self, server: PortalServer) -> None:
         self._server = server
         self._portal = server.state
+        self._backup: Backup | None = None
 
     def state(self, request: Request, given: dict[str, Json]) -> Json:
         del request, given
@@ -239,6 +244,18 @@ class Control:
             raise ControlError("leaves should be redirect, deleted or stranger")
         self._server.rename(str(given["host"]), leaves)
         return {"url": self._server.url}
+
+    def backup(self, request: Request, given: dict[str, Json]) -> Json:
+        del request, given
+        self._backup = self._server.backup()
+        return {"calls": len(self._portal.book.calls)}
+
+    def restore(self, request: Request, given: dict[str, Json]) -> Json:
+        del request, given
+        if self._backup is None:
+            raise ControlError("there is no backup: POST /sandbox/backup first")
+        self._server.restore(self._backup)
+        return {"calls": len(self._portal.book.calls)}
 
     def clock(self, request: Request, given: dict[str, Json]) -> Json:
         del request

@@ -15,6 +15,7 @@ import structlog
 from perezvon.sandbox.portal.checks import check_caller, check_params
 from perezvon.sandbox.portal.contract import MethodSpec, contract
 from perezvon.sandbox.portal.journal import Entry, brief
+from perezvon.sandbox.portal.mishap import command_failure
 from perezvon.sandbox.portal.params import as_flag, as_int, as_mapping
 from perezvon.sandbox.portal.php import parse_query
 from perezvon.sandbox.portal.registry import Caller, Page, RestError, registered
@@ -170,7 +171,12 @@ class Dispatcher:
                 entry.ip,
                 entry.number,
             )
-            answer = await self.call(name, params, who, inner, nested=True)
+            planned = self._portal.faults.strike([name], inside=True)
+            if planned is None:
+                answer = await self.call(name, params, who, inner, nested=True)
+            else:
+                answer = Answer(failure=command_failure(planned))
+                inner.fault, inner.error = planned.fault.value, answer.failure.code if answer.failure else ""
             if answer.failure:
                 errors[key] = {"error": answer.failure.code, "error_description": answer.failure.description}
                 if answer.failure.argument:

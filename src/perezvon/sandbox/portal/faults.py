@@ -39,13 +39,16 @@ class Fault(StrEnum):
     """Does the work, then answers JSON that breaks off half-way."""
     HTML = "html"
     """An nginx page, status `http` (502)."""
+    HOLES = "holes"
+    """Does the work of a batch; its answer says nothing about every second command."""
 
 
 @dataclass(slots=True)
 class Planned:
     """`left`: how many requests it still strikes (None: any number); `until`: until when (portal's clock; None: for
     ever). `method`: REST method or pattern with * (any case), matched for single requests and for batches that contain
-    such a command; also "oauth.token", "upload" and "download"."""
+    such a command; also "oauth.token", "upload" and "download". `inside`: ERROR and OPERATING strike single commands of
+    batches, which are not run; everything else in the batch is."""
 
     fault: Fault
     method: str = "*"
@@ -56,6 +59,7 @@ class Planned:
     code: str = ""
     description: str = ""
     seconds: float = 60.0
+    inside: bool = False
     struck: int = 0
 
     def as_json(self) -> dict[str, Json]:
@@ -79,6 +83,7 @@ class Faults:
         code: str = "",
         description: str = "",
         wait: float = 60.0,
+        inside: bool = False,
     ) -> Planned:
         """Let the next `times` requests to `method` fail (1 when neither `times` nor `seconds` is given), or all of them
         for
@@ -93,16 +98,20 @@ class Faults:
             code=code,
             description=description,
             seconds=wait,
+            inside=inside,
         )
         self.planned.append(planned)
         return planned
 
-    def strike(self, methods: list[str]) -> Planned | None:
-        """The fault that hits a request with these methods (one, or a batch and its commands); it is used up by one."""
+    def strike(self, methods: list[str], *, inside: bool = False) -> Planned | None:
+        """The fault that hits a request with these methods (one, or a batch and its commands), or a command `inside` a
+        batch; it is used up by one."""
         now = self._now()
         self.planned = [p for p in self.planned if p.left != 0 and (p.until is None or p.until > now)]
         for planned in self.planned:
-            if not any(fnmatch.fnmatchcase(method.lower(), planned.method.lower()) for method in methods):
+            if planned.inside is not inside or not any(
+                fnmatch.fnmatchcase(method.lower(), planned.method.lower()) for method in methods
+            ):
                 continue
             if planned.skip:
                 planned.skip -= 1

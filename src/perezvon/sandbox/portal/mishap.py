@@ -4,8 +4,10 @@ come."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +20,7 @@ from perezvon.sandbox.portal.registry import RestError
 from perezvon.sandbox.portal.state import PortalState
 
 BreakConnection = Callable[[Scope, bool], None]
-WORK_FIRST = frozenset({Fault.LOST_ANSWER, Fault.DROPPED_ANSWER, Fault.MALFORMED, Fault.SLOW})
+WORK_FIRST = frozenset({Fault.LOST_ANSWER, Fault.DROPPED_ANSWER, Fault.MALFORMED, Fault.SLOW, Fault.HOLES})
 HTML_PAGE = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -76,6 +78,10 @@ class Mishaps:
                 return done
             case Fault.MALFORMED:
                 return Response(bytes(done.body)[: len(done.body) // 2], media_type="application/json; charset=utf-8")
+            case Fault.HOLES:
+                return Response(
+                    _with_holes(bytes(done.body)), done.status_code, media_type="application/json; charset=utf-8"
+                )
             case Fault.LOST_ANSWER:
                 entry.answered = False
                 await _gone(request, planned.seconds)
@@ -87,6 +93,26 @@ class Mishaps:
         entry.answered = False
         self.break_connection(request.scope, reset)
         await _gone(request, 5)
+
+
+def _with_holes(body: bytes) -> bytes:
+    answer = json.loads(body)
+    parts = answer.get("result")
+    if isinstance(parts, dict) and "result_error" in parts:
+        batch = cast("dict[str, Any]", parts)
+        told = [key for part in ("result", "result_error") for key in batch[part]]
+        for key in sorted(told)[::2]:
+            for part in batch.values():
+                if isinstance(part, dict):  # an empty one is a list
+                    part.pop(key, None)
+    return json.dumps(answer).encode()
+
+
+def command_failure(planned: Planned) -> RestError:
+    """What a command inside a batch is answered that a fault strikes."""
+    if planned.fault is Fault.OPERATING:
+        return RestError("OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.", 429)
+    return RestError(planned.code or "ERROR_CORE", planned.description, planned.http or 400)
 
 
 def system_error(code: str) -> RestError:

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from perezvon.sandbox.portal import desk
 from perezvon.sandbox.portal.authorization import authorization_routes
+from perezvon.sandbox.portal.backup import Backup
 from perezvon.sandbox.portal.calls import PortalCall
 from perezvon.sandbox.portal.clock import Clock
 from perezvon.sandbox.portal.config import PortalConfig
@@ -165,6 +166,14 @@ class PortalServer:
         self.state.base_url = f"http://{host}:{self._listener.port}"
         self._moved_from.pop(self.url.split("://", 1)[1], None)
         self.state.publish("fault", fault="moved", to=self.url)
+
+    def backup(self) -> Backup:
+        """What the portal keeps now, for `restore`."""
+        return Backup.of(self.state)
+
+    def restore(self, backup: Backup) -> None:
+        """The portal is brought back to the moment of the backup."""
+        backup.restore(self.state)
 
     # ----- addresses
 
