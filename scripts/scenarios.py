@@ -14,8 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "e2e")]
 
-from scenario import NAMES, OUTGOING  # noqa: E402
+from scenario import NAMES, OUTGOING, Scenario  # noqa: E402
 from scenarios import GROUPS  # noqa: E402
+from scenarios_each import SCENARIOS as EACH_TURN  # noqa: E402
 
 from perezvon.sandbox import stories  # noqa: E402
 
@@ -41,6 +42,27 @@ MATRIX = """Played by `tests/e2e/test_matrix.py`.
 """
 
 
+EACH = """## With a portal call for each employee
+
+Played by `tests/e2e/test_transfers_each.py`, with
+
+```toml
+[calls]
+transfers = "each"
+```
+
+A transfer finishes the portal call of whoever talked so far, for him, with the duration of his own talk. The next employee
+who is rung or talks gets a portal call of his own: the same client, line and direction, but no second lead. Who is
+consulted, and the losers of a ring group or a queue, get none; nor does a client who is passed on to somebody outside who
+answers.
+
+A client whom nobody takes after a transfer is a missed call, lest he be forgotten: of the employee who was rung last, or,
+when nobody was, of the one who had passed him on.
+
+The recording, which goes through all of it, is attached once: to the first of these portal calls.
+"""
+
+
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)) + "\n"
 
@@ -56,13 +78,19 @@ def cards(tokens: str) -> str:
 
 def matrix() -> Iterator[str]:
     for group, members in GROUPS.items():
-        rows: list[tuple[str, ...]] = []
-        for scenario in members:
-            calls = [*scenario.calls, *scenario.beside]
-            cells = [(direction(outgoing=c.type == OUTGOING), c.user, c.status, cards(c.cards)) for c in calls]
-            rows.append((scenario.title, scenario.happens.replace("*", r"\*"), *map("<br>".join, zip(*cells, strict=True))))
         yield f"## {group}\n\n{MATRIX}"
-        yield table(("scenario", "what happens", "direction", "responsible", "status", "cards"), rows)
+        yield rows_of(members)
+    yield EACH
+    yield rows_of(EACH_TURN)
+
+
+def rows_of(members: Iterable[Scenario]) -> str:
+    rows: list[tuple[str, ...]] = []
+    for scenario in members:
+        calls = [*scenario.calls, *scenario.beside]
+        cells = [(direction(outgoing=c.type == OUTGOING), c.user, c.status, cards(c.cards)) for c in calls]
+        rows.append((scenario.title, scenario.happens.replace("*", r"\*"), *map("<br>".join, zip(*cells, strict=True))))
+    return table(("scenario", "what happens", "direction", "responsible", "status", "cards"), rows)
 
 
 def told(story: stories.Story) -> tuple[str, ...]:

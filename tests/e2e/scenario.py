@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 from perezvon.sandbox.pbx import Leg
 from perezvon.sandbox.pbx.world import World
@@ -43,6 +44,7 @@ class Expected:
     the screen until the call's end, `-101` is taken off while the call goes on, `?101` may be too short to be shown at all.
     Who is not named never sees it. `talked`: somebody of the company talked, and the portal has the recording. `files`: how
     many the PBX makes of it; they are joined unless one holds the others for certain, which talks as short as these hide.
+    `recording`: the own talk's, the one of all talks with this client together (`whole`), or none (another call has it).
     """
 
     user: str
@@ -51,10 +53,15 @@ class Expected:
     status: str = "200"
     type: int = INCOMING
     files: int = 1
+    recording: Literal["own", "whole", "none"] = "own"
 
     @property
     def talked(self) -> bool:
         return self.status == "200"
+
+    @property
+    def recorded(self) -> bool:
+        return self.talked and self.recording != "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,10 @@ class Scene:
     def begins(self, call: int = 0) -> None:
         self.course(call).began = time.time()
 
+    def is_over(self, call: int) -> None:
+        """Somebody is about to transfer the client: the talk is over for him."""
+        self.course(call).over = time.time()
+
     async def talk(self, to: str, extension: str) -> tuple[Leg, Leg]:
         """The client calls, the employee answers, they talk. Gives the client's and the employee's leg."""
         client = await self.arrives(to)
@@ -196,7 +207,7 @@ class Scene:
 
     async def recorded(self) -> None:
         """Waits until the recordings are there that should be."""
-        wanted = [n for n, expected in enumerate(self.scenario.calls) if expected.talked]
+        wanted = [n for n, expected in enumerate(self.scenario.calls) if expected.recorded]
 
         def attached() -> bool | None:
             calls = self.calls()
@@ -210,6 +221,11 @@ class Scene:
             return None if self.scenario.calls[number].cards.replace("?", "").strip() else True
         return None if _wrong_cards(calls[number], self.scenario.calls[number].cards, time.time()) else True
 
+    def _sound(self, number: int, right: Expected) -> float:
+        """About how many seconds the call's recording should have."""
+        course = self.course(number)
+        return Course(course.began, self.courses[-1].over).talk if right.recording == "whole" else course.talk
+
     def differences(self) -> list[str]:
         """What the portal says otherwise than it was; empty when all is right."""
         found: list[str] = []
@@ -219,7 +235,7 @@ class Scene:
             for call, right in zip(calls, expected, strict=True):
                 found += _differences(call, right)
         for number, (call, right) in enumerate(zip(self.calls(), self.scenario.calls, strict=True)):
-            found += _wrong_talk(call, right, self.course(number))
+            found += _wrong_talk(call, right, self.course(number), self._sound(number, right))
             found += _wrong_cards(call, right.cards, self.course(number).over)
         for call, right in zip(self.beside(), self.scenario.beside, strict=True):
             found += _wrong_cards(call, right.cards, None)
@@ -240,21 +256,19 @@ def _differences(call: PortalCall, right: Expected) -> list[str]:
     return [f"{call.phone}: {name} is {said}, not {was}" for name, (said, was) in facts.items() if said != was]
 
 
-def _wrong_talk(call: PortalCall, right: Expected, course: Course) -> list[str]:
+def _wrong_talk(call: PortalCall, right: Expected, course: Course, sound: float) -> list[str]:
     duration = int(call.finish["duration"])
     found: list[str] = []
     if abs(duration - course.talk) > SLACK:
         found.append(f"duration is {duration} s, not {course.talk:.1f} s")
     recording = call.recording
-    if not right.talked:
-        return found + (["a recording although nobody talked"] if recording else [])
+    if not right.recorded:
+        return found + (["a recording that should not be there"] if recording else [])
     if recording is None or not recording.decodes:
         return [*found, f"no recording that plays: {recording}"]
-    shortest, longest = max(TALK / 2, course.talk - SLACK), right.files * course.talk + SLACK
+    shortest, longest = max(TALK / 2, sound - SLACK), right.files * sound + SLACK
     if recording.times != 1 or not shortest <= recording.duration <= longest:
-        found.append(
-            f"the recording has {recording.duration:.1f} s, not {course.talk:.1f} s; attached {recording.times} times"
-        )
+        found.append(f"the recording has {recording.duration:.1f} s, not {sound:.1f} s; attached {recording.times} times")
     return found
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
+import pytest
 from scenario import Scenario, Scene
 
 from perezvon.asterisk import ActionRefused
@@ -12,6 +14,20 @@ from perezvon.sandbox.stand import Stand
 
 AT_ONCE = 3
 """Scenarios played at once: the machine has two cores, and an Asterisk on each."""
+
+
+@asynccontextmanager
+async def on_stage(stand: Stand, scenarios: Sequence[Scenario], request: pytest.FixtureRequest) -> AsyncGenerator[Stage]:
+    """Those of the scenarios that were asked for are played while the tests look at the results one by one."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = [call.params["scenario"] for call in calls if call is not None and "scenario" in call.params]
+    await stand.pbx.world.reset()
+    stage = Stage(stand, [(number, scenario) for number, scenario in enumerate(scenarios, 1) if scenario in wanted])
+    director = asyncio.create_task(stage.run(), name="stage")
+    try:
+        yield stage
+    finally:
+        await director
 
 
 class Stage:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from scenario import Scenario
 from scenarios import SCENARIOS
-from stage import Stage
+from stage import Stage, on_stage
 
 from perezvon.sandbox.stand import Stand
 
@@ -17,14 +16,8 @@ pytestmark = pytest.mark.asterisk
 
 @pytest.fixture(scope="module")
 async def stage(office: Stand, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """Plays the scenarios that were asked for, some at the same time, while the tests look at the results one by one."""
-    calls = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = [call.params["scenario"] for call in calls if call is not None and "scenario" in call.params]
-    await office.pbx.world.reset()
-    stage = Stage(office, [(number, scenario) for number, scenario in enumerate(SCENARIOS, 1) if scenario in wanted])
-    director = asyncio.create_task(stage.run(), name="stage")
-    yield stage
-    await director
+    async with on_stage(office, SCENARIOS, request) as stage:
+        yield stage
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.title for scenario in SCENARIOS])
