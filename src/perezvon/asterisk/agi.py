@@ -1,0 +1,265 @@
+"""The FastAGI server: the dialplan asks, a script answers, and no caller ever waits for us longer than a deadline.
+
+A script that hangs, a loop that lags and a peer that says nothing all end in the same way: the socket is closed, and the
+dialplan goes on at its next priority (it never looks at AGISTATUS, only at variables that a finished script has set). When
+the whole process hangs, Asterisk's own guards must act: AGIEXITONHANGUP and TIMEOUT(absolute).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from perezvon.asterisk.agi_watchdog import Watchdog
+from perezvon.asterisk.agi_wire import (
+    AgiBroken,
+    AgiError,
+    AgiRefused,
+    AgiSilent,
+    Answer,
+    ChannelGone,
+    NotPlayed,
+    Wire,
+    application_argument,
+    command_line,
+)
+
+ANY_KEY = "0123456789*#ABCD"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds. `greeting`: until a peer has said who calls. `answer`: for a command that Asterisk does at once.
+    `thinking`: for which a script may keep a caller waiting between two commands. `lag`: for which the event loop may
+    stand still before a watchdog ends the calls that wait for it."""
+
+    greeting: float = 1.5
+    answer: float = 3.0
+    thinking: float = 1.8
+    lag: float = 1.5
+
+
+class AgiCall:
+    """A call whose dialplan waits for our script. `environment` has Asterisk's names without `agi_`: `channel`, `uniqueid`,
+    `callerid`, `dnid`, `extension`, `context`…; `pbx` and `script` are the two parts of the URL's path.
+
+    Every method raises ChannelGone, AgiRefused, AgiSilent, AgiBroken, Unsendable.
+    """
+
+    def __init__(self, wire: Wire, environment: Mapping[str, str], patience: Patience) -> None:
+        self.environment = environment
+        pbx, _, script = environment.get("network_script", "").strip("/").rpartition("/")
+        self.pbx, self.script = pbx, script
+        numbers = range(1, len(environment) + 1)
+        self.args = tuple(environment[f"arg_{n}"] for n in numbers if f"arg_{n}" in environment)
+        self._wire = wire
+        self._patience = patience
+
+    def may_think(self, seconds: float) -> None:
+        """From now on the script may keep the caller waiting for so long between two commands."""
+        self._wire.thinking = seconds
+
+    async def answer(self) -> None:
+        """Picks up, if that has not been done."""
+        await self._done("ANSWER")
+
+    async def get(self, name: str) -> str:
+        """A channel variable or a dialplan function; empty when there is none."""
+        return (await self._ask("GET VARIABLE", name)).value
+
+    async def set(self, name: str, value: str) -> None:
+        """A channel variable or a dialplan function."""
+        await self._done("SET VARIABLE", name, value)
+
+    async def play(self, path: str, keys: str = "", *, seconds: float = 600.0) -> str:
+        """`path`: absolute, without its ending, as the PBX names it. One of `keys` ends it and is given back, else "".
+        `seconds`: how long it lasts at most. Raises NotPlayed too."""
+        answer = await self._ask("STREAM FILE", path, keys, within=seconds + self._patience.answer)
+        if answer.result == "-1" or (answer.result == "0" and answer.endpos == 0):
+            await self._still_there()
+            raise NotPlayed(200, "STREAM FILE", f"{path} could not be played")
+        return _digit(answer)
+
+    async def wait_key(self, seconds: float) -> str:
+        """A key, or "" when none was pressed in time."""
+        milliseconds = str(max(1, round(seconds * 1000)))
+        return _digit(await self._ask("WAIT FOR DIGIT", milliseconds, within=seconds + self._patience.answer))
+
+    async def user_event(self, name: str, **headers: str) -> None:
+        """An AMI event with these headers and the channel's own."""
+        body = (f"{key}: {application_argument(value)}" for key, value in headers.items())
+        await self.execute("UserEvent", name, *body)
+
+    async def execute(self, application: str, *arguments: str, seconds: float = 0.0) -> str:
+        """A dialplan application, with `seconds` for it to end; gives its result. Where one of the arguments has a comma
+        that shall be taken literally, the caller escapes it."""
+        answer = await self._ask("EXEC", application, ",".join(arguments), within=seconds + self._patience.answer)
+        if answer.result == "-2":
+            raise AgiRefused(200, "EXEC", f"there is no application {application}: load its module")
+        return answer.result
+
+    async def _done(self, *words: str) -> None:
+        answer = await self._ask(*words)
+        if answer.result == "-1":
+            await self._still_there()
+            raise AgiRefused(200, words[0], "it failed")
+
+    async def _still_there(self) -> None:
+        """-1 means a failure or a hangup. Raises ChannelGone when it was the latter."""
+        await self._ask("CHANNEL STATUS")
+
+    async def _ask(self, *words: str, within: float | None = None) -> Answer:
+        within = self._patience.answer if within is None else within
+        try:
+            async with asyncio.timeout(within):
+                return await self._wire.ask(command_line(*words))
+        except TimeoutError:
+            self._wire.close()
+            raise AgiSilent(f"Asterisk did not answer {words[0]} within {within:g} s") from None
+        except AgiBroken:
+            self._wire.close()
+            raise
+
+
+def _digit(answer: Answer) -> str:
+    code = int(answer.result) if answer.result.lstrip("-").isdecimal() else 0
+    if code == -1:
+        raise ChannelGone("the caller has hung up")
+    return chr(code) if 0 < code < 0x7F else ""
+
+
+Handler = Callable[[AgiCall], Awaitable[None]]
+
+
+class AgiServer:
+    """`handlers`: by the script's name. `allow`: who may ask. `most`: how many calls are served at the same time; whoever
+    comes then is sent on at once."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        allow: Iterable[Network | str] = ("127.0.0.0/8", "::1/128"),
+        *,
+        most: int = 500,
+        patience: Patience | None = None,
+    ) -> None:
+        self._handlers = dict(handlers)
+        self._allow = tuple(ipaddress.ip_network(network) for network in allow)
+        self._most = most
+        self._patience = patience or Patience()
+        self._calls: dict[Wire, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+        self._watchdog: Watchdog | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens; port 0 takes any. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=256)
+        listener.setblocking(False)
+        self._server = await loop.create_server(lambda: Wire(self._arrived, self._patience.thinking), sock=listener)
+        self._watchdog = Watchdog(loop, listener, self._waiting, self._patience.lag)
+        self._watchdog.start()
+        log.info("agi listens", host=host, port=self.port)
+
+    async def close(self) -> None:
+        """Callers who are with us go on in the dialplan at once. May be called twice."""
+        if self._server is None or self._watchdog is None:
+            return
+        self._server.close()
+        await asyncio.to_thread(self._watchdog.stop)
+        tasks = list(self._calls.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = self._watchdog = None
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None, "not started"
+        return self._server.sockets[0].getsockname()[1]
+
+    @property
+    def calls(self) -> int:
+        """Connections now."""
+        return len(self._calls)
+
+    def _waiting(self) -> list[tuple[Wire, asyncio.Task[None]]]:
+        """Called by the watchdog's thread."""
+        return list(self._calls.items())
+
+    def _arrived(self, wire: Wire) -> None:
+        assert wire.transport is not None
+        peer = str((wire.transport.get_extra_info("peername") or ("?",))[0])
+        if not self._allowed(peer):
+            log.warning("agi request refused", peer=peer, reason="not among the addresses that may ask (agi.allow)")
+            wire.transport.abort()
+        elif len(self._calls) >= self._most:
+            log.warning("agi request refused", peer=peer, reason=f"{self._most} calls are being served already")
+            wire.transport.abort()
+        else:
+            task = asyncio.get_running_loop().create_task(self._serve(wire, peer), name=f"agi-{peer}")
+            self._calls[wire] = task
+            task.add_done_callback(lambda _: self._calls.pop(wire, None))
+
+    def _allowed(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._allow)
+
+    async def _serve(self, wire: Wire, peer: str) -> None:
+        """One line in the log for each request, whatever comes of it."""
+        begun = time.monotonic()
+        about: dict[str, object] = {"peer": peer}
+        outcome, trouble = "failed", ""
+        try:
+            call = await self._greet(wire)
+            environment = call.environment
+            about |= {"pbx": call.pbx, "script": call.script, "channel": environment.get("channel", "")}
+            about["uniqueid"] = environment.get("uniqueid", "")
+            handler = self._handlers.get(call.script)
+            if handler is None:
+                raise AgiBroken(f"there is no script {call.script!r}: look at the address in the dialplan")
+            await handler(call)
+            outcome = "done"
+        except ChannelGone:
+            outcome = "hung up"
+        except AgiError as error:
+            trouble = str(error)
+        except asyncio.CancelledError:
+            if not wire.cut:
+                outcome = "ended by us"
+                raise
+        except Exception:
+            trouble = "a defect in the script"
+            log.exception("agi script broke", **about)
+        finally:
+            wire.close()
+            about |= {"outcome": outcome, "seconds": round(time.monotonic() - begun, 3)}
+            if trouble := wire.cut or trouble:
+                log.warning("agi request", **about, trouble=trouble)
+            else:
+                log.info("agi request", **about)
+
+    async def _greet(self, wire: Wire) -> AgiCall:
+        try:
+            async with asyncio.timeout(self._patience.greeting):
+                environment = await wire.environment()
+        except TimeoutError:
+            raise AgiSilent(f"no AGI environment within {self._patience.greeting:g} s") from None
+        wire.ours_since = time.monotonic()
+        return AgiCall(wire, environment, self._patience)
