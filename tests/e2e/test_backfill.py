@@ -21,12 +21,32 @@ from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.seed import IVANOV
 from perezvon.sandbox.service_process import ServiceProcess
 from perezvon.sandbox.stand import Stand, stand
-from perezvon.sandbox.stories import differences
+from perezvon.sandbox.stories import INCOMING, OUTGOING, Spoken, differences
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
 
-UNSEEN = (stories.answered, stories.missed, stories.outgoing, stories.transferred)
 MODULE = "cel_sqlite3_custom.so"
+
+
+async def passed_on(whole: Stand) -> Spoken:
+    """An outgoing call that goes on to a colleague, where the PBX records it anew: on the client's channel."""
+    world = whole.pbx.world
+    await world.reset()
+    desk = await world.phone("104").dial("79161320002")
+    await desk.talking()
+    began = time.monotonic()
+    await desk.talks(2.4)
+    callee = world.number("79161320002").leg
+    await desk.press("##611")
+    second = await world.phone("101").talking()
+    await callee.talking(to=second)
+    await callee.talks(2.4)
+    await callee.hangup()
+    talked = time.monotonic() - began
+    return Spoken("+79161320002", OUTGOING, "+74951234567", IVANOV, "200", talked, frozenset())
+
+
+UNSEEN = (stories.answered, stories.missed, stories.outgoing, passed_on)
 
 
 @pytest.fixture
@@ -129,13 +149,13 @@ async def test_calls_that_nobody_saw(whole: Stand) -> None:
     await live.hangup()
     talked = time.monotonic() - began
     cards = frozenset({IVANOV})
-    last = stories.Spoken("+79161320001", stories.INCOMING, "+74950000101", IVANOV, "200", talked, cards)
+    last = Spoken("+79161320001", INCOMING, "+74950000101", IVANOV, "200", talked, cards)
     assert differences(last, await whole.call_of(last.client, recorded=True)) == []
 
     await commands.logs(str(whole.pbx.cel))
     rows = stored(whole, ids)
     assert rows["call"] == len(UNSEEN)
-    assert rows["recording"] == sum(one.recorded for one in spoken)
+    assert rows["recording"] == sum(one.recorded for one in spoken) + 1, "one has two parts"
     again = await commands.json()
     assert by_state(again) == {"there": 6}
     assert stored(whole, ids) == rows, "the second run has written something"

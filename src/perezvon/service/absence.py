@@ -120,19 +120,25 @@ class Absence:
         return await with_recordings(self.pbx, self._folder, facts)
 
 
-async def with_recordings(pbx: str, folder: Folder, facts: Sequence[Fact]) -> list[Fact]:
-    """The same for any facts of this PBX."""
-    wanted = {
-        fact.call.removeprefix(f"{pbx}-"): fact.record.started
-        for fact in facts
-        if isinstance(fact, CallEnded) and fact.record.answered is not None and not fact.record.recordings
-    }
-    if not wanted:
+async def with_recordings(
+    pbx: str, folder: Folder, facts: Sequence[Fact], channels: Mapping[str, Sequence[str]] | None = None
+) -> list[Fact]:
+    """The same for any facts of this PBX. `channels`: the unique ids of a call's further channels, by that of its first:
+    their recordings are its own too."""
+    calls: dict[str, list[str]] = {}
+    moments: dict[str, float] = {}
+    for fact in facts:
+        if isinstance(fact, CallEnded) and fact.record.answered is not None and not fact.record.recordings:
+            first = fact.call.removeprefix(f"{pbx}-")
+            calls[fact.call] = list(dict.fromkeys((first, *((channels or {}).get(first, ())))))
+            moments |= dict.fromkeys(calls[fact.call], fact.record.started)
+    if not calls:
         return list(facts)
-    found = await asyncio.to_thread(named_after, folder, wanted)
+    found = await asyncio.to_thread(named_after, folder, moments)
+    names = {call: dict.fromkeys(name for uid in uids for name in found.get(uid, ())) for call, uids in calls.items()}
     return [
-        replace(fact, record=replace(fact.record, recordings=tuple(names)))
-        if isinstance(fact, CallEnded) and (names := found.get(fact.call.removeprefix(f"{pbx}-")))
+        replace(fact, record=replace(fact.record, recordings=tuple(names[fact.call])))
+        if isinstance(fact, CallEnded) and names.get(fact.call)
         else fact
         for fact in facts
     ]

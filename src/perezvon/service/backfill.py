@@ -111,7 +111,8 @@ class Backfill:
         events = await asyncio.to_thread(lambda: events_of(_whole(rows)))
         placed = await self._clicks(events)
         tracker = Tracker(self.pbx, self._numbering)
-        facts = await with_recordings(self.pbx, self._folder, list(self._facts(events, tracker, placed)))
+        told = list(self._facts(events, tracker, placed))
+        facts = await with_recordings(self.pbx, self._folder, told, _channels(events))
         by_call: dict[str, list[Fact]] = {}
         for fact in facts:
             by_call.setdefault(fact.call, []).append(fact)
@@ -243,6 +244,15 @@ def _whole(rows: Sequence[Row]) -> list[Row]:
     """Without channels, and calls, that began before what was read."""
     begun = {row.uniqueid for row in rows if row.kind == "CHAN_START"}
     return [row for row in rows if row.uniqueid in begun and row.linkedid in begun]
+
+
+def _channels(events: Sequence[Event]) -> dict[str, list[str]]:
+    """The unique ids of the channels that were ever linked with another one, by that one's."""
+    linked: dict[str, dict[str, None]] = {}
+    for event in events:
+        if event["uniqueid"]:
+            linked.setdefault(event["linkedid"], {})[event["uniqueid"]] = None
+    return {first: list(channels) for first, channels in linked.items()}
 
 
 def _number(uniqueid: str) -> int | None:
