@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from jinja2 import Environment, StrictUndefined
 
+from perezvon.asterisk.wiring.render import FOLDER, render
+from perezvon.asterisk.wiring.values import Wiring
 from perezvon.sandbox.pbx import sounds
-from perezvon.sandbox.pbx.loopback import AMI_PORT, AMI_TLS_PORT, HTTP_PORT, SIP_PORT, Addresses
+from perezvon.sandbox.pbx.loopback import AGI_PORT, AMI_PORT, AMI_TLS_PORT, HTTP_PORT, SIP_PORT, Addresses
 from perezvon.sandbox.pbx.rootfs import Installation
 
 LINE = "74951234567"
@@ -61,6 +63,7 @@ def lay_out(kind: str, folder: Path, installation: Installation, addresses: Addr
         sounds.write_tone(folder / "sounds/announcement.wav", sounds.ANNOUNCEMENT, 1.5)
         sounds.write_tone(folder / "moh/tone.wav", sounds.MUSIC_ON_HOLD, 10)
         _write_certificate(folder / "etc", addresses.office)
+        _write_wiring(folder, addresses)
     first, last = RTP_PORTS[kind]
     values: dict[str, Any] = {
         "kind": kind,
@@ -100,6 +103,23 @@ def lay_out(kind: str, folder: Path, installation: Installation, addresses: Addr
     for template in _templates(kind):
         text = environment.from_string(template.read_text(encoding="utf-8")).render(values)
         (folder / "etc" / template.name).write_text(text + "\n", encoding="utf-8")
+
+
+def wiring_of(folder: Path, addresses: Addresses) -> Wiring:
+    """The settings of our own include files here: the trunks are the office's, the prompts of the conference are tones."""
+    return Wiring(agi=f"agi://{addresses.service}:{AGI_PORT}/main", sounds=str(folder / "sounds/perezvon"))
+
+
+def _write_wiring(folder: Path, addresses: Addresses) -> None:
+    prompts = folder / "sounds/perezvon"
+    prompts.mkdir(exist_ok=True)
+    sounds.write_tone(prompts / "enter-code.wav", sounds.CODE, 1)
+    for wrong in ("bad-code", "busy", "no-answer", "nobody"):
+        sounds.write_tone(prompts / f"{wrong}.wav", sounds.WRONG_CODE, 0.4)
+    ours = folder / "etc" / FOLDER
+    ours.mkdir(exist_ok=True)
+    for file in render(wiring_of(folder, addresses)):
+        (ours / file.name).write_text(file.text, encoding="utf-8")
 
 
 def _newer(version: str, *since: tuple[int, int]) -> bool:

@@ -25,6 +25,7 @@ SIP_PORT = 5070
 AMI_PORT = 5048
 AMI_TLS_PORT = 5049
 HTTP_PORT = 8098
+AGI_PORT = 4573
 """Not the usual ones: a PBX that serves this machine may listen there on all addresses."""
 
 
@@ -46,6 +47,11 @@ class Addresses:
     @property
     def connector(self) -> str:
         return f"127.{self.group}.0.3"
+
+    @property
+    def service(self) -> str:
+        """Where the office asks Perezvon (FastAGI)."""
+        return f"127.{self.group}.0.4"
 
     @property
     def office_sip(self) -> str:

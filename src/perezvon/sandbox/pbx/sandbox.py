@@ -10,7 +10,7 @@ from typing import NoReturn, Self
 from urllib.parse import quote
 
 from perezvon.sandbox.pbx.layout import AMI_SECRET, AMI_USER, SANDBOX_USER, lay_out
-from perezvon.sandbox.pbx.loopback import AMI_PORT, AMI_TLS_PORT, HTTP_PORT, Addresses, free_addresses
+from perezvon.sandbox.pbx.loopback import AGI_PORT, AMI_PORT, AMI_TLS_PORT, HTTP_PORT, Addresses, free_addresses
 from perezvon.sandbox.pbx.rootfs import Installation, Progress, find_or_build, silent
 from perezvon.sandbox.pbx.switch import Switch
 from perezvon.sandbox.pbx.world import World
@@ -111,6 +111,11 @@ class PbxSandbox:
     @property
     def office_ari(self) -> str:
         return f"http://{AMI_USER}:{AMI_SECRET}@{self.addresses.office}:{HTTP_PORT}"
+
+    @property
+    def agi_bind(self) -> str:
+        """Where the office's dialplan asks Perezvon: for `bind` of the settings' `[agi]`."""
+        return f"{self.addresses.service}:{AGI_PORT}"
 
     @property
     def world_ami(self) -> str:

@@ -76,11 +76,11 @@ def moments_heard(path: Path, frequency: float, *, window: float = 0.05) -> list
     samples = samples_of(path)
     size = round(window * RATE)
     starts = range(0, len(samples) - size + 1, size)
-    return [start / RATE for start in starts if _share(samples[start : start + size], frequency) >= 0.05]
+    return [start / RATE for start in starts if share(samples[start : start + size], frequency) >= 0.05]
 
 
-def _share(samples: array[int], frequency: float) -> float:
-    """The part of the window's power that is at this frequency; 0 for (nearly) silent windows."""
+def share(samples: array[int], frequency: float) -> float:
+    """The part of the power of a window of 50 ms that is at this frequency; 0 when it is (nearly) silent."""
     size = len(samples)
     energy = float(sum(sample * sample for sample in samples))
     if energy < size * 100.0**2:
