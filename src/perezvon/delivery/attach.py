@@ -18,11 +18,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.delivery.joining import HEARD, attach, finished_call, key_of
-from perezvon.delivery.whole import GRACE, Join, WholeCalls, insist
+from perezvon.delivery.whole import GRACE, Join, WholeCalls, stored
 from perezvon.recordings.errors import EmptyRecording, NotAudio, OutsideFolder, RecordingError
 from perezvon.storage import lanes, recordings
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
+from perezvon.storage.insist import insist
 from perezvon.storage.recordings import Recording, RecordingState
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,6 @@ AT_ONCE = 32
 
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 600.0
-_STORAGE_PAUSE = 1.0
 _GATHER = 0.25
 """Seconds between two looks at what is due: calls that ring go first."""
 _HOPELESS = (EmptyRecording, NotAudio, OutsideFolder)
@@ -103,11 +102,7 @@ class RecordingWorker:
         """Until cancelled; a conversion that is cut off is done again at the next start."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                try:
-                    pause = await self._begin(tasks)
-                except Unavailable as error:
-                    log.warning("recordings wait for the database", error=str(error))
-                    pause = _STORAGE_PAUSE
+                pause = await insist(lambda: self._begin(tasks), "recordings")
                 looked = time.monotonic()
                 try:
                     async with asyncio.timeout(pause):
@@ -148,12 +143,12 @@ class RecordingWorker:
             log.exception("a recording could not be handled", call=recording.call, path=recording.path)
             failure, hopeless = f"defect: {error!r}", False
         else:
-            to = await insist(self._database, lambda conn: self._ready(conn, recording, sound))
+            to = await stored(self._database, lambda conn: self._ready(conn, recording, sound))
             log.info(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path)
             if to is RecordingState.READY:
                 self._queued(recording.portal)
             return
-        to = await insist(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
+        to = await stored(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
         log.warning(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path, error=failure)
 
     async def _ready(self, conn: AsyncConnection, recording: Recording, sound: Sound) -> RecordingState:

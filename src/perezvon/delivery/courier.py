@@ -15,7 +15,7 @@ from perezvon.bitrix24.methods import read_upload_slot
 from perezvon.delivery import prepare
 from perezvon.delivery.kinds import FILE
 from perezvon.delivery.portal import MOST_RIDING, Passenger, PortalPort
-from perezvon.delivery.prepare import CannotPrepare
+from perezvon.delivery.prepare import CannotPrepare, NotNow
 from perezvon.delivery.runs import Run
 from perezvon.delivery.status import Tally
 from perezvon.delivery.verdicts import Outcome, Verdict, backoff, judge
@@ -29,6 +29,7 @@ LEAST_BYTES = 256 * 1024
 """Size of a batch's body: at most, and at least however often it did not get through."""
 
 _DEFECT_WAIT = 60.0
+NOTHING: Mapping[int, str] = {}
 
 
 class Courier:
@@ -97,7 +98,7 @@ class Courier:
             self.most_bytes = min(self.most_bytes * 2, MOST_BYTES)
         self.alone -= {run.lane for run in runs}
         told = dict(zip(cargo.steps, outcomes, strict=True))
-        return {run.lane: self._judge(run, told, cargo.broken) for run in runs}
+        return {run.lane: self._judge(run, told, cargo.broken, cargo.later) for run in runs}
 
     async def _ask(
         self, commands: Sequence[Command], rider: Passenger | None = None, riding: Sequence[Command] = ()
@@ -160,7 +161,9 @@ class Courier:
             return {run.lane: replace(verdict, wait=max(verdict.wait, backoff(move.step)))}
         return {run.lane: self._judge(run, {move.step.id: outcome}, {})}
 
-    def _judge(self, run: Run, told: Mapping[int, Outcome], broken: Mapping[int, str]) -> Verdict:
+    def _judge(
+        self, run: Run, told: Mapping[int, Outcome], broken: Mapping[int, str], later: Mapping[int, str] = NOTHING
+    ) -> Verdict:
         """The verdict on one lane; a defect in it holds up no other."""
         moves = [move for move in run.moves if move.step.id in told]
         try:
@@ -172,18 +175,20 @@ class Courier:
         for move in run.moves:
             if move.step.id in broken:
                 settled.append(Settled(move.step.id, State.DEAD, error=broken[move.step.id]))
-            elif move.step.id not in told:  # it came after a broken one
-                settled.append(_unchanged(move.step))
-        return Verdict(tuple(settled), verdict.wait, verdict.substitutes)
+            elif move.step.id not in told:  # it came after such a one, or has to wait itself
+                settled.append(replace(_unchanged(move.step), error=later.get(move.step.id, move.step.error)))
+        wait = max([verdict.wait, *(backoff(move.step) for move in run.moves if move.step.id in later)])
+        return replace(verdict, settled=tuple(settled), wait=wait)
 
 
 @dataclass(slots=True)
 class _Cargo:
-    """`steps`: the step of each command. `broken`: steps that can never be sent, and why."""
+    """`steps`: the step of each command. `broken`: steps that can never be sent, and why; `later`: not now."""
 
     commands: list[Command] = field(default_factory=list[Command])
     steps: list[int] = field(default_factory=list[int])
     broken: dict[int, str] = field(default_factory=dict[int, str])
+    later: dict[int, str] = field(default_factory=dict[int, str])
 
 
 def _load(runs: Sequence[Run]) -> _Cargo:
@@ -198,6 +203,9 @@ def _load(runs: Sequence[Run]) -> _Cargo:
                 command = prepare.command(move, run.steps, riding)
             except CannotPrepare as error:
                 cargo.broken[move.step.id] = str(error)
+                break
+            except NotNow as error:
+                cargo.later[move.step.id] = str(error)
                 break
             riding.add(move.step.id)
             urgency = max(urgency, move.step.priority)

@@ -24,6 +24,13 @@ class CannotPrepare(Exception):
     """The step can never be sent; the text says why."""
 
 
+class NotNow(Exception):
+    """Its file cannot be read at present: no file handle is free, or the disk fails."""
+
+
+_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """The two requests of a large recording."""
@@ -57,7 +64,7 @@ def weight(move: Move) -> int:
 def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Command:
     """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. Reads the file: not in the event loop.
 
-    Raises CannotPrepare.
+    Raises CannotPrepare, NotNow.
     """
     if move.probe is not None:
         return Command(key(move.step), move.probe.method, move.probe.params)
@@ -66,8 +73,10 @@ def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Comm
         file = Path(params.pop(FILE))
         try:
             content = file.read_bytes()
-        except OSError as error:
+        except _GONE as error:
             raise CannotPrepare(f"the recording {file} cannot be read any more: {error.strerror}") from error
+        except OSError as error:
+            raise NotNow(f"the recording {file} cannot be read now: {error.strerror}") from error
         params["FILE_CONTENT"] = base64.b64encode(content).decode("ascii")
     return Command(key(move.step), move.method, params)
 

@@ -31,7 +31,8 @@ from perezvon.recordings.errors import (
 from perezvon.rules.vocabulary import Kind
 from perezvon.storage import journal, lanes, recordings
 from perezvon.storage.database import Database
-from perezvon.storage.errors import StorageError, Unavailable
+from perezvon.storage.errors import StorageError
+from perezvon.storage.insist import insist
 from perezvon.storage.recordings import Recording, RecordingState
 from perezvon.storage.steps import State, Step
 
@@ -43,7 +44,6 @@ GRACE = 60.0
 """Seconds after the call for which the others wait for a recording that was not there at the first look."""
 
 _LONGEST_PAUSE = 600.0
-_STORAGE_PAUSE = 1.0
 _TRIES = 3
 _HOPELESS = (EmptyRecording, NotAudio, NotThere, OutsideFolder)
 _OF_CONVERTER = (ConverterBroken, TooSlow)
@@ -112,7 +112,7 @@ class WholeCalls:
         except Exception:
             log.exception("the recordings of a call could not be handled", call=row.call)
             later = self._clock() + _LONGEST_PAUSE
-            await insist(self._database, lambda conn: recordings.hold(conn, row.call, row.state, later))
+            await stored(self._database, lambda conn: recordings.hold(conn, row.call, row.state, later))
 
     # ---- joining
 
@@ -122,7 +122,7 @@ class WholeCalls:
             return
         plan = self._plan(known)
         if isinstance(plan, Wait):
-            await insist(self._database, lambda conn: self._hold(conn, call))
+            await stored(self._database, lambda conn: self._hold(conn, call))
             return
         if len(plan.kept) == 1 or plan.queued:
             await self._store(plan, lambda conn: self._queue(conn, plan, None))
@@ -153,7 +153,7 @@ class WholeCalls:
 
     async def _store(self, plan: Queue, work: Callable[[AsyncConnection], Awaitable[RecordingState]]) -> bool:
         """False when nothing was queued: there is another plan meanwhile, or there will be another try."""
-        to = await insist(self._database, work)
+        to = await stored(self._database, work)
         if to is RecordingState.PART:
             return False
         log.info(f"recordings part -> {to}", call=plan.call, parts=len(plan.kept))
@@ -232,34 +232,27 @@ class WholeCalls:
                 for row in mine:
                     await recordings.postpone(conn, row.id, not_before=now + pause, error=row.error)
 
-            await insist(self._database, later)
+            await stored(self._database, later)
             return
         cleared = step is not None and step.state is State.DONE
         if cleared:
             kept = {mine[0].joined, *(row.file for row in known.rows if row not in mine)}
             files = {*(row.file for row in mine), *(text(one.params.get(FILE)) for one in attached)}
             await asyncio.to_thread(_unlink, sorted(files - kept - {""}))
-        await insist(self._database, lambda conn: recordings.arrived(conn, call, cleared=cleared))
+        await stored(self._database, lambda conn: recordings.arrived(conn, call, cleared=cleared))
         log.info("recordings joined -> ready", call=call, cleared=cleared)
 
     async def _read(self, call: str) -> _Known:
-        while True:
-            try:
-                async with self._database.read() as conn:
-                    return await _load(conn, call)
-            except Unavailable as error:
-                log.warning("recordings wait for the database", error=str(error))
-                await asyncio.sleep(_STORAGE_PAUSE)
+        async def read() -> _Known:
+            async with self._database.read() as conn:
+                return await _load(conn, call)
+
+        return await insist(read, "recording", call=call)
 
 
-async def insist(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+async def stored(database: Database, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """While the database is in trouble, nothing of `work` was stored: it is done again."""
-    while True:
-        try:
-            return await database.write(work)
-        except Unavailable as error:
-            log.warning("recordings wait for the database", error=str(error))
-            await asyncio.sleep(_STORAGE_PAUSE)
+    return await insist(lambda: database.write(work), "recording")
 
 
 async def _load(conn: AsyncConnection, call: str) -> _Known:

@@ -136,6 +136,8 @@ def _is_file(path: Path) -> bool:
         raise Unreadable(
             f"{path} may not be read by our user: add it to the group of Asterisk, and let Asterisk write with umask 027"
         ) from error
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be opened: {error.strerror}") from error
     return True
 
 

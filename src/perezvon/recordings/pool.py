@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,9 @@ from perezvon.recordings.join import Joined
 
 log = structlog.get_logger(__name__)
 
+DYING = 1.0
+"""Seconds that a killed process gets to be gone."""
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -33,7 +37,8 @@ class _Worker:
 class Converter:
     """`async with Converter() as converter: …`; leaving the block ends the processes.
 
-    `workers`: how many conversions may run at once. `deadline`: seconds after which one is taken for hung and killed.
+    `workers`: how many conversions may run at once. `deadline`: seconds after which one is taken for hung and killed, and
+    `slowest`: bytes a second that are granted besides, up to `longest` seconds in all.
     `jobs_each`: a process is replaced after so many, lest a leak in a library grow for ever. Processes start when needed.
     """
 
@@ -42,12 +47,16 @@ class Converter:
         form: Mp3 | None = None,
         *,
         workers: int = 1,
-        deadline: float = 900.0,
+        deadline: float = 60.0,
+        slowest: float = 100_000.0,
+        longest: float = 900.0,
         jobs_each: int = 200,
         command: tuple[str, ...] = (sys.executable, "-P", "-m", "perezvon.recordings.worker"),
     ) -> None:
         self._form = form or Mp3()
         self._deadline = deadline
+        self._slowest = slowest
+        self._longest = longest
         self._jobs_each = jobs_each
         self._command = command
         self._idle: list[_Worker] = []
@@ -86,16 +95,25 @@ class Converter:
 
     async def _answer(self, sources: Sequence[Path], target: Path) -> dict[str, Any]:
         names = ", ".join(map(str, sources))
+        deadline = await asyncio.to_thread(self._deadline_for, sources)
         async with self._places:
             try:
-                async with asyncio.timeout(self._deadline):
+                async with asyncio.timeout(deadline):
                     answer = await self._insist(sources, target, names)
             except TimeoutError:
-                log.warning("conversion killed", source=names, deadline=self._deadline)
-                raise TooSlow(f"{names} was not converted within {self._deadline:g} s; it was killed") from None
+                log.warning("conversion killed", source=names, deadline=deadline)
+                raise TooSlow(f"{names} was not converted within {deadline:g} s; it was killed") from None
         if "error" in answer:
             raise _error(answer["error"], answer["message"])
         return answer
+
+    def _deadline_for(self, sources: Sequence[Path]) -> float:
+        """A hung conversion of a short recording holds its place no longer than a minute: others wait for that."""
+        size = 0
+        for source in sources:
+            with suppress(OSError):  # the conversion says so in its words
+                size += source.stat().st_size
+        return max(self._deadline, min(self._longest, float(round(self._deadline + size / self._slowest))))
 
     async def _insist(self, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
         """A process that had worked well and is found dead was killed in its idleness: another one is tried."""
@@ -150,9 +168,15 @@ class Converter:
 
 
 async def _end(worker: _Worker) -> None:
+    """One that the kernel holds (a file system that does not answer) is left to it: it must not hold us."""
     if worker.process.returncode is None:
-        worker.process.kill()
-    await worker.process.wait()
+        with suppress(ProcessLookupError):
+            worker.process.kill()
+    try:
+        async with asyncio.timeout(DYING):
+            await worker.process.wait()
+    except TimeoutError:
+        log.warning("a converting process cannot be killed, the kernel holds it", pid=worker.process.pid)
 
 
 def _error(name: str, message: str) -> RecordingError:

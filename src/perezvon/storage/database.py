@@ -17,13 +17,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import structlog
-from sqlalchemy import URL, event, func, make_url, select
+from sqlalchemy import URL, event, func, make_url, select, update
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from perezvon.storage import quick_sqlite
 from perezvon.storage.errors import AlreadyOwned, CannotOpen, DatabaseGone, NeedsUpgrade, Unavailable, trouble
 from perezvon.storage.ownership import SERVICE, Claim, DirectoryLock, lock_session, take_over
+from perezvon.storage.reserve import Reserve
+from perezvon.storage.schema import owner
 from perezvon.storage.upgrade import backup_sqlite, behind, upgrade
 from perezvon.storage.writer import Work, Writer
 
@@ -31,13 +33,20 @@ T = TypeVar("T")
 
 SQLITE_FILE = "perezvon.sqlite3"
 READERS = 4
+CLOSING = 3.0
+"""Seconds that a database in trouble gets for what waits to be written, when it is closed."""
+
+_CUT = 1.0
 _LOCK_PATIENCE = 10.0  # seconds: PostgreSQL needs a moment to notice that a killed owner is gone
 
 log = structlog.get_logger(__name__)
 
 
 class Database:
-    """Made by `open`. `watch` returns when it is closed and raises when it cannot go on; a supervisor awaits it."""
+    """Made by `open`. `watch` returns when it is closed and raises when it cannot go on; a supervisor awaits it.
+
+    `reserve`: room that is given up when the disk is full; the owner sets it.
+    """
 
     def __init__(self, url: URL, lock: DirectoryLock | None, patience: float) -> None:
         self.url = url
@@ -49,6 +58,7 @@ class Database:
         self._ready: AsyncConnection | None = None  # PostgreSQL: the connection that took the session lock
         self._session_locked = False
         self.writer = Writer(self, patience=patience)
+        self.reserve: Reserve | None = None
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -165,24 +175,32 @@ class Database:
             await asyncio.shield(self._task)
 
     async def close(self) -> None:
-        """What waits to be written still is."""
-        self.writer.close()
+        """What waits to be written still is; a database in trouble, or one that does not answer, gets `CLOSING` seconds."""
+        self.writer.close(CLOSING)
         try:
-            if self._task is not None:
-                await asyncio.wait([self._task])
+            if self._task is not None and not (await asyncio.wait([self._task], timeout=CLOSING + _CUT))[0]:
+                log.warning("storage: the database does not answer, what waits is not written")
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=_CUT)
         finally:
             await self._dispose()
-        if self._task is not None and not self._task.cancelled() and (error := self._task.exception()) is not None:
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return
+        if (error := self._task.exception()) is not None:
             log.warning("storage: the writer had ended before it was closed", error=str(error))
 
     async def _dispose(self) -> None:
+        closing = [engine.dispose() for engine in (self._engine, self._readers, self._glancers)]
         if self._ready is not None:
-            await self._ready.close()
-        await self._engine.dispose()
-        await self._readers.dispose()
-        await self._glancers.dispose()
-        if self._lock is not None:
-            self._lock.release()
+            closing.append(self._ready.close())
+        try:
+            async with asyncio.timeout(_CUT):
+                await asyncio.gather(*closing)
+        except TimeoutError:
+            log.warning("storage: connections cut off, the database does not answer")
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     async def backup(self, target: Path) -> None:
         """A consistent copy of the SQLite database while it is being used. PostgreSQL has its own tools."""
@@ -208,6 +226,14 @@ class Database:
             return await self._engine.connect()
         except Exception as error:
             raise _connecting(error) from error
+
+    async def touch(self, conn: AsyncConnection) -> None:
+        """For the writer (writer.Session)."""
+        await conn.execute(update(owner).values(holder=owner.c.holder))
+
+    def relieve(self) -> bool:
+        """For the writer (writer.Session)."""
+        return self.reserve is not None and self.reserve.give_up()
 
     async def fence(self, conn: AsyncConnection) -> int | None:
         """For the writer (writer.Session)."""

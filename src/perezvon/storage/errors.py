@@ -77,7 +77,10 @@ _SQLITE: dict[int, tuple[type[Unavailable], str]] = {
     sqlite3.SQLITE_FULL: (DiskFull, "the disk with the data directory is full: make room, nothing else is needed"),
     sqlite3.SQLITE_BUSY: (Locked, "another program holds the database: close it"),
     sqlite3.SQLITE_LOCKED: (Locked, "another program holds the database: close it"),
-    sqlite3.SQLITE_IOERR: (Damaged, "the disk with the data directory fails: look at the kernel's log"),
+    sqlite3.SQLITE_IOERR: (
+        Damaged,
+        "the disk with the data directory fails, or the quota of its user is used up: look at the kernel's log",
+    ),
     sqlite3.SQLITE_CANTOPEN: (Damaged, "the database cannot be opened: check owner, rights and the number of open files"),
     sqlite3.SQLITE_READONLY: (Damaged, "the database is read-only: check the rights of the data directory and the mount"),
     sqlite3.SQLITE_PERM: (Damaged, "no permission for the database: check owner and rights of the data directory"),

@@ -68,6 +68,9 @@ class Mark:
     talkers: Sequence[str]
 
 
+LONGEST_WAIT = 900.0
+"""Seconds for which a recording is postponed at most."""
+
 _ADD = built_once(lambda insert: insert(recording).on_conflict_do_nothing(index_elements=["call", "path"]))
 _LOOKED_AT = (RecordingState.NEW.value, RecordingState.PART.value, RecordingState.JOINED.value)
 _GIVEN_UP = (RecordingState.MISSING.value, RecordingState.FAILED.value)
@@ -203,6 +206,11 @@ async def arrived(conn: AsyncConnection, call: str, *, cleared: bool) -> None:
     """joined -> ready. `cleared`: their own mp3 are deleted."""
     values = {"state": RecordingState.READY.value, **({"file": ""} if cleared else {})}
     await conn.execute(_ARRIVED.values(values), {"of": call, "as": RecordingState.JOINED.value})
+
+
+async def recover(conn: AsyncConnection, now: float) -> None:
+    """At the start: those that wait for longer than anybody makes them wait were postponed by a clock that was set back."""
+    await conn.execute(update(recording).where(_DUES, recording.c.not_before > now + LONGEST_WAIT).values(not_before=now))
 
 
 async def retry(conn: AsyncConnection, recording_id: int, now: float) -> None:

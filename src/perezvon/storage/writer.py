@@ -8,12 +8,14 @@ again one by one, so that the failing one hurts nobody else (a SAVEPOINT for eac
 
 When the database itself is in trouble (Unavailable), nothing of the group was kept: its closures are run again, one by one,
 until `patience` is over; then they get the error. So a closure may be run more than once and must touch nothing but its
-connection. Whether a COMMIT that got no answer was done is asked of PostgreSQL (`txid_status`); on SQLite it was not.
+connection. While nobody writes, the writer itself looks whether the trouble is over. Whether a COMMIT that got no answer
+was done is asked of PostgreSQL (`txid_status`); on SQLite it was not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +27,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.storage.errors import Closed, DatabaseGone, OwnershipLost, StorageError, Unavailable, trouble
+from perezvon.storage.errors import Closed, DatabaseGone, DiskFull, OwnershipLost, StorageError, Unavailable, trouble
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -37,6 +39,8 @@ MOST_CALM = 40
 _LET_PASS = 0.25
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LOOK_AGAIN = 5.0
+"""Seconds after which a database that was in trouble is tried again, though nobody wants to write."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +59,14 @@ class Session(Protocol):
         """
         ...
 
+    async def touch(self, conn: AsyncConnection) -> None:
+        """Writes something that changes nothing."""
+        ...
+
+    def relieve(self) -> bool:
+        """The disk is full. True when room was made, so that it is worth trying at once."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class _Job(Generic[T]):
@@ -71,7 +83,9 @@ class Writer:
         self._urgent: deque[_Job[Any]] = deque()
         self._calm: deque[_Job[Any]] = deque()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._closing = False
+        self._last_try = math.inf
         self._ended: StorageError | None = None
         self._conn: AsyncConnection | None = None
         self.transactions = 0
@@ -103,16 +117,27 @@ class Writer:
             self._end(Closed("the database is closed"))
             await self._disconnect()
 
-    def close(self) -> None:
-        """What waits is still written; then `run` returns."""
+    def close(self, within: float) -> None:
+        """What waits is still written; then `run` returns. A database in trouble is given up after `within` seconds."""
         self._closing = True
+        self._last_try = time.monotonic() + within
         self._wake.set()
+        self._hurry.set()
 
     async def _next(self) -> bool:
         while not self._urgent and not self._calm and not self._closing:
             self._wake.clear()
-            await self._wake.wait()
+            try:
+                async with asyncio.timeout(None if self.trouble is None else _LOOK_AGAIN):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._calm.append(self._look())
         return bool(self._urgent or self._calm)
+
+    def _look(self) -> _Job[None]:
+        job = _Job(self._session.touch, asyncio.get_running_loop().create_future(), time.monotonic())
+        job.done.add_done_callback(lambda done: done.exception())  # `trouble` tells it
+        return job
 
     def _group(self) -> list[_Job[Any]]:
         group = _taken(self._urgent, LARGEST_GROUP)
@@ -171,7 +196,11 @@ class Writer:
                 if self.trouble is None:
                     log.error("storage: working -> in trouble", error=str(error))
                 self.trouble = error
-                await asyncio.sleep(pause)
+                if time.monotonic() > self._last_try:
+                    _fail([job], error)
+                    break
+                if not (isinstance(error, DiskFull) and self._session.relieve()):
+                    await self._pause(pause)
                 try:
                     await self._alone(job)
                 except Unavailable as again:
@@ -184,6 +213,15 @@ class Writer:
                 else:
                     self._recovered()
                     break
+
+    async def _pause(self, seconds: float) -> None:
+        """Shorter when we are being closed."""
+        if self._closing:
+            await asyncio.sleep(min(seconds, _FIRST_PAUSE))
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     def _recovered(self) -> None:
         if self.trouble is not None:
