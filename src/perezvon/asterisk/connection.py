@@ -8,7 +8,6 @@ purpose (`Overflow`): a gap that is known is better than one that is not.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -16,13 +15,16 @@ from typing import TypeVar, cast
 import structlog
 
 from perezvon.asterisk.errors import ConnectionLost, NotConnected, Overflow, ProtocolBroken
-from perezvon.asterisk.message import Message, encode, parse
+from perezvon.asterisk.message import Message, encode, moment, parse
+from perezvon.asterisk.moments import Moments
 from perezvon.asterisk.wire import BLANK, Framer, Sieve
 from perezvon.calls import Event
 
 GREETING = b"Asterisk Call Manager"
 GREETING_CAP = 1024
 UNSENT_BYTES = 1024 * 1024
+DOUBT = 2.0
+"""Seconds that the PBX gets to say what time it is."""
 QUIET = 60.0
 """Seconds between two log lines about messages that make no sense."""
 
@@ -82,6 +84,9 @@ class Connection(asyncio.Protocol):
         self._greeted = bytearray()
         self._transport: asyncio.Transport | None = None
         self._pending: set[asyncio.Future[object]] = set()
+        self._moments = Moments(where)
+        self._doubted: int | None = None  # the place in the queue from which on events have doubtful times
+        self._time_please = encode("Ping", action_id=f"{prefix}time")
         self._queue: list[Event] = []
         self._queued = 0
         self._arrived = asyncio.Event()
@@ -99,7 +104,7 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(self._limits.keep_alive, self._watch_silence)
 
     def data_received(self, data: bytes) -> None:
-        arrived = time.time()
+        arrived = self._moments.now()
         self.received += len(data)
         self._heard = self._loop.time()
         self._pinged = False
@@ -150,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     async def events(self) -> list[Event]:
         """Everything that has arrived, at least one event. Raises the reason of the loss once the queue is empty."""
-        while not self._queue:
+        while not self._queue or (self._doubted is not None and self.lost is None):
             if self.lost is not None:
                 raise self.loss()
             self._arrived.clear()
@@ -236,7 +241,7 @@ class Connection(asyncio.Protocol):
             return
         self.taken += 1
         self._queued += len(frame)
-        self._queue.append(event)
+        self._queue.append(self._at_its_moment(event, arrived))
         if len(self._queue) > self._limits.events or self._queued > self._limits.bytes:
             self.drop(
                 Overflow(
@@ -245,8 +250,32 @@ class Connection(asyncio.Protocol):
                 )
             )
 
+    def _at_its_moment(self, event: Event, arrived: float) -> Event:
+        if event.at == arrived:
+            return event
+        doubtful = self._moments.doubtful
+        self._moments.look(event, arrived)
+        if self._moments.doubtful:
+            if not doubtful:
+                self._doubted = len(self._queue)
+                self.send(self._time_please)
+                self._loop.call_later(DOUBT, self._believe)
+            return event  # until the PBX has told its time
+        return self._moments.placed(event)
+
+    def _believe(self) -> None:
+        """What the PBX said of its time counts from the event on that was doubted."""
+        if self._doubted is not None:
+            self._moments.unanswered()
+            self._queue[self._doubted :] = [self._moments.placed(event) for event in self._queue[self._doubted :]]
+            self._doubted = None
+            self._arrived.set()
+
     def _answer(self, message: Message) -> None:
         """An answer that nobody waits for any more (its action timed out) is dropped."""
+        if message["Ping"] and (told := moment(message.headers, 0.0)):
+            self._moments.asked(told)
+            self._believe()
         waiting = self.answers.get(message.action_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)

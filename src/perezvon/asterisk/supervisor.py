@@ -176,12 +176,13 @@ class Supervisor:
     @property
     def status(self) -> Status:
         session = self._session
+        lost = session.lost if session else None  # while a callback works on what came before
         return Status(
             name=self.name,
             address=str(self.address),
-            state=self._state,
+            state=State.WAITING if lost else self._state,
             since=self._since,
-            error=self._error,
+            error=str(lost) if lost else self._error,
             asterisk=self._asterisk,
             messages=self._messages + (session.seen if session else 0),
             events=self._events + (session.taken if session else 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -20,6 +20,7 @@ from perezvon.calls import CallEnded, Event, Fact, Snapshot, Tracker
 from perezvon.recordings import Folder, named_after
 from perezvon.storage import calls
 from perezvon.storage.database import Database
+from perezvon.storage.insist import insist
 
 log = structlog.get_logger(__name__)
 
@@ -111,9 +112,12 @@ class Absence:
                 since[link] = 0.0
         return [event for event in events if _is_missed(event, since.get(event["linkedid"]), overlap)]
 
-    async def _over(self, ids: Iterable[str]) -> set[str]:
-        async with self._database.read() as conn:
-            return await calls.ended_among(conn, ids)
+    async def _over(self, ids: Collection[str]) -> set[str]:
+        async def read() -> set[str]:
+            async with self._database.read() as conn:
+                return await calls.ended_among(conn, ids)
+
+        return await insist(read, "calls", pbx=self.pbx)
 
     async def recorded(self, facts: Sequence[Fact]) -> list[Fact]:
         """The facts, with the recordings of calls that ended unseen, as far as the files' names tell whose they are."""

@@ -27,6 +27,8 @@ from perezvon.settings.pbx import AsteriskSettings
 from perezvon.storage import clicks, lanes
 from perezvon.storage.clicks import OPEN, Click, ClickState
 from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
+from perezvon.storage.insist import insist
 
 log = structlog.get_logger(__name__)
 
@@ -160,6 +162,8 @@ class Clicks:
             await self._try(click)
         except Refused as refused:
             await self._give_up(click, refused)
+        except Unavailable as error:
+            await self._give_up(click, Refused("503", Reason("the database was gone: {why}", {"why": str(error)})))
         except Exception:
             log.exception("click failed unexpectedly", portal=self._portal, portal_call=click.portal_call)
             await self._give_up(click, Refused("503", Reason("an unexpected error, see the log")))
@@ -242,7 +246,8 @@ class Clicks:
 
     async def _give_up(self, click: Click, refused: Refused) -> None:
         log.warning("click -> dropped", portal=self._portal, portal_call=click.portal_call, why=str(refused))
-        await self._database.write(lambda conn: self._refuse(conn, click, refused))
+        refuse = lambda: self._database.write(lambda conn: self._refuse(conn, click, refused))  # noqa: E731
+        await insist(refuse, "click", portal=self._portal)
         self._stored()
 
     async def _refuse(self, conn: AsyncConnection, click: Click, refused: Refused) -> Reason:

@@ -38,6 +38,7 @@ from perezvon.settings.portal import PortalSettings, handler_of
 from perezvon.settings.secrets import SecretBox
 from perezvon.storage import employees, tokens
 from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
 from perezvon.storage.tokens import SealedToken
 
 log = structlog.get_logger(__name__)
@@ -242,7 +243,11 @@ class PortalLink:
 
     async def _keep_directory(self) -> None:
         while True:
-            problem = await self._refresh_directory() if self.installed else "not installed"
+            try:
+                problem = await self._refresh_directory() if self.installed else "not installed"
+            except Unavailable as error:
+                problem = str(error)
+                log.warning("employees wait for the database", portal=self.name, error=problem)
             self._wake_directory.clear()
             try:
                 async with asyncio.timeout(DIRECTORY_RETRY if problem else DIRECTORY_INTERVAL):

@@ -27,16 +27,19 @@ from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.database import Database
-from perezvon.storage.errors import StorageError, Unavailable
+from perezvon.storage.errors import StorageError
+from perezvon.storage.insist import insist
 from perezvon.storage.progress import Progress
 
 log = structlog.get_logger(__name__)
 
-RETRY = 1.0
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
+SET_BACK = 3600.0
+"""Seconds that are read up when the PBX's clock was set back, so that nobody knows how long we were away. What is stored
+as ended is left out (absence.py)."""
 REMEMBER = 5.0
 """Seconds after which it is stored how far we are, though nothing has happened that would be."""
 
@@ -115,6 +118,7 @@ class Switchboard:
         async with self._turn:
             self.startup = startup or self.startup
             self._ahead = snapshot.at - self._clock() if snapshot.at else 0.0
+            self._heed_set_back(snapshot.at)
             missed: list[Event] = []
             if self._until and snapshot.at:
                 missed = await self._absence.events(self.tracker, self._until, self._followed, snapshot)
@@ -132,6 +136,14 @@ class Switchboard:
             if not facts:
                 await self._remember()
         self._tell()
+
+    def _heed_set_back(self, at: float) -> None:
+        """`at`: what the PBX's clock says now, 0 where it says nothing."""
+        if not at or self._until <= at + FUTURE:
+            return
+        log.warning("the PBX's clock was set back", pbx=self.pbx, seconds=round(self._until - at))
+        self._until = self._kept_until = at - SET_BACK
+        self._followed = {call: min(until, self._until) for call, until in self._followed.items()}
 
     async def _catch_up(self, events: Sequence[Event]) -> None:
         for start in range(0, len(events), MOST_AT_ONCE):
@@ -238,10 +250,14 @@ class Switchboard:
             row=self._row(call, state, ended, rules.portal if rules and reported else ""),
             facts=tuple(facts),
             decisions=tuple(decisions),
-            steps=tuple(step for decision in decisions for step in decision.steps),
+            steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,
         )
+
+    def _by_our_clock(self, step: StepDraft) -> StepDraft:
+        """Facts have the PBX's clock, and so has what follows from them; whether a card is too late is seen by ours."""
+        return step if step.expires is None else replace(step, expires=step.expires - self._ahead)
 
     def _row(self, call: str, state: PlanState, ended: CallEnded | None, portal: str) -> StoredCall:
         started = state.started
@@ -316,15 +332,8 @@ class Switchboard:
             paths = [(done.row.id, path) for done in rounds for path in done.recordings]
             await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 
-        while True:
-            try:
-                await self._database.write(work, urgent=bool(rounds))
-            except Unavailable as error:
-                log.warning("calls wait for the database", pbx=self.pbx, error=str(error))
-                await asyncio.sleep(RETRY)
-            else:
-                self._kept_until = reached.until
-                return
+        await insist(lambda: self._database.write(work, urgent=bool(rounds)), "calls", pbx=self.pbx)
+        self._kept_until = reached.until
 
     async def _remember(self) -> None:
         """How far we are, when no call has anything new to be stored."""
