@@ -97,6 +97,7 @@ async def _machine(patient: Patient) -> list[Check]:
     def look() -> list[Check]:
         return [
             *machine.examine_disk(patient.data_dir),
+            *machine.examine_handles(),
             *machine.examine_key(patient.data_dir),
             *machine.examine_secrets(patient.settings),
             *machine.examine_encoder(patient.settings),

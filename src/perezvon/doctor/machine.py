@@ -1,8 +1,10 @@
-"""Checks of this machine: the database, the disk, the key file, referred secrets, the mp3 encoder."""
+"""Checks of this machine: the database, the disk, file handles, the key file, referred secrets, the mp3 encoder."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import resource
 import shutil
 import tempfile
 import wave
@@ -17,19 +19,27 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SecretMissing
 from perezvon.settings.model import Settings
 from perezvon.settings.secrets import KEY_FILE, exposed
-from perezvon.storage import counters
 from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError
+from perezvon.storage.reserve import SIZE as RESERVE
 
 LITTLE_SPACE = 2 * 1024**3
 NO_SPACE = 200 * 1024**2
+FULL = RESERVE
+"""Bytes free below which the service can only live on what it has reserved."""
+
+FEW_HANDLES = 1024
+PATIENCE = 5.0
+"""Seconds that the database gets to take a write."""
 
 
 async def examine_database(database: Database) -> list[Check]:
     try:
-        await database.write(lambda conn: counters.clear(conn, "doctor"))
-    except StorageError as error:
-        seen = Reason("the database cannot be written: {why}", {"why": str(error)})
+        async with asyncio.timeout(PATIENCE):
+            await database.write(database.touch)
+    except (StorageError, TimeoutError) as error:
+        why = str(error or database.writer.trouble or f"it has not answered for {PATIENCE:g} s")
+        seen = Reason("the database cannot be written: {why}", {"why": why})
         return [Check("database.write", "database", State.PROBLEM, seen, Reason("see to what the message says"))]
     kind = database.url.get_backend_name()
     return [Check("database.write", "database", State.OK, Reason("the database ({kind}) can be written", {"kind": kind}))]
@@ -41,9 +51,26 @@ def examine_disk(data_dir: Path) -> Iterator[Check]:
     if free >= LITTLE_SPACE:
         yield Check("disk", "disk", State.OK, Reason("{free} GB free in {folder}", told))
         return
+    if free < FULL:
+        told = {"folder": str(data_dir), "free": str(free // 1024**2)}
+        seen = Reason("disk full: free {free} MB in {folder}", told)
+        fix = Reason("make room there now: nothing else is needed, what waits is stored then")
+        yield Check("disk", "disk", State.PROBLEM, seen, fix)
+        return
     seen = Reason("only {free} GB free in {folder}", told)
     fix = Reason("make room: when the disk is full, calls are no longer stored")
     yield Check("disk", "disk", State.PROBLEM if free < NO_SPACE else State.WARNING, seen, fix)
+
+
+def examine_handles() -> Iterator[Check]:
+    """Only what this command may have itself: a unit of systemd has a limit of its own."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit != resource.RLIM_INFINITY and limit < FEW_HANDLES:
+        seen = Reason("a process may have only {limit} files open", {"limit": str(limit)})
+        fix = Reason(
+            "raise the limit to {few} at least (systemd: LimitNOFILE=, else: ulimit -Hn)", {"few": str(FEW_HANDLES)}
+        )
+        yield Check("handles", "file handles", State.WARNING, seen, fix)
 
 
 def examine_key(data_dir: Path) -> Iterator[Check]:

@@ -24,14 +24,17 @@ from perezvon.service.switchboard import Switchboard
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
-from perezvon.storage import counters
+from perezvon.storage import counters, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
-DRAIN = 8.0
+DRAIN = 4.0
 """Seconds that requests under way get when we stop."""
+
+CLOSING = 1.5
+"""Seconds for the connections with the portals after that."""
 
 HEED = 1.0
 """Seconds between two looks at what commands have queued."""
@@ -95,6 +98,7 @@ class House:
             )
         if self.settings.recordings.mode == "upload":
             self.worker = self._recording_worker()
+            await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
         for exchange in self.exchanges.values():
             await exchange.switchboard.restore()
             exchange.supervisor.startup = exchange.switchboard.startup
@@ -130,11 +134,18 @@ class House:
             await self._close()
 
     async def _close(self) -> None:
-        for link in self.portals.values():
-            await link.close()
+        try:
+            async with asyncio.timeout(CLOSING):
+                await asyncio.gather(*(link.close() for link in self.portals.values()))
+        except TimeoutError:
+            log.warning("connections with portals cut off")
         if self._converter is not None:
             await self._converter.close()
         log.info("house draining -> all closed -> stopped")
+
+    @property
+    def live_calls(self) -> int:
+        return sum(exchange.switchboard.live_calls for exchange in self.exchanges.values())
 
     def take_over(self, settings: Settings) -> bool:
         """New settings without touching connections and calls in progress; False when parts have to be built anew."""

@@ -1,19 +1,22 @@
 """`perezvon serve`: the life of the process. Opens the database, builds the house, serves the pages, tells systemd.
 
 Settings that change while running are taken over in place; when parts have to be built anew, the house is stopped and built
-again inside the process, and calls in progress go on as after any restart.
+again inside the process, and calls in progress go on as after any restart. So it is when the machine's clock was set.
+
+Told to stop, it is over after `LAST_MOMENT` whatever hangs: what was under way is looked up at the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
 import socket
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+import threading
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,9 @@ from perezvon import log as logging_setup
 from perezvon.bitrix24 import Portal
 from perezvon.doctor.check import Check
 from perezvon.doctor.examination import Patient, examine
+from perezvon.service.clock import Clock
 from perezvon.service.house import House
+from perezvon.service.machine import Machine, raise_handle_limit
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
@@ -33,6 +38,7 @@ from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import SettingsStore
 from perezvon.storage import installation
 from perezvon.storage.database import Database
+from perezvon.storage.reserve import Reserve
 
 if TYPE_CHECKING:
     import uvicorn
@@ -44,6 +50,19 @@ log = structlog.get_logger(__name__)
 REBUILD_PAUSE = 5.0
 """Seconds before a house that could not be built is tried again (a secret's file may be there by then)."""
 
+LAST_MOMENT = 9.0
+"""Seconds from the signal to the end."""
+
+CLOCK_LOOK = 2.0
+PATIENCE_WITH_CALLS = 3600.0
+"""Seconds for which calls under way keep us from taking a clock over that was set: they would get wrong durations."""
+
+MOST_REQUESTS = 200
+"""Requests to our pages and from the portals at once; more are refused (503)."""
+
+QUIET = 60.0
+"""Seconds between two log lines about the same trouble of the event loop."""
+
 _GARBAGE = 10_000
 """Objects made before the collector looks for cycles among them; Python's own 700 is every few milliseconds under load."""
 
@@ -52,29 +71,39 @@ class CannotBind(Exception):
     """The address of `--bind` cannot be had."""
 
 
-async def serve(data_dir: Path, bind: str, *, clock: Callable[[], float] = time.time) -> None:
+async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> None:
     """Runs until SIGTERM or SIGINT. Raises CannotOpen, SettingsError, CannotBind; an ExceptionGroup when a part died."""
+    clock = clock or Clock()
     box = SecretBox.open(data_dir)
-    async with await Database.open(database_place(data_dir, box)) as database:
+    stopping = asyncio.Event()
+    raise_handle_limit()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_LoopTrouble())
+    async with _signals(stopping), await Database.open(database_place(data_dir, box)) as database:
+        if database.url.get_backend_name() == "sqlite":
+            database.reserve = Reserve(data_dir)
         store = SettingsStore(database, box, clock=clock)
         await store.load()
+        loop.add_signal_handler(signal.SIGHUP, store.wake)
         logging_setup.configure(store.current.settings)
         identity = await database.write(lambda conn: installation.identity(conn, clock()))
-        reporter = Reporter(database, store, clock=clock)
+        machine = Machine(data_dir, clock, database.reserve)
+        reporter = Reporter(database, store, lambda: machine.status, clock=clock)
         sock = _listen(bind)
-        stopping = asyncio.Event()
-        async with _signals(stopping, store), asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
-            closing = asyncio.Event()
-            web = tasks.create_task(_pages(reporter, store, doctor, sock, closing), name="web")
-            following = tasks.create_task(store.follow(), name="settings")
-            watchdog = tasks.create_task(_tell_systemd(), name="systemd")
+            web = tasks.create_task(_pages(reporter, store, doctor, sock, stopping), name="web")
+            others = [
+                tasks.create_task(store.follow(), name="settings"),
+                tasks.create_task(_tell_systemd(), name="systemd"),
+                tasks.create_task(machine.watch(), name="machine"),
+            ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
             await _keep_house(store, database, box, identity.id, data_dir, reporter, stopping, clock)
-            following.cancel()
-            watchdog.cancel()
-            closing.set()
+            for task in others:
+                task.cancel()
             await asyncio.wait([web])
+            await reporter.close()
     log.info("service up -> stopped")
 
 
@@ -86,9 +115,9 @@ async def _keep_house(
     data_dir: Path,
     reporter: Reporter,
     stopping: asyncio.Event,
-    clock: Callable[[], float],
+    clock: Clock,
 ) -> None:
-    """One house after another, as the settings want, until the service stops."""
+    """One house after another, as the settings and the clock want, until the service stops."""
     changed = asyncio.Event()
     current: list[House] = []
 
@@ -100,6 +129,7 @@ async def _keep_house(
     store.listen(on_change)
     while not stopping.is_set():
         changed.clear()
+        clock.follow()
         house = House(store.current.settings, database, box, identity, data_dir, clock=clock)
         try:
             await house.open()
@@ -113,11 +143,24 @@ async def _keep_house(
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(house.run(stop), name="house")
-            waiting = tasks.create_task(_first(stopping, changed), name="reason to stop")
-            await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+            reasons = [
+                tasks.create_task(_first(stopping, changed), name="reason to stop"),
+                tasks.create_task(_clock_to_follow(clock, house), name="clock"),
+            ]
+            await asyncio.wait([running, *reasons], return_when=asyncio.FIRST_COMPLETED)
             stop.set()
-            waiting.cancel()
+            for reason in reasons:
+                reason.cancel()
         current.clear()
+
+
+async def _clock_to_follow(clock: Clock, house: House) -> None:
+    """Returns when the machine's clock has been set, and calls under way do not speak against taking that over."""
+    waited = 0.0
+    while not (step := clock.look()) or (house.live_calls and waited < PATIENCE_WITH_CALLS):
+        waited = waited + CLOCK_LOOK if step else 0.0
+        await asyncio.sleep(CLOCK_LOOK)
+    log.warning("clock: set -> taken over, the house is built anew", seconds=round(step, 1), live_calls=house.live_calls)
 
 
 async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
@@ -131,16 +174,21 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
 
 
 async def _pages(
-    reporter: Reporter, store: SettingsStore, doctor: Doctor, sock: socket.socket, closing: asyncio.Event
+    reporter: Reporter, store: SettingsStore, doctor: Doctor, sock: socket.socket, stopping: asyncio.Event
 ) -> None:
-    """Serves the pages until `closing` is set. Their server is large: it is loaded in a thread, once the PBX is being
+    """Serves the pages until `stopping` is set. Their server is large: it is loaded in a thread, once the PBX is being
     connected to."""
-    await reporter.house_tried()
-    server = await asyncio.to_thread(_web, reporter, store, doctor)
-    _spare_collector()
-    serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
-    told_to = asyncio.create_task(closing.wait(), name="pages are closed")
+    told_to = asyncio.create_task(stopping.wait(), name="pages are closed")
     try:
+        tried = asyncio.create_task(reporter.house_tried(), name="house tried")
+        await asyncio.wait([tried, told_to], return_when=asyncio.FIRST_COMPLETED)
+        tried.cancel()
+        if stopping.is_set():
+            sock.close()
+            return
+        server = await asyncio.to_thread(_web, reporter, store, doctor)
+        _spare_collector()
+        serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
         await asyncio.wait([serving, told_to], return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
@@ -172,6 +220,7 @@ def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Se
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=3,
+        limit_concurrency=MOST_REQUESTS,
         lifespan="off",
     )
     return uvicorn.Server(config)
@@ -215,16 +264,54 @@ def _listen(bind: str) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def _signals(stopping: asyncio.Event, store: SettingsStore) -> AsyncGenerator[None]:
+async def _signals(stopping: asyncio.Event) -> AsyncGenerator[None]:
     loop = asyncio.get_running_loop()
+    begun: list[threading.Timer] = []
+
+    def stop() -> None:
+        stopping.set()
+        if not begun:
+            begun.append(threading.Timer(LAST_MOMENT, _end_at_once))
+            begun[0].daemon = True
+            begun[0].start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, store.wake)
+        loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A second signal must not change the exit code while the interpreter ends.
+            signal.signal(number, signal.SIG_IGN) if begun else loop.remove_signal_handler(number)
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _end_at_once() -> None:
+    """In a thread of its own: something hangs (a file system that does not answer holds threads that nothing can end).
+    Nothing is lost by it that a kill would not lose either, which is nothing."""
+    log.warning("not everything could be ended in time: ending at once", seconds=LAST_MOMENT)
+    os._exit(0)
+
+
+class _LoopTrouble:
+    """What the event loop has to tell. Out of file handles it would say so for each connection, every second."""
+
+    def __init__(self) -> None:
+        self._quiet_until: dict[str, float] = {}
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        message = str(context.get("message", ""))
+        kind = f"{message} {type(error).__name__}"
+        if len(self._quiet_until) > 100:
+            self._quiet_until.clear()
+        if loop.time() < self._quiet_until.get(kind, 0.0):
+            return
+        self._quiet_until[kind] = loop.time() + QUIET
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            log.error("out of file handles: new connections wait until some are free", error=str(error))
+        else:
+            log.error("event loop: something went wrong", what=message, exc_info=error)
 
 
 async def _tell_systemd() -> None:

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 
 import structlog
@@ -25,6 +26,7 @@ from perezvon.settings.store import SettingsStore
 from perezvon.storage import calls, counters, lanes, recordings
 from perezvon.storage.calls import Search, StoredCall
 from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
 from perezvon.storage.recordings import RecordingState
 from perezvon.storage.steps import Step
 from perezvon.web.sink import Received
@@ -32,6 +34,7 @@ from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
     EventsStatus,
+    MachineStatus,
     PausedMethod,
     PbxStatus,
     PortalStatus,
@@ -45,6 +48,9 @@ from perezvon.web.status import (
 log = structlog.get_logger(__name__)
 
 LAST_CALLS = 20
+PATIENCE = 3.0
+"""Seconds for which a page waits for the database."""
+
 BUILDING = 5.0
 """Seconds that an event from a portal waits for the house that is being built when it comes."""
 SILENT = 60.0
@@ -59,16 +65,36 @@ QUEUES = {
 SKIES = {"clear": "ready", "trouble": "unreachable", "limited": "paused", "refused": "blocked", "blocked": "blocked"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What only the database can tell. `sending`: by portal."""
+
+    calls: tuple[CallRow, ...] = ()
+    unmapped: tuple[Unmapped, ...] = ()
+    recordings: RecordingsStatus = field(default_factory=RecordingsStatus)
+    sending: Mapping[str, SenderStatus] = field(default_factory=dict[str, SenderStatus])
+
+
 class Reporter:
     """`house` is None while none could be built; `problem` says why."""
 
-    def __init__(self, database: Database, store: SettingsStore, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: SettingsStore,
+        machine: Callable[[], MachineStatus] = MachineStatus,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._store = store
+        self._machine = machine
         self._clock = clock
         self._started = clock()
         self.house: House | None = None
         self.problem = ""
+        self._stored = _Stored()
+        self._reading: asyncio.Task[_Stored] | None = None
         self._tried = asyncio.Event()
 
     def moved_in(self, house: House | None, problem: str = "") -> None:
@@ -82,22 +108,56 @@ class Reporter:
     # ---- web.StatusSource
 
     async def status(self) -> Status:
-        """Raises Unavailable."""
-        async with self._database.read() as conn:
-            rows = await calls.search(conn, Search(), LAST_CALLS)
-            steps = await lanes.load(conn, [row.id for row in rows])
-            unmapped = await counters.read(conn, "unmapped:")
-            counts = await recordings.count(conn)
-            trouble = await recordings.troubled(conn, 1)
+        """While the database cannot be read, what is stored is told as it was before."""
+        trouble = await self._look()
+        stored = self._stored
         house = self.house
-        url = self._database.url
         return Status(
             version=__version__,
             now=self._clock(),
             started=self._started,
             settings=self._store.current.id,
             pbxs=tuple(_pbx(exchange) for exchange in house.exchanges.values()) if house else (),
-            portals=tuple([await self._portal(house, link) for link in house.portals.values()]) if house else (),
+            portals=tuple(self._portal(link, stored.sending[name]) for name, link in house.portals.items())
+            if house and house.portals.keys() <= stored.sending.keys()
+            else (),
+            recordings=stored.recordings,
+            calls=stored.calls,
+            unmapped=stored.unmapped,
+            database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
+            machine=self._machine(),
+            problem=self.problem,
+            versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
+        )
+
+    async def _look(self) -> str:
+        """Reads what is stored, or waits with those who do. Gives the database's trouble, "" for none."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="status")
+        reading = self._reading
+        if not (await asyncio.wait([reading], timeout=PATIENCE))[0]:
+            return f"the database has not answered for {PATIENCE:g} s"
+        try:
+            self._stored = reading.result()
+        except Unavailable as error:
+            return str(error)
+        return str(self._database.writer.trouble or "")
+
+    async def _read(self) -> _Stored:
+        async with self._database.read() as conn:
+            rows = await calls.search(conn, Search(), LAST_CALLS)
+            steps = await lanes.load(conn, [row.id for row in rows])
+            unmapped = await counters.read(conn, "unmapped:")
+            counts = await recordings.count(conn)
+            trouble = await recordings.troubled(conn, 1)
+        senders = self.house.senders if self.house else {}
+        return _Stored(
+            calls=tuple(_call(row, steps.get(row.id, [])) for row in rows),
+            unmapped=tuple(
+                Unmapped(portal, extension, counter.value, counter.last)
+                for counter in unmapped
+                for _, portal, extension in [counter.name.split(":", 2)]
+            ),
             recordings=RecordingsStatus(
                 waiting=sum(counts.get(state, 0) for state in (RecordingState.NEW, RecordingState.PART)),
                 done=sum(
@@ -107,19 +167,16 @@ class Reporter:
                 failed=counts.get(RecordingState.FAILED, 0),
                 last_error=trouble[0].error if trouble else "",
             ),
-            calls=tuple(_call(row, steps.get(row.id, [])) for row in rows),
-            unmapped=tuple(
-                Unmapped(portal, extension, counter.value, counter.last)
-                for counter in unmapped
-                for _, portal, extension in [counter.name.split(":", 2)]
-            ),
-            database=DatabaseStatus(url.get_backend_name(), str(self._database.writer.trouble or "")),
-            problem=self.problem,
-            versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
+            sending={name: await sender.status() for name, sender in senders.items()},
         )
 
-    async def _portal(self, house: House, link: PortalLink) -> PortalStatus:
-        sending = await house.senders[link.name].status()
+    async def close(self) -> None:
+        """A database that does not answer is not waited for."""
+        if self._reading is not None and not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait([self._reading], timeout=1.0)
+
+    def _portal(self, link: PortalLink, sending: SenderStatus) -> PortalStatus:
         bucket = link.client.bucket
         application = link.client.is_application
         failure = link.last_failure

@@ -176,6 +176,22 @@ class DatabaseStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """`folder`: the data directory, with `free` bytes (None: not known). `full`: nothing more can be stored, or only in the
+    room that was reserved for that (`on_reserve`). `clock_set`: seconds by which this machine's clock was set forward while
+    calls go on, and which are not taken over yet."""
+
+    folder: str = ""
+    free: int | None = None
+    full: bool = False
+    on_reserve: bool = False
+    handles: int = 0
+    handle_limit: int = 0
+    short_of_handles: bool = False
+    clock_set: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """`calls`: the newest first. `settings`: the number of the saved version that applies, 0 while nothing is set.
     `problem`: why the parts could not be built from these settings, "" when they were."""
@@ -190,6 +206,7 @@ class Status:
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
+    machine: MachineStatus = MachineStatus()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 

@@ -22,6 +22,7 @@ LATE = 60.0
 def troubles(status: Status) -> list[Check]:
     """The worst first."""
     found = [*_service(status), *_database(status)] if status.problem else [*_unset(status), *_database(status)]
+    found += [*_disk(status), *_handles(status), *_clock(status)]
     for pbx in status.pbxs:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
@@ -48,6 +49,40 @@ def _database(status: Status) -> Iterator[Check]:
     if status.database.trouble:
         seen = Reason("the database cannot be written: {why}", {"why": status.database.trouble})
         yield Check("database", "database", State.PROBLEM, seen, Reason("see to that; calls wait in memory meanwhile"))
+
+
+def _disk(status: Status) -> Iterator[Check]:
+    machine = status.machine
+    if not machine.full:
+        return
+    told = {"folder": machine.folder, "free": "?" if machine.free is None else str(machine.free // 1024**2)}
+    if machine.on_reserve:
+        seen = Reason("disk full: free {free} MB in {folder}; calls are stored in the room that was kept for this", told)
+    else:
+        seen = Reason("disk full: free {free} MB in {folder}", told)
+    fix = Reason("make room there now: nothing else is needed, what waits is stored then")
+    yield Check("disk", "disk", State.PROBLEM, seen, fix)
+
+
+def _handles(status: Status) -> Iterator[Check]:
+    machine = status.machine
+    if machine.short_of_handles:
+        told = {"count": str(machine.handles), "limit": str(machine.handle_limit)}
+        seen = Reason("file handles run out: {count} of {limit} are in use", told)
+        fix = Reason("raise the limit (systemd: LimitNOFILE=, then restart); what fails meanwhile is tried again")
+        yield Check("handles", "file handles", State.PROBLEM, seen, fix)
+
+
+def _clock(status: Status) -> Iterator[Check]:
+    if step := status.machine.clock_set:
+        told = {"seconds": f"{abs(step):.0f}"}
+        seen = (
+            Reason("this machine's clock was set {seconds} s forward while calls go on", told)
+            if step > 0
+            else Reason("this machine's clock was set {seconds} s back while calls go on", told)
+        )
+        fix = Reason("nothing needs to be done: the new time holds when these calls are over; keep NTP switched on")
+        yield Check("clock", "clock", State.WARNING, seen, fix)
 
 
 def _pbx(pbx: PbxStatus, now: float) -> Iterator[Check]:
