@@ -201,6 +201,13 @@ async def hold(scene: Scene) -> None:
     await scene.ends(client)
 
 
+async def gives_up_on_hold(scene: Scene) -> None:
+    client, leg = await scene.talk("102", "102")
+    await leg.hold()
+    await pause(0.5)
+    await scene.ends(client)
+
+
 async def parked(scene: Scene) -> Leg:
     client, first = await scene.talk("103", "103")
     await first.press("##70")
@@ -370,6 +377,13 @@ SCENARIOS = (
         "102 puts the client on hold and takes him back.",
         "102",
         hold,
+        (Expected("102", "102", "+74950000102"),),
+    ),
+    Scenario(
+        "the caller hangs up on hold",
+        "102 puts the client on hold; the client hangs up.",
+        "102",
+        gives_up_on_hold,
         (Expected("102", "102", "+74950000102"),),
     ),
     Scenario(

@@ -54,6 +54,12 @@ async def forwarded_by_302(scene: Scene) -> None:
     await talks_on_mobile(scene, scene.mobile)
 
 
+async def forwarded_to_known_mobile(scene: Scene) -> None:
+    await scene.world.phone("104").forwards_to(KNOWN_MOBILE)
+    await scene.arrives("104")
+    await talks_on_mobile(scene, KNOWN_MOBILE)
+
+
 async def forwarded_inside(scene: Scene) -> None:
     await scene.world.phone("103").forwards_to("104")
     client = await scene.arrives("103")
@@ -63,6 +69,7 @@ async def forwarded_inside(scene: Scene) -> None:
     await scene.ends(client)
 
 
+KNOWN_MOBILE = "79161110102"
 FOLLOW_ME_MOBILE = "79161110103"
 
 
@@ -181,6 +188,13 @@ SCENARIOS = (
         (Expected("102", "?102", "+74950000102"),),
     ),
     Scenario(
+        "forwarded to a mobile that the portal knows",
+        "The phone of 104 says 302 to the mobile of 102, as the portal's profile has it; it answers, with the card up.",
+        "104",
+        forwarded_to_known_mobile,
+        (Expected("102", "?104 102", "+74950000104"),),
+    ),
+    Scenario(
         "forwarded to a colleague by the phone",
         "The phone of 103 says 302 to 104, who answers.",
         "103 104",
@@ -199,7 +213,7 @@ SCENARIOS = (
         "The desk phone and the mobile of 103 ring together; the mobile is answered.",
         "103",
         follow_me_mobile,
-        (Expected("103", "-103", "+74950000730"),),
+        (Expected("103", "103", "+74950000730"),),
     ),
     Scenario(
         "voice mail",

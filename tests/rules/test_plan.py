@@ -352,3 +352,17 @@ def test_a_call_forwarded_to_an_unknown_mobile_is_his_whose_calls_go_there(by: s
     forwarded = {"forwarded_to": mobile, "forwarded_by": by}
     ended = answered_by(mobile, **forwarded) if answered else end(rung=(mobile,), **forwarded)
     assert told(run([started(), ring(mobile)], [ended]))[-1][:2] == ("finish", user)
+
+
+def test_an_employee_who_calls_from_his_own_phone_is_no_lead() -> None:
+    people = People({**PEOPLE.users, "+79161234567": "13"})
+    (register, *_) = steps(run([started(), ring("101")], people=people))
+    assert register.params["CRM_CREATE"] == 0
+
+
+def test_a_mobile_that_the_portal_knows_is_its_owners() -> None:
+    mobile = "+79160000009"
+    people = People({**PEOPLE.users, mobile: "13"})
+    rounds: list[list[Fact]] = [[started(), ring(mobile)], [answer(mobile)]]
+    ended = answered_by(mobile, forwarded_to=mobile, forwarded_by="102")
+    assert told(run(*rounds, [ended], people=people)) == [("register", 13), ("show", [13]), ("finish", 13, 6, "200")]

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from perezvon.bitrix24 import methods
+from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.calls import CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
@@ -85,7 +86,7 @@ def replay(
 
 
 def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Settings | None, Mapping[str, str] | None]:
-    """The settings to decide by, if any, and the portal's employees (extension -> user id), if known."""
+    """The settings to decide by, if any, and the portal's employees (extension or phone -> user id), if known."""
     settings = load(file) if file is not None else None
     if data_dir is None:
         return settings, None
@@ -98,10 +99,12 @@ def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Setting
                 return wanted, None
             async with installation.database.read() as conn:
                 people, refreshed = await employees.load(conn, portal.name)
-        first = sorted(
-            (one for one in people if one.active and one.extension), key=lambda one: int(one.user_id), reverse=True
-        )
-        return wanted, {one.extension: one.user_id for one in first} if refreshed is not None else None
+        if refreshed is None:
+            return wanted, None
+        from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
+
+        known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in people)
+        return wanted, policies.people(Directory.of(known, refreshed)).users
 
     return asyncio.run(work(data_dir))
 

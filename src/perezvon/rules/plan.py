@@ -193,7 +193,7 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
         if not owner and not state.talking:
             return state, decisions  # nobody to show it to yet: registered when somebody is rung, or at the end
         owner = owner or policy.fallback_user
-        state, registered = _registered(state, owner, policy, _why_registered(state, owner, people))
+        state, registered = _registered(state, owner, policy, people, _why_registered(state, owner, people))
         decisions += registered
     if not policy.show_card:
         return state, decisions
@@ -218,7 +218,9 @@ def _give_away(state: PlanState, fact: Transferred, policy: Policy, people: Peop
         fact.from_, "{extension} has passed the client on: this portal call is over", policy, people
     )
     since = turn.since if turn.since is not None else fact.at
-    state, decisions = _close(state, user, _seconds(fact.at - since), "200", reason, policy, unmapped, passed_on=True)
+    state, decisions = _close(
+        state, user, _seconds(fact.at - since), "200", reason, policy, people, unmapped, passed_on=True
+    )
     talking = tuple(extension for extension in state.talking if extension != fact.from_)
     ringing = [extension for _, extension in state.ringing]
     return replace(state, talking=talking, turn=following(turn, fact, talking, ringing)), decisions
@@ -236,7 +238,7 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         status = STATUS_CODE[call.outcome or Outcome.FAILED]
         if duration == 0 and status == "200":
             status = "304"
-        state, decisions = _close(state, user, duration, status, reason, policy, unmapped)
+        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped)
     return replace(state, finished=True, ringing=(), talking=()), decisions
 
 
@@ -249,9 +251,9 @@ def _finish_later_turn(state: PlanState, call: Call, policy: Policy, people: Peo
     user, reason, unmapped = responsible_in(turn, call, policy, people)
     if turn.since is None:
         status = STATUS_CODE[Outcome.MISSED if call.direction is Direction.INCOMING else Outcome.NO_ANSWER]
-        return _close(state, user, 0, status, reason, policy, unmapped)
+        return _close(state, user, 0, status, reason, policy, people, unmapped)
     ended = call.ended if call.ended is not None else turn.since
-    return _close(state, user, _seconds(ended - turn.since), "200", reason, policy, unmapped)
+    return _close(state, user, _seconds(ended - turn.since), "200", reason, policy, people, unmapped)
 
 
 def _close(
@@ -261,6 +263,7 @@ def _close(
     status: str,
     reason: Reason,
     policy: Policy,
+    people: People,
     unmapped: tuple[str, ...],
     *,
     passed_on: bool = False,
@@ -271,7 +274,7 @@ def _close(
     decisions: list[Decision] = []
     if not _has_portal_call(state):
         why = Reason("the call ended before anybody could be shown its card")
-        state, decisions = _registered(state, user, policy, why)
+        state, decisions = _registered(state, user, policy, people, why)
     left = tuple(shown for shown in state.shown if shown != user)
     if left:
         why = Reason("the call is over: no card for {users}", {"users": ", ".join(left)})
@@ -315,14 +318,17 @@ def _has_portal_call(state: PlanState) -> bool:
     return state.turn.registered if state.turn.later else state.registered or bool(state.portal_call)
 
 
-def _registered(state: PlanState, user: str, policy: Policy, reason: Reason) -> tuple[PlanState, list[Decision]]:
-    """A lead is made, if at all, for the first turn."""
+def _registered(
+    state: PlanState, user: str, policy: Policy, people: People, reason: Reason
+) -> tuple[PlanState, list[Decision]]:
+    """A lead is made, if at all, for the first turn, and not of an employee who calls from his own phone."""
     started, turn = state.started, state.turn
     assert started is not None
     line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
     phone = started.client if _PHONE.fullmatch(started.client) else ""
-    lead = bool(phone) and not turn.later and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
+    stranger = bool(phone) and not people.user(phone)
+    lead = stranger and not turn.later and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
     decisions: list[Decision] = []
     if started.client and not phone and not turn.later:
         args = {"client": started.client[:80], "number": policy.anonymous_number}

@@ -53,7 +53,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Extension -> the portal's user id (active employees only)."""
+    """Extension, or an employee's own phone in E.164 -> the portal's user id (active employees only)."""
 
     users: Mapping[str, str]
 

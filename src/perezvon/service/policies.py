@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from perezvon.bitrix24.directory import Directory
@@ -62,10 +63,13 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
 
 
 def people(directory: Directory) -> People:
-    """Extensions of the active employees; a doubled extension belongs to whom the directory says."""
-    users: dict[str, str] = {}
-    for employee in directory.employees:
-        if employee.active and employee.extension and (owner := directory.by_extension(employee.extension)):
+    """Extensions of the active employees; a doubled extension belongs to whom the directory says. Their own phones too (the
+    mobile, work and personal numbers of their profiles), except those that several have: the office's number is nobody's."""
+    active = [employee for employee in directory.employees if employee.active]
+    having = Counter(phone for employee in active for phone in set(employee.phones))
+    users = {phone: employee.user_id for employee in active for phone in employee.phones if having[phone] == 1}
+    for employee in active:
+        if employee.extension and (owner := directory.by_extension(employee.extension)):
             users[employee.extension] = owner.user_id
     return People(users)
 
