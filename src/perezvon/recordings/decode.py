@@ -1,7 +1,7 @@
 """Sound files become 16-bit samples, a piece at a time, so that an hour needs no more memory than a second.
 
 PCM WAVE, µ-law and a-law (in WAVE or bare) and Asterisk's bare signed linear need nothing but Python; GSM, WAV49, ADPCM,
-FLAC, Ogg and float WAVE need the optional `soundfile` (`pip install perezvon[audio]`).
+FLAC, Ogg, mp3 and float WAVE need `soundfile`, which a machine without libsndfile cannot load.
 Source for bare formats: https://docs.asterisk.org/Configuration/Codecs-and-Formats/ (and Asterisk's formats/*.c)
 """
 
@@ -180,7 +180,7 @@ def _soundfile(path: Path, source: str | _Mended) -> Generator[Sound]:
         library: Any = importlib.import_module("soundfile")
     except (ImportError, OSError) as error:
         raise NotAudio(
-            f"{path} is of a kind that needs `soundfile`: pip install perezvon[audio], or let Asterisk record wav"
+            f"{path} is of a kind that needs `soundfile`: pip install soundfile, or let Asterisk record wav"
         ) from error
     bare: dict[str, object] = {}
     if path.suffix == ".gsm":

@@ -2,7 +2,7 @@
 
 All of it has one form, as players want it: the highest rate of the parts (24 kHz are enough for speech), stereo if any is.
 Where a part is mp3 already, its frames go in as they are and the form is theirs; only when two of them differ must they be
-decoded, which needs the optional `soundfile`. LAME brings every rate to the common one; parts of the same rate run through
+decoded, which needs `soundfile`. LAME brings every rate to the common one; parts of the same rate run through
 one encoder, so that nothing is heard between them.
 """
 
