@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from talks import Play, Talk
+from talks import Answers, Play, Steps, Talk
 
+from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.pbx.parties import NO_SUCH_NUMBER
 
 
@@ -334,3 +336,42 @@ CONSULTATIONS: tuple[Consultation, ...] = (
     Consultation("client alone with music", alone_with_music, "code lookup rings merge joined code back left"),
     Consultation("keys in the wrong place", keys_in_the_wrong_place, "code back left"),
 )
+
+AT_ONCE = 6
+"""Scenes at the same time: the machine has two cores, and an Asterisk on each."""
+
+
+class Programme:
+    """Consultations, several at once. `played`: with the direction of each."""
+
+    def __init__(self, played: Sequence[tuple[Consultation, str]], pbx: PbxSandbox, steps: Steps, answers: Answers) -> None:
+        self.answers = answers
+        self._programme = played
+        self._pbx, self._steps = pbx, steps
+        self._places = asyncio.Semaphore(AT_ONCE)
+        loop = asyncio.get_running_loop()
+        self._played: dict[tuple[str, str], asyncio.Future[Talk]] = {
+            (scene.title, way): loop.create_future() for scene, way in played
+        }
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number, (scene, way) in enumerate(self._programme):
+                tasks.create_task(self._play(scene, way, 100 + number), name=f"{scene.title} {way}")
+
+    async def _play(self, scene: Consultation, way: str, number: int) -> None:
+        played = self._played[scene.title, way]
+        async with self._places:
+            talk = Talk(self._pbx, self._steps, self.answers, way == "incoming", number)
+            try:
+                async with asyncio.timeout(60):
+                    await scene.play(talk)
+            except Exception as error:
+                played.set_exception(error)
+            else:
+                played.set_result(talk)
+            finally:
+                await talk.clear()
+
+    async def talk(self, scene: Consultation, way: str) -> Talk:
+        return await self._played[scene.title, way]

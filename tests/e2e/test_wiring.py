@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from consultations import CONSULTATIONS, Consultation
+from consultations import CONSULTATIONS, Consultation, Programme
 from talks import LINE, Answers, Steps, Talk, Track, length
 
 from perezvon.recordings.find import Folder, find
@@ -14,7 +14,6 @@ from perezvon.sandbox.pbx import PbxSandbox, sounds
 
 pytestmark = pytest.mark.asterisk
 
-AT_ONCE = 6
 PLAYED = [(scene, way) for scene in CONSULTATIONS for way in scene.ways.split()]
 WAYS = ("incoming", "outgoing")
 
@@ -65,44 +64,9 @@ async def answers(pbx_session: PbxSandbox) -> AsyncIterator[Answers]:
         yield answers
 
 
-class Programme:
-    """All consultations, several at once."""
-
-    def __init__(self, pbx: PbxSandbox, steps: Steps, answers: Answers) -> None:
-        self.answers = answers
-        self._pbx, self._steps = pbx, steps
-        self._places = asyncio.Semaphore(AT_ONCE)
-        loop = asyncio.get_running_loop()
-        self._played: dict[tuple[str, str], asyncio.Future[Talk]] = {
-            (scene.title, way): loop.create_future() for scene, way in PLAYED
-        }
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for number, (scene, way) in enumerate(PLAYED):
-                tasks.create_task(self._play(scene, way, 100 + number), name=f"{scene.title} {way}")
-
-    async def _play(self, scene: Consultation, way: str, number: int) -> None:
-        played = self._played[scene.title, way]
-        async with self._places:
-            talk = Talk(self._pbx, self._steps, self.answers, way == "incoming", number)
-            try:
-                async with asyncio.timeout(60):
-                    await scene.play(talk)
-            except Exception as error:
-                played.set_exception(error)
-            else:
-                played.set_result(talk)
-            finally:
-                await talk.clear()
-
-    async def talk(self, scene: Consultation, way: str) -> Talk:
-        return await self._played[scene.title, way]
-
-
 @pytest.fixture(scope="module")
 async def programme(pbx_session: PbxSandbox, steps: Steps, answers: Answers) -> AsyncIterator[Programme]:
-    programme = Programme(pbx_session, steps, answers)
+    programme = Programme(PLAYED, pbx_session, steps, answers)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(programme.run(), name="programme")
         yield programme
