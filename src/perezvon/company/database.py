@@ -27,7 +27,7 @@ from perezvon.company.statement import VALUE, Statement
 from perezvon.company.trouble import DatabaseTrouble, Fault, is_database_error, trouble
 
 WARM = 2
-"""Connections that are kept."""
+"""Connections that are kept, once a crowd is over."""
 
 MOST = 8
 """Connections at the same time: it is somebody else's server."""
@@ -69,13 +69,13 @@ class CompanyDatabase:
         seconds that a question may take."""
         self.address = address
         self.patience = patience
-        self._told = {"place": address.name, "setting": setting, "query": query, "table": "…"}
+        self._told = {"place": address.name, "setting": setting, "query": query}
         self._engine: AsyncEngine | None = None
         self._idle: deque[AsyncConnection] = deque()
         self._room = asyncio.Semaphore(MOST)
         self._numeric: set[str] = set()
         self._burials: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._closing = asyncio.Event()
         self._trouble: DatabaseTrouble | None = None
         self._sore_until = 0.0
 
@@ -102,7 +102,7 @@ class CompanyDatabase:
         except Exception as error:
             if not is_database_error(error):
                 raise
-            found = trouble(error, self._told)
+            found = trouble(error, {**self._told, "table": statement.tables})
             if found.fault is Fault.TOO_SLOW:
                 self._sore_until = time.monotonic() + SORE
             self._note(found)
@@ -112,41 +112,44 @@ class CompanyDatabase:
         return answer
 
     async def keep_warm(self) -> None:
-        """Keeps connections alive until cancelled; tells the log when the database comes and goes."""
-        while True:
+        """Keeps connections alive until cancelled or closed; tells the log when the database comes and goes."""
+        own: DatabaseTrouble | None = None
+        while not self._closing.is_set():
             try:
+                while len(self._idle) > WARM:
+                    self._say_good_bye(self._idle.popleft())
                 for _ in range(max(1, len(self._idle))):
-                    await self._hedged(_PING, [""], self.patience, oldest=True)
-                if self._trouble is not None and self._trouble.fault in _OF_THE_SERVER:
+                    self._idle.rotate(1)  # the oldest is asked
+                    await self._hedged(_PING, [""], self.patience)
+                if self._trouble is not None and (self._trouble is own or self._trouble.fault in _OF_THE_SERVER):
                     self._note(None)
             except Exception as error:
                 if not is_database_error(error):
                     raise
-                self._note(trouble(error, self._told))
-            await asyncio.sleep(EVERY if self._trouble is None else SORE)
+                own = trouble(error, self._told)
+                self._note(own)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY if self._trouble is None else SORE):
+                    await self._closing.wait()
 
     async def close(self) -> None:
-        self._closed = True
+        self._closing.set()
         while self._idle:
-            self._bury(_Question(asyncio.create_task(_left(self._idle.pop()), name="company-database-close")), cancel=False)
+            self._say_good_bye(self._idle.pop())
         while self._burials:
             await asyncio.wait(list(self._burials))
 
     # ---- one question
 
-    async def _hedged(
-        self, statement: Statement, values: Sequence[str], patience: float, *, oldest: bool = False
-    ) -> Answer | None:
+    async def _hedged(self, statement: Statement, values: Sequence[str], patience: float) -> Answer | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        warm = (self._idle.popleft() if oldest else self._idle.pop()) if self._idle else None
-        questions = [self._ask(statement, values, warm, patience)]
+        questions = [self._ask(statement, values, patience)]
         failed: BaseException | None = None
         try:
-            if warm is not None:
-                await asyncio.wait({questions[0].task}, timeout=patience * SECOND_TRY)
-                if not questions[0].answered:
-                    questions.append(self._ask(statement, values, None, patience))
+            await asyncio.wait({questions[0].task}, timeout=patience * SECOND_TRY)
+            if questions[0].warm and not questions[0].answered:
+                questions.append(self._ask(statement, values, patience, fresh=True))
             pending = {question.task for question in questions}
             while pending and (left := deadline - loop.time()) > 0:
                 done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -158,37 +161,34 @@ class CompanyDatabase:
             for question in questions:
                 self._bury(question)
 
-    def _ask(self, statement: Statement, values: Sequence[str], conn: AsyncConnection | None, patience: float) -> _Question:
+    def _ask(self, statement: Statement, values: Sequence[str], patience: float, *, fresh: bool = False) -> _Question:
         question = _Question()
-        work = self._answer(question, statement, values, conn, patience)
+        work = self._answer(question, statement, values, patience, fresh=fresh)
         question.task = asyncio.create_task(work, name="company-database-question")
         return question
 
     async def _answer(
-        self,
-        question: _Question,
-        statement: Statement,
-        values: Sequence[str],
-        conn: AsyncConnection | None,
-        patience: float,
+        self, question: _Question, statement: Statement, values: Sequence[str], patience: float, *, fresh: bool
     ) -> Answer | None:
-        try:
-            async with self._room:
-                conn = conn or await self._connected(patience)
-                question.conn = conn
+        async with self._room:
+            try:
+                if self._idle and not fresh:
+                    question.conn, question.warm = self._idle.pop(), True
+                else:
+                    question.conn = await self._connected(patience)
                 found = None
                 for value in values:
-                    if (found := await self._rows(conn, statement, value)) is not None:
+                    if (found := await self._rows(question.conn, statement, value)) is not None:
                         break
-        except BaseException:
-            if conn is not None:
-                await _left(conn, abruptly=True)
-            raise
-        if self._closed or len(self._idle) >= WARM:
-            await _left(conn)
-        else:
-            self._idle.append(conn)
-        return found
+            except BaseException:
+                if question.conn is not None:
+                    await _left(question.conn, abruptly=True)
+                raise
+            if self._closing.is_set() or self.address.kind == "sqlite":  # its file may be replaced by another one
+                await _left(question.conn)
+            else:
+                self._idle.append(question.conn)
+            return found
 
     async def _connected(self, patience: float) -> AsyncConnection:
         if self._engine is None:
@@ -224,6 +224,10 @@ class CompanyDatabase:
         self._burials.add(burial)
         burial.add_done_callback(self._burials.discard)
 
+    def _say_good_bye(self, conn: AsyncConnection) -> None:
+        question = _Question(asyncio.create_task(_left(conn), name="company-database-close"))
+        self._bury(question, cancel=False)
+
     def _note(self, now: DatabaseTrouble | None) -> None:
         before, self._trouble = self._trouble, now
         if (before and before.fault) != (now and now.fault):
@@ -234,10 +238,11 @@ class CompanyDatabase:
 
 
 class _Question:
-    """`conn`: once there is one."""
+    """`conn`: once there is one; `warm`: it was there already."""
 
     def __init__(self, task: asyncio.Task[Any] | None = None) -> None:
         self.conn: AsyncConnection | None = None
+        self.warm = False
         if task is not None:
             self.task: asyncio.Task[Any] = task
 

@@ -33,6 +33,12 @@ class Statement:
     sql: str
     clause: TextClause = field(compare=False, repr=False)
 
+    @property
+    def tables(self) -> str:
+        """For people: what it reads."""
+        found: list[str] = re.findall(r"\b(?:FROM|JOIN)\s+([\w.`\"]+)", self.sql, re.IGNORECASE)
+        return ", ".join(dict.fromkeys(found))
+
     @classmethod
     def parse(cls, sql: str, names: Collection[str]) -> Statement:
         """`names`: how the place may be called (`:phone`) besides `?`. Raises Unfit."""

@@ -5,6 +5,7 @@ Sources of the codes: MariaDB's "Error Codes", PostgreSQL's "Error Codes" (SQLST
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -34,7 +35,7 @@ CODES: Mapping[Fault, frozenset[object]] = {
     Fault.NO_COLUMN: frozenset({1054, "42703", "no such column"}),
     Fault.BAD_SQL: frozenset({1064, 1792, "42601", "42883", "25006", "near"}),
     Fault.TOO_SLOW: frozenset({1205, 1969, 3024, "57014", "database is locked", "interrupted"}),
-    Fault.UNREACHABLE: frozenset({1040, 1203, 2002, 2003, 2005, 2006, 2013, "57P01", "57P02", "57P03", "53300"}),
+    Fault.UNREACHABLE: frozenset({1040, 1203, 2002, 2003, 2005, 2006, 2013, "57P01", "57P02", "57P03", "53300", 4031}),
 }
 
 SEEN: Mapping[Fault, Reason] = {
@@ -115,6 +116,8 @@ def fault_of(error: BaseException) -> Fault:
     found = next((fault for fault, known in CODES.items() if codes & known), None)
     if found is not None:
         return found
+    if any(isinstance(code, str) and re.fullmatch("08[0-9A-Z]{3}", code) for code in codes):  # PostgreSQL: connection lost
+        return Fault.UNREACHABLE
     if isinstance(error, TimeoutError):
         return Fault.TOO_SLOW
     if isinstance(error, DBAPIError) and error.connection_invalidated:

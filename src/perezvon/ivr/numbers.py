@@ -15,16 +15,23 @@ def forms(number: str, region: str = "RU", lines: Iterable[Sequence[str]] = ()) 
     """In the order in which they are looked for: as it came, its digits, 7…, 8…, +7…, the national number; then the other
     names of the line that it belongs to. `lines`: the names of each line, its number first, then its aliases.
 
-    Outside of Russia and Kazakhstan: as it came, its digits, with and without +, with the national prefix, without it.
+    Outside of Russia and Kazakhstan: as it came, its digits, without and with +; of the own country also with the national
+    prefix and without it.
     """
+    return tuple(dict.fromkeys(form for name in names(number, region, lines) for form in _forms(name, region)))
+
+
+def names(number: str, region: str = "RU", lines: Iterable[Sequence[str]] = ()) -> tuple[str, ...]:
+    """The number as it came, and the names of the line that it belongs to."""
     number = number.strip()
-    own = _forms(number, region)
-    found = list(own)
-    for names in lines:
-        if any(form in own for name in names for form in (name, *_forms(name, region))):
-            for name in names:
-                found += [*_forms(name, region)]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((number, *line_of(number, region, lines))))
+
+
+def line_of(number: str, region: str = "RU", lines: Iterable[Sequence[str]] = ()) -> Sequence[str]:
+    """The names of the line that the number belongs to; itself when it belongs to none."""
+    own = frozenset(_forms(number, region))
+    known = (line for line in lines if any(not own.isdisjoint(_forms(name, region)) for name in line))
+    return next(known, (number,))
 
 
 def canonical(number: str, region: str = "RU") -> str:
@@ -44,9 +51,10 @@ def _forms(number: str, region: str) -> tuple[str, ...]:
         found += [f"7{national}", f"8{national}", f"+7{national}", national]
     elif (parsed := _parsed(number, digits, region)) is not None:
         international = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        with_prefix = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-        found += [international.removeprefix("+"), international, re.sub(r"\D", "", with_prefix)]
-        found.append(phonenumbers.national_significant_number(parsed))
+        found += [international.removeprefix("+"), international]
+        if parsed.country_code == phonenumbers.country_code_for_region(region):
+            with_prefix = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+            found += [re.sub(r"\D", "", with_prefix), phonenumbers.national_significant_number(parsed)]
     return tuple(dict.fromkeys(found))
 
 

@@ -233,3 +233,39 @@ progress = Table(
     Column("until", Float, nullable=False, doc="the PBX's clock: all that it told up to then is stored"),
     Column("startup", Words, nullable=False, default="", doc="when that PBX was started, in its own words"),
 )
+
+menu = Table(
+    "menu",
+    metadata,
+    Column("line", String(100), primary_key=True, doc="the company's number, as ivr/numbers.py writes it"),
+    Column("title", Words, nullable=False, default=""),
+    Column("intro", Words, nullable=False, default="", doc="name of a recording"),
+    Column("updated", Float, nullable=False),
+)
+
+menu_button = Table(
+    "menu_button",
+    metadata,
+    Column("menu", String(100), ForeignKey("menu.line", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(20), nullable=False),
+    Column("prompt", Words, nullable=False, default="", doc="name of a recording"),
+    Column("target", Words, nullable=False, doc="number or extension"),
+)
+
+conference_code = Table(
+    "conference_code",
+    metadata,
+    Column("code", String(32), primary_key=True),
+    Column("phone", String(100), nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+company_answer = Table(
+    "company_answer",
+    metadata,
+    Column("question", String(64), primary_key=True, doc="what was asked of which database: a digest"),
+    Column("value", String(100), primary_key=True, doc="for which number, or code"),
+    Column("body", Text, nullable=False, doc="JSON: the rows"),
+    Column("at", Float, nullable=False),
+)
