@@ -29,12 +29,12 @@ LONGEST = 90
 class Storm:
     """Stands in for the queue of faults of the pretend portal: one for every request while it lasts."""
 
-    def __init__(self, now: Callable[[], float], fault: Callable[[], PortalError]) -> None:
-        self._now, self._fault = now, fault
+    def __init__(self, now: Callable[[], float], fault: Callable[[], PortalError], lasts: float = STORM) -> None:
+        self._now, self._fault, self._lasts = now, fault, lasts
         self.struck = 0
 
     def __bool__(self) -> bool:
-        return 10 <= self._now() < 10 + STORM
+        return 10 <= self._now() < 10 + self._lasts
 
     def popleft(self) -> Callable[[], PortalError]:
         self.struck += 1

@@ -168,6 +168,8 @@ class Sender:
                 return self._weather.until - now
             if self._weather.testing and self._requests:
                 return None
+            if self._weather.cleared:
+                await self._put_in_order(now)
             pauses: list[float] = []
             if self._may_upload and self._uploads < UPLOADS and not self._weather.testing:
                 pauses += await self._dispatch_upload(tasks)
@@ -192,6 +194,10 @@ class Sender:
                 self._starved = False
             return min(pauses, default=None)
         return None
+
+    async def _put_in_order(self, now: float) -> None:
+        await self._database.write(lambda conn: lanes.put_in_order(conn, self.portal, now))
+        self._weather.cleared = False
 
     async def _wake_due(self, now: float) -> None:
         self._due = math.inf  # and from now on what requests that end meanwhile say

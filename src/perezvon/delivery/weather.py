@@ -63,7 +63,8 @@ _FOR_HUMANS = (Sky.REFUSED, Sky.BLOCKED)
 class Weather:
     """Times are POSIX seconds. `until`: before it nothing is sent, 0 for none. `error`: the last one, None while clear.
 
-    `since`: when it was clear last, or became so, whatever the trouble has turned into since.
+    `since`: when it was clear last, or became so, whatever the trouble has turned into since. `cleared`: it became so, and
+    whoever sends has not taken note of it yet.
     """
 
     def __init__(self, portal: str, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
@@ -77,6 +78,7 @@ class Weather:
         self.since = clock()
         self.until = 0.0
         self.error: PortalError | None = None
+        self.cleared = False
 
     @property
     def message(self) -> str:
@@ -154,6 +156,7 @@ class Weather:
             level(f"portal {self.sky} -> {sky}", portal=self._portal, error=told, pause=round(pause, 1))
             if Sky.CLEAR in (sky, self.sky):
                 self.since = now
+            self.cleared = sky is Sky.CLEAR
             self.sky = sky
         self.until = now + pause if pause > 0 else 0.0
         self.error = error

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Executable, Table, bindparam, case, func, select, update
+from sqlalchemy import Executable, Table, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.rules.vocabulary import Reason, StepDraft
+from perezvon.rules.vocabulary import Kind, Priority, Reason, StepDraft
 from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import lane, step
 from perezvon.storage.steps import PENDING, Settled, State, Step, read_params, read_step, write_params, write_reason
@@ -262,6 +262,20 @@ async def arrange(
     return any(row["to"] == LaneState.READY.value for row in rows)
 
 
+async def put_in_order(conn: AsyncConnection, portal: str, now: float) -> None:
+    """After a time in which nothing went through: ready lanes go in the order in which things happened, whatever was tried
+    meanwhile. Calls that would be registered without a card, because it is too late for that, let those pass that ring."""
+    ready = (lane.c.portal == portal, lane.c.state == LaneState.READY.value)
+    theirs = (step.c.lane == lane.c.id, step.c.state.in_(PENDING))
+    oldest = select(func.min(step.c.created)).where(*theirs).correlate(lane).scalar_subquery()
+    await conn.execute(update(lane).where(*ready).values(since=func.coalesce(oldest, lane.c.since)))
+    unregistered = exists().where(*theirs, step.c.kind == Kind.REGISTER.value).correlate(lane)
+    in_time = or_(step.c.expires.is_(None), step.c.expires > now)
+    rings = exists().where(*theirs, step.c.kind == Kind.SHOW.value, in_time).correlate(lane)
+    late = (*ready, lane.c.priority < int(Priority.FINISH), unregistered, ~rings)
+    await conn.execute(update(lane).where(*late).values(priority=int(Priority.FINISH)))
+
+
 async def recover(conn: AsyncConnection, portal: str, now: float) -> int:
     """At the sender's start: what the last one left under way is unsure, and every lane with work is ready again.
 
@@ -273,6 +287,7 @@ async def recover(conn: AsyncConnection, portal: str, now: float) -> int:
     for state in (LaneState.BUSY, LaneState.UPLOAD, LaneState.WAITING):
         held = (lane.c.portal == portal, lane.c.state == state.value)
         await conn.execute(update(lane).where(*held).values(state=LaneState.READY.value, since=now))
+    await put_in_order(conn, portal, now)
     return count
 
 

@@ -103,8 +103,8 @@ def _with_holes(body: bytes) -> bytes:
         told = [key for part in ("result", "result_error") for key in batch[part]]
         for key in sorted(told)[::2]:
             for part in batch.values():
-                if isinstance(part, dict):  # an empty one is a list
-                    part.pop(key, None)
+                if key in part:
+                    del part[key]
     return json.dumps(answer).encode()
 
 
