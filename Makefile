@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install dev demo test test-with-asterisk test-without kills check fast-half fast-rest lint bench audit requirements clean
+.PHONY: help install dev demo test test-with-asterisk test-weather test-without kills check fast-first fast-second fast-rest lint bench audit requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,28 +35,37 @@ lint: dev
 	$(BIN)/pyright src
 	$(BIN)/lint-imports
 
-# Three things at the same time, each told when it is over. A new folder of tests falls into the second half.
-HALF := $(addprefix tests/,asterisk calls delivery)
+# Four things at the same time, each told when it is over. A new folder of tests falls into the last third.
+FIRST := $(addprefix tests/,asterisk bitrix24 calls rules)
+SECOND := $(addprefix tests/,delivery storage)
 FAST := $(BIN)/pytest -q -p no:cacheprovider -m "not asterisk and not postgresql and not mariadb and not browser and not load"
 
 check: dev ## The fast part: style, types, floors, tests without servers (under a minute)
-	$(MAKE) --no-print-directory --jobs 3 --output-sync lint fast-half fast-rest
+	$(MAKE) --no-print-directory --jobs 4 --output-sync lint fast-first fast-second fast-rest
 
-fast-half: dev
-	$(FAST) $(HALF)
+fast-first: dev
+	$(FAST) $(FIRST)
+
+fast-second: dev
+	$(FAST) $(SECOND)
 
 fast-rest: dev
-	$(FAST) $(HALF:%=--ignore=%) tests
+	$(FAST) $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%) tests
 
 test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill tests
 	PYTHON=$(PYTHON) scripts/packages test
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
-	$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync test-with-asterisk test-without lint
+	$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync test-with-asterisk test-weather test-without lint
 
-# Most of the time with the real Asterisk goes by in talk: the other half fits beside it.
+# Most of the time with the real Asterisk goes by in talk: three at the same time fit beside one another.
+WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py portal_weather.py)
+
 test-with-asterisk: dev
-	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk
+	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(WEATHER:%=--ignore=%)
+
+test-weather: dev
+	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(wildcard $(WEATHER))
 
 test-without: dev
 	$(BIN)/pytest -p no:cacheprovider --durations=10 -m "not asterisk"
