@@ -28,6 +28,10 @@ Calls that are spoken on a real Asterisk, end to end, with what the portal must 
 Of every call it is proven besides: it is registered once, and no leg of it becomes a call of its own; a call in which
 somebody talked has one recording, about as long as the talk, any other has none and a duration of 0; no card is left up.
 
+The events that Asterisk told of each are kept in `tests/e2e/recorded`, and the fast tests replay them against the same
+expectations (`tests/e2e/record_scenarios.py` makes them anew). `perezvon replay` takes them, too. Every story of
+`tests/calls/recordings` is replayed besides as a call of hours, and with the channel names of chan_sip.
+
 *Responsible*: the extension of the employee for whom the call is finished; `admin`: the user whom the settings name for
 calls of nobody. *Cards*: 102 has the client's card until the end, ~~101~~ loses it while the call goes on, (101) may be too
 short to be seen; nobody else sees it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -228,18 +228,25 @@ class Scene:
 
     def differences(self) -> list[str]:
         """What the portal says otherwise than it was; empty when all is right."""
-        found: list[str] = []
-        for calls, expected in ((self.calls(), self.scenario.calls), (self.beside(), self.scenario.beside)):
-            if len(calls) != len(expected):
-                return [f"the portal has {len(calls)} calls, not {len(expected)}: {self.stand.tell()}"]
-            for call, right in zip(calls, expected, strict=True):
-                found += _differences(call, right)
-        for number, (call, right) in enumerate(zip(self.calls(), self.scenario.calls, strict=True)):
-            found += _wrong_talk(call, right, self.course(number), self._sound(number, right))
-            found += _wrong_cards(call, right.cards, self.course(number).over)
-        for call, right in zip(self.beside(), self.scenario.beside, strict=True):
-            found += _wrong_cards(call, right.cards, None)
-        return found
+        calls, right = self.calls(), self.scenario.calls
+        found = told_otherwise(calls, right, [self.course(number) for number in range(len(right))])
+        for number, (call, expected) in enumerate(zip(calls, right, strict=False)):
+            found += _wrong_recording(call, expected, self._sound(number, expected))
+        return found + told_otherwise(self.beside(), self.scenario.beside, ())
+
+
+def told_otherwise(calls: Sequence[PortalCall], expected: Sequence[Expected], courses: Sequence[Course]) -> list[str]:
+    """All that is wrong with the portal's calls but their recordings. Without `courses` the talks may be of any length."""
+    if len(calls) != len(expected):
+        return [f"the portal has {len(calls)} calls, not {len(expected)}: {[str(call.finish) for call in calls]}"]
+    found: list[str] = []
+    for number, (call, right) in enumerate(zip(calls, expected, strict=True)):
+        course = courses[number] if number < len(courses) else Course()
+        found += _differences(call, right)
+        if courses and abs(int(call.finish["duration"]) - course.talk) > SLACK:
+            found.append(f"duration is {call.finish['duration']} s, not {course.talk:.1f} s")
+        found += _wrong_cards(call, right.cards, course.over)
+    return found
 
 
 def _differences(call: PortalCall, right: Expected) -> list[str]:
@@ -256,20 +263,16 @@ def _differences(call: PortalCall, right: Expected) -> list[str]:
     return [f"{call.phone}: {name} is {said}, not {was}" for name, (said, was) in facts.items() if said != was]
 
 
-def _wrong_talk(call: PortalCall, right: Expected, course: Course, sound: float) -> list[str]:
-    duration = int(call.finish["duration"])
-    found: list[str] = []
-    if abs(duration - course.talk) > SLACK:
-        found.append(f"duration is {duration} s, not {course.talk:.1f} s")
+def _wrong_recording(call: PortalCall, right: Expected, sound: float) -> list[str]:
     recording = call.recording
     if not right.recorded:
-        return found + (["a recording that should not be there"] if recording else [])
+        return ["a recording that should not be there"] if recording else []
     if recording is None or not recording.decodes:
-        return [*found, f"no recording that plays: {recording}"]
+        return [f"no recording that plays: {recording}"]
     shortest, longest = max(TALK / 2, sound - SLACK), right.files * sound + SLACK
     if recording.times != 1 or not shortest <= recording.duration <= longest:
-        found.append(f"the recording has {recording.duration:.1f} s, not {sound:.1f} s; attached {recording.times} times")
-    return found
+        return [f"the recording has {recording.duration:.1f} s, not {sound:.1f} s; attached {recording.times} times"]
+    return []
 
 
 def _wrong_cards(call: PortalCall, expected: str, over: float | None) -> list[str]:
