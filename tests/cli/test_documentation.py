@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from perezvon.cli import app
 from perezvon.cli.exits import MEANING, Exit
-from perezvon.settings.docs import markdown, section_model
+from perezvon.settings.docs import inner_section, markdown, section_model
 from perezvon.settings.model import Settings
 from perezvon.web import PbxStatus, PortalStatus, Status, Unmapped
 from perezvon.web.metrics import exposition
@@ -29,10 +31,17 @@ def test_every_setting_says_what_it_is() -> None:
     for section, field in Settings.model_fields.items():
         assert field.title, section
         assert field.description, section
-        for name, inner in section_model(field)[0].model_fields.items():
-            assert inner.title, f"{section}.{name} has no title"
-            assert inner.description, f"{section}.{name} has no help"
-            assert inner.examples, f"{section}.{name} has no example"
+        for path, inner in settings_of(section_model(field)[0], section):
+            assert inner.title, f"{path} has no title"
+            assert inner.description, f"{path} has no help"
+            assert inner.examples or inner_section(inner), f"{path} has no example"
+
+
+def settings_of(model: type[BaseModel], path: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        yield f"{path}.{name}", field
+        if (below := inner_section(field)) is not None:
+            yield from settings_of(below, f"{path}.{name}")
 
 
 def commands(group: object, path: str) -> Iterator[tuple[str, object]]:

@@ -18,6 +18,7 @@ import typer
 from perezvon import log
 from perezvon.asterisk.cel import CelUnreadable
 from perezvon.asterisk.cel_trouble import CelDatabaseTrouble
+from perezvon.asterisk.wiring.errors import HandChanged, WiringError
 from perezvon.calls.recorded import RecordingError
 from perezvon.cli.speech import Speech
 from perezvon.settings.errors import InvalidSettings, SettingsError, told
@@ -39,7 +40,7 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done, and all is well",
-    Exit.PROBLEM: "the doctor found a problem",
+    Exit.PROBLEM: "the doctor found a problem; the PBX's configuration was changed by hand, or Asterisk does not read it",
     Exit.USAGE: "wrong options, a wrong settings file, a file that cannot be read",
     Exit.UNAVAILABLE: "something needed cannot be had: the database, the data directory, the PBX's log, the address to "
     "listen at",
@@ -102,6 +103,8 @@ def _sorted(error: Exception, speech: Speech) -> tuple[Exit, str]:
             return error.code, str(error)
         case SettingsError():
             return Exit.USAGE, error.told(speech.translate)
+        case WiringError():
+            return Exit.PROBLEM if isinstance(error, HandChanged) else Exit.USAGE, told(error.reason, speech.translate)
         case AlreadyOwned():
             return Exit.IN_USE, str(error)
         case StorageError():

@@ -16,9 +16,11 @@ from perezvon.doctor import machine
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
+from perezvon.doctor.wiring import examine_wiring
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SettingsError
 from perezvon.settings.model import Settings
+from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
 from perezvon.storage import counters
 from perezvon.storage.database import Database
@@ -46,7 +48,7 @@ async def examine(
     """`deadline`: seconds for each PBX, each portal and the machine. `progress` is told of each that is done."""
     settings = patient.settings
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
-    groups += [(f"asterisk {pbx.name}", examine_pbx(pbx)) for pbx in settings.asterisk]
+    groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
         running = [
@@ -104,6 +106,10 @@ async def _machine(patient: Patient) -> list[Check]:
         ]
 
     return [*checks, *await asyncio.to_thread(look)]
+
+
+async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
+    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:

@@ -44,9 +44,23 @@ def markdown(translate: Translate) -> str:
         model, many = section_model(field)
         header = f"[[{name}]]" if many else f"[{name}]"
         lines += ["", f"## `{header}` {_(field.title or '')}", "", _(field.description or "")]
+        lines += _settings(model, _)
         for key, inner in model.model_fields.items():
-            lines += ["", *_setting(key, inner, _)]
+            if (below := inner_section(inner)) is not None:
+                lines += ["", f"## `[{name}.{key}]` {_(inner.title or '')}", "", _(inner.description or "")]
+                lines += _settings(below, _)
     return "\n".join(lines) + "\n"
+
+
+def _settings(model: type[BaseModel], _: Translate) -> list[str]:
+    fields = [(key, field) for key, field in model.model_fields.items() if inner_section(field) is None]
+    return [line for key, field in fields for line in ("", *_setting(key, field, _))]
+
+
+def inner_section(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section inside a section; None of a single setting."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def section_model(field: FieldInfo) -> tuple[type[BaseModel], bool]:
@@ -64,6 +78,8 @@ def words(model: type[BaseModel] = Settings) -> Iterator[str]:
         yield from (text for text in (field.title, field.description, unit(field)) if text)
         if model is Settings:
             yield from words(section_model(field)[0])
+        elif (below := inner_section(field)) is not None:
+            yield from words(below)
 
 
 def unit(field: FieldInfo) -> str:

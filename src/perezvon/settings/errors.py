@@ -6,7 +6,8 @@
     ├── InvalidSettings      the settings themselves: correct the file (or the form)
     ├── SecretMissing        `env:NAME` or `file:PATH` leads to nothing: set the variable, write the file
     ├── KeyLost              sealed secrets cannot be opened with the keys at hand: put the right key file back
-    └── KeyFileUnsafe        the key file is readable by others, or is no key file
+    ├── KeyFileUnsafe        the key file is readable by others, or is no key file
+    └── UnfitWiring          each setting is right, but together they cannot be written for a PBX: change one
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class KeyLost(SettingsError):
 
 
 class KeyFileUnsafe(SettingsError):
+    pass
+
+
+class UnfitWiring(SettingsError):
     pass
 
 

@@ -11,6 +11,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.section import SECONDS, AbsolutePath, Name, OneLine, Section, template
 from perezvon.settings.urls import AmiUrl, AriUrl, CelPlace
+from perezvon.settings.wiring import WiringSettings
 
 
 def _encoding(text: str) -> str:
@@ -127,6 +128,12 @@ class AsteriskSettings(Section):
         title="Contexts to check",
         description="Dialplan contexts whose presence the doctor checks, besides the dialling context.",
         examples=[["from-pstn", "from-internal"]],
+    )
+    wiring: WiringSettings = Field(
+        default_factory=WiringSettings,
+        title="Wiring of a PBX",
+        description="What `perezvon asterisk install` writes for it (menu-and-conference-wiring.md). In the file it stands "
+        "right after its [[asterisk]].",
     )
 
     @property

@@ -12,9 +12,9 @@ def written(named: Mapping[str, Any]) -> str:
     blocks = ["".join(_line(key, value) for key, value in named.items() if not _is_section(value))]
     for key, value in named.items():
         if isinstance(value, dict):
-            blocks.append(_section(f"[{key}]", cast("Mapping[str, Any]", value)))
+            blocks.append(_section(key, cast("Mapping[str, Any]", value)))
         elif _is_section(value):
-            blocks += [_section(f"[[{key}]]", entry) for entry in value]
+            blocks += [_section(key, entry, many=True) for entry in value]
     return "\n".join(block for block in blocks if block)
 
 
@@ -39,8 +39,11 @@ def _is_section(item: Any) -> bool:
     )
 
 
-def _section(header: str, values: Mapping[str, Any]) -> str:
-    return f"{header}\n" + "".join(_line(key, item) for key, item in values.items())
+def _section(name: str, values: Mapping[str, Any], *, many: bool = False) -> str:
+    header = f"[[{name}]]" if many else f"[{name}]"
+    text = f"{header}\n" + "".join(_line(key, item) for key, item in values.items() if not _is_section(item))
+    below = [_section(f"{name}.{key}", item) for key, item in values.items() if isinstance(item, dict)]  # pyright: ignore[reportUnknownArgumentType]
+    return "\n".join([text, *below])
 
 
 def _line(key: str, item: object) -> str:

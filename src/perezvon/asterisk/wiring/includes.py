@@ -28,11 +28,12 @@ _CUSTOM = {
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`file` of the configuration gets `text` (one line, or a header and a line) at its end. `there`: it has it.
+    """For our file `name`, `file` of the configuration gets `text` (a line, or a header and a line) at its end.
 
-    `reached`: Asterisk reads that file: of FreePBX's, its main file includes it.
+    `there`: it has it. `reached`: Asterisk reads that file: of FreePBX's, its main file includes it.
     """
 
+    name: str
     file: str
     text: str
     there: bool
@@ -57,7 +58,7 @@ def _include(etc: Path, name: str, freepbx: bool) -> Include:
     reached = (
         not freepbx or re.search(rf"^\s*#(try)?include\s+\"?{re.escape(file)}", _read(etc / name), re.MULTILINE) is not None
     )
-    return Include(file, text, there, reached)
+    return Include(name, file, text, there, reached)
 
 
 def _read(path: Path) -> str:

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from perezvon.asterisk.address import AmiAddress
-from perezvon.asterisk.errors import AmiError
+from perezvon.asterisk.errors import ActionRefused, AmiError
 from perezvon.asterisk.session import Session
 
 SECONDS = 20.0
+
+FAILED = "Command output follows"
+"""How AMI says that a command was carried out, and did not succeed (a context that is not there)."""
 
 Run = Callable[[str], Awaitable[str]]
 """A command of the CLI -> what it prints. Raises Unreachable."""
@@ -23,7 +26,7 @@ RELOADS: Mapping[str, str] = {
     "musiconhold.conf": "moh reload",
     "features.conf": "module reload features",
     "confbridge.conf": "module reload app_confbridge.so",
-    "pjsip.conf": "pjsip reload",
+    "pjsip.conf": "module reload res_pjsip.so",
     "manager.conf": "manager reload",
     "ari.conf": "module reload res_ari.so",
     "extensions.conf": "dialplan reload",
@@ -72,7 +75,12 @@ async def _through_ami(address: AmiAddress, changed: set[str]) -> Loaded:
     async with asyncio.timeout(SECONDS), await Session.open(address, wanted=frozenset(), boot_timeout=None) as session:
 
         async def run(command: str) -> str:
-            return "\n".join((await session.action("Command", [("Command", command)])).all("Output"))
+            try:
+                return "\n".join((await session.action("Command", [("Command", command)])).all("Output"))
+            except ActionRefused as refused:
+                if refused.reason.startswith(FAILED):
+                    return ""
+                raise
 
         return await _load(run, changed, str(address))
 
@@ -102,6 +110,6 @@ async def _command_line(program: str, command: str) -> str:
         await process.wait()
         raise Unreachable(f"{program} -rx: no answer within {SECONDS:g} s") from None
     text = output.decode("utf-8", "replace")
-    if process.returncode:
+    if "Unable to connect" in text:
         raise Unreachable(f"{program} -rx: {text.strip()}")
     return text
