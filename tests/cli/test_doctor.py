@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import json
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +33,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
 from perezvon.storage import counters
-from perezvon.storage.database import Database
+from perezvon.storage.database import SQLITE_FILE, Database
 
 GOOD = Probe(
     "tcp://perezvon@h:5038",
@@ -137,6 +139,35 @@ async def test_the_log_of_a_pbx(tmp_path: Path) -> None:
     assert "bind-address" in str(unreachable.fix)
     assert "hunter2" not in str(unreachable)
     assert (await cel("env:PEREZVON_NONE")).name == "cel.secret"
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "seen"),
+    [
+        (0, State.PROBLEM, "disk full: free 0 MB in"),
+        (30 * 1024**2, State.PROBLEM, "disk full: free 30 MB in"),
+        (100 * 1024**2, State.PROBLEM, "only 0.1 GB free"),
+        (1024**3, State.WARNING, "only 1.0 GB free"),
+        (9 * 1024**3, State.OK, "9.0 GB free"),
+    ],
+)
+def test_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: State, seen: str) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    [check] = machine.examine_disk(tmp_path)
+    assert check.state is state
+    assert str(check.seen).startswith(seen)
+    assert str(tmp_path) in str(check.seen)
+
+
+async def test_a_database_that_is_held_is_told_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "PATIENCE", 0.2)
+    async with await Database.open(tmp_path) as database:
+        other = sqlite3.connect(tmp_path / SQLITE_FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        [check] = await machine.examine_database(database)
+        other.execute("ROLLBACK")
+        other.close()
+    assert (check.name, check.state) == ("database.write", State.PROBLEM)
 
 
 # The portal of the sandbox, strict as the documentation and lenient as the self-hosted edition

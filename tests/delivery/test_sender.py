@@ -307,6 +307,27 @@ async def test_a_recording_that_is_gone_is_dead_and_hurts_nobody(
     assert "cannot be read any more" in ((await steps_of(database, "c"))[2].error or "")
 
 
+async def test_a_recording_that_cannot_be_read_now_is_sent_later(
+    database: Database, portal: DirectPortal, start: Start, settled: Wait, until: Wait, tmp_path: Path
+) -> None:
+    """Without a free file handle, say; here its name leads in a circle."""
+    file = tmp_path / "a.mp3"
+    file.symlink_to(file)
+    await put(database, "c", register("c"), finish("c"), record("c", file))
+    await put(database, "d", register("d"), finish("d"), record("d", MP3))
+    start()
+
+    async def told() -> bool:
+        return "cannot be read now" in ((await steps_of(database, "c"))[2].error or "")
+
+    await until(told)
+    assert await states(database, "c") == [DONE, DONE, NEW]
+    file.unlink()
+    file.write_bytes(MP3.read_bytes())
+    await settled()
+    assert await states(database, "c") == await states(database, "d") == [DONE, DONE, DONE]
+
+
 async def test_a_card_that_comes_too_late_is_not_shown(
     database: Database, portal: DirectPortal, start: Start, settled: Wait
 ) -> None:

@@ -96,6 +96,37 @@ async def test_a_hung_conversion_is_killed_and_the_next_one_works(tmp_path: Path
         assert (await converter.convert(wav, tmp_path / "a.mp3")).duration == 2.0
 
 
+@pytest.mark.parametrize(("seconds", "granted"), [(1.0, 0.7), (30.0, 5.3), (3000.0, 20.0)])
+async def test_a_long_recording_may_take_longer(tmp_path: Path, seconds: float, granted: float) -> None:
+    """A short one that hangs holds up the others for as short as possible."""
+    source = tmp_path / "a.wav"
+    with source.open("wb") as file:
+        file.truncate(int(seconds * 16000))
+    async with Converter(
+        command=script("import time; time.sleep(600)"), deadline=0.5, slowest=1e5, longest=20.0
+    ) as converter:
+        assert converter.deadline_for([source]) == granted
+
+
+async def test_a_process_that_cannot_be_killed_holds_nobody(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel keeps a process that waits for a file system, whatever it is sent; here the signal is lost."""
+    monkeypatch.setattr("perezvon.recordings.pool.DYING", 0.1)
+    kept: list[asyncio.subprocess.Process] = []
+
+    def lost(process: asyncio.subprocess.Process) -> None:
+        kept.append(process)
+
+    async with Converter(deadline=0.3, command=script("import time; time.sleep(600)")) as hung:
+        with monkeypatch.context() as patch:
+            patch.setattr("asyncio.subprocess.Process.kill", lost)
+            with pytest.raises(TooSlow):
+                async with asyncio.timeout(5):
+                    await hung.convert(wav, wav.with_suffix(".mp3"))
+        [process] = kept
+        process.kill()
+        await process.wait()
+
+
 async def test_a_killed_conversion_leaves_nothing_behind(tmp_path: Path, wav: Path) -> None:
     part = tmp_path / "a.mp3.part"
     hangs = script(f"import sys, time, pathlib; sys.stdin.readline(); pathlib.Path({str(part)!r}).touch(); time.sleep(600)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from perezvon.storage.errors import DatabaseGone
 from perezvon.web import (
     CallRow,
     EventsStatus,
+    MachineStatus,
     PbxStatus,
     PortalStatus,
     QueueStatus,
@@ -180,6 +182,30 @@ async def test_problems_are_shown_with_their_fix(browser: Browser, service: Serv
     status, plain = await browser.get("/status")
     assert status == 200
     assert '"name":"employees.unmapped"' in plain.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        (MachineStatus("/data", 3 * 1024**2, full=True), "disk full: free 3 MB in /data"),
+        (MachineStatus("/data", 9 * 1024**2, full=True, on_reserve=True), "calls are stored in the room that was kept"),
+        (MachineStatus(handles=990, handle_limit=1000, short_of_handles=True), "file handles run out: 990 of 1000"),
+        (MachineStatus(clock_set=3600.0), "clock was set 3600 s forward"),
+        (MachineStatus(clock_set=-3600.0), "clock was set 3600 s back"),
+    ],
+)
+async def test_our_own_weather_is_told_with_what_to_do(
+    browser: Browser, service: Service, machine: MachineStatus, told: str
+) -> None:
+    service.now = replace(WELL, machine=machine)
+    _, page = await browser.get("/?lang=en")
+    assert told in page
+    _, russian = await browser.get("/?lang=ru")
+    assert told not in russian
+    assert "Всё в порядке" not in russian
+    [trouble] = json.loads((await browser.get("/status"))[1])["troubles"]
+    assert told in trouble["seen"]
+    assert trouble["fix"]
 
 
 async def test_an_empty_installation_says_what_to_set(browser: Browser, service: Service) -> None:

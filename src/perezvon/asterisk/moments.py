@@ -59,12 +59,12 @@ class Moments:
         self.doubtful = abs(self._leap) > LEAP
 
     def asked(self, told: float) -> None:
-        """The PBX says what time it is."""
+        """The PBX says what time it is. Its clock was set when that leaps as the events do."""
         ahead = told - self.now()
         if self._pbx_ahead is None:
             self._pbx_ahead = ahead
         step = ahead - self._pbx_ahead - self._set
-        if abs(step) > LEAP:
+        if self.doubtful and abs(step) > LEAP and abs(step - self._leap) < LEAP:
             self._set += step
             log.warning("the PBX's clock was set, its events are counted on", pbx=self._where, seconds=round(step, 1))
         self.unanswered()

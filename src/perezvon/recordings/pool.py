@@ -95,7 +95,7 @@ class Converter:
 
     async def _answer(self, sources: Sequence[Path], target: Path) -> dict[str, Any]:
         names = ", ".join(map(str, sources))
-        deadline = await asyncio.to_thread(self._deadline_for, sources)
+        deadline = await asyncio.to_thread(self.deadline_for, sources)
         async with self._places:
             try:
                 async with asyncio.timeout(deadline):
@@ -107,13 +107,13 @@ class Converter:
             raise _error(answer["error"], answer["message"])
         return answer
 
-    def _deadline_for(self, sources: Sequence[Path]) -> float:
-        """A hung conversion of a short recording holds its place no longer than a minute: others wait for that."""
+    def deadline_for(self, sources: Sequence[Path]) -> float:
+        """Seconds. A hung conversion of a short recording holds its place no longer than a minute: others wait for that."""
         size = 0
         for source in sources:
             with suppress(OSError):  # the conversion says so in its words
                 size += source.stat().st_size
-        return max(self._deadline, min(self._longest, float(round(self._deadline + size / self._slowest))))
+        return max(self._deadline, min(self._longest, round(self._deadline + size / self._slowest, 1)))
 
     async def _insist(self, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
         """A process that had worked well and is found dead was killed in its idleness: another one is tried."""

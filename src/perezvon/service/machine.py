@@ -59,10 +59,11 @@ class Machine:
     async def watch(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self.look)
             await asyncio.sleep(LOOK)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Touches the disk."""
         free = self._free()
         handles, limit = open_handles()
         step = self._clock.look()
