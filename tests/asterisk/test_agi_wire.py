@@ -203,6 +203,12 @@ async def test_a_hangup_between_two_commands_is_noticed() -> None:
         await wire.ask(b"ANSWER\n")
 
 
+@pytest.mark.parametrize("said", [b"HANGUP\nHANGUP\n", b"HANGUP\n", b"HANGUP\nHAN"])
+async def test_a_hangup_right_behind_the_answer_is_noticed(said: bytes) -> None:
+    with pytest.raises(ChannelGone):
+        await wire_that_hears([b"200 result=-1\n" + said]).ask(b"ANSWER\n")
+
+
 async def test_a_line_without_an_end_is_not_kept() -> None:
     wire = wire_that_hears([b"2" * 10_000] * 8)
     with pytest.raises(AgiBroken, match="more than 65536 bytes"):

@@ -31,6 +31,7 @@ LINE_CAP = 2000
 """Bytes of a command: Asterisk cuts at 2048."""
 MOST_HEADERS = 200
 
+_HANGUP = b"HANGUP\n"
 _ANSWER = re.compile(r"200 result=(\S*)(?: \((.*)\))?(?: endpos=(\d+))?", re.DOTALL)
 
 
@@ -220,10 +221,12 @@ class Wire(asyncio.Protocol):
         return " ".join(part.strip() for part in lines)[:400]
 
     def _expect_nothing(self) -> None:
-        """It is our turn: Asterisk may have said that the caller is gone, and nothing else."""
-        if self._unread and b"HANGUP\n".startswith(bytes(self._unread)):
+        """It is our turn: Asterisk may have said that the caller is gone (even twice), and nothing else."""
+        if not self._unread:
+            return
+        if (_HANGUP * (len(self._unread) // len(_HANGUP) + 1)).startswith(self._unread):
             self.gone = True
-        elif self._unread:
+        else:
             raise AgiBroken(f"what nobody asked for: {bytes(self._unread[:80])!r}")
 
     async def _line(self) -> str:

@@ -1,0 +1,64 @@
+"""A voice menu in a process of its own, to be killed and stopped: `python menu_process.py FOLDER` prints its port.
+
+FOLDER holds `intro.wav`, `one.wav`, `two.wav`, 8 kHz. The menu waits 2 s for a key, and 1 -> 101, 2 -> 102. The script `hangs`
+answers and plays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from perezvon.asterisk.agi import AgiCall, AgiServer, Patience
+from perezvon.ivr.finding import Part
+from perezvon.ivr.menu import MenuRules, run_menu
+from perezvon.ivr.prompts import Prompt
+from perezvon.ivr.scenario import Button, Scenario
+
+SCENARIO = Scenario("74950000901", "intro", (Button("1", "one", "101"), Button("2", "two", "102")))
+RULES = MenuRules(silence=2.0, ring=2.0)
+
+
+class FolderShelf:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def ready(self, scenario: Scenario) -> None:
+        return
+
+    def spoken(self, part: Part, name: str) -> Sequence[Prompt]:
+        path = self._folder / name
+        file = path.with_suffix(".wav")
+        if part is Part.KEY or not file.exists():
+            return (Prompt(str(path), 1.0),) if part is not Part.KEY else ()
+        with wave.open(str(file), "rb") as sound:
+            return (Prompt(str(path), sound.getnframes() / sound.getframerate()),)
+
+
+async def main() -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    shelf = FolderShelf(Path(sys.argv[1]))
+
+    async def menu(call: AgiCall) -> None:
+        await run_menu(call, SCENARIO, shelf, RULES)
+
+    async def hangs(call: AgiCall) -> None:
+        call.may_think(3600)
+        await asyncio.Event().wait()
+
+    async def slow(call: AgiCall) -> None:
+        await asyncio.Event().wait()
+
+    server = AgiServer({"menu": menu, "hangs": hangs, "slow": slow}, patience=Patience())
+    await server.start("127.0.0.1", 0)
+    print(server.port, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
