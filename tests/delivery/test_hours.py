@@ -111,15 +111,16 @@ async def test_six_hours(
     over, commands = now[0], len(portal.commands())
     while (await sender.status()).sky != "clear":
         await tick(5.0)
-    assert now[0] - over <= 330, "it is noticed by itself"
+    assert now[0] - over <= 900, "it is noticed by itself"
     await begins(begun)
     cleared = now[0]
-    while now[0] < cleared + 20:
-        await tick(1.0)
+    while await states(database, f"c{begun}") != [State.DONE, State.DONE]:
+        assert now[0] <= cleared + 30, "who rings after the outage has his card"
+        await tick(0.1)
     await ends(begun)
     calls = begun + 1
     while (await sender.status()).queued:
-        assert now[0] < cleared + 120
+        assert now[0] < cleared + 600
         await tick(1.0)
     await sender.stop(0.0)
     await running
@@ -131,7 +132,6 @@ async def test_six_hours(
     assert all(call.recording is not None and call.recording.times == 1 for call in told if when == "before")
     assert portal.visible() == set()
     late = [[step.note for step in await steps_of(database, f"c{n}") if step.state is State.SKIPPED] for n in range(calls)]
-    assert late[-1] == [], "who rings after the outage has his card"
     assert all(note in (EXPIRED, OVER, NOT_SHOWN) for notes in late for note in notes)
     assert len([notes for notes in late if notes]) >= calls - 4, "nobody is shown a card of hours ago"
     # It was told in order, in few full requests, within the portal's limit.

@@ -93,6 +93,9 @@ def judged(drafts: list[Any], marks: list[Any], outcomes: list[Any], *, substitu
         # the statistics are slow
         (END, [KNOWN, DONE, NEW], [told(CallNotFound)], [NEW]),
         (END, [KNOWN, DONE, NEW], [Answer({})], [UNSURE]),
+        # a hole in the answer, but the finish names the call
+        (END, [NEW, NEW, NEW], [told(Ambiguous), FINISHED, ATTACHED], [DONE, DONE, NEW]),
+        (END, [NEW, NEW, NEW], [told(Ambiguous), FINISHED, told(Ambiguous)], [DONE, DONE, UNSURE]),
         # looked up
         (END, [KNOWN, UNSURE, UNSURE], [ROW], [DONE]),
         (END, [KNOWN, UNSURE, UNSURE], [NO_ROW], [NEW]),

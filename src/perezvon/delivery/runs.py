@@ -113,7 +113,7 @@ def _probe(step: Step, steps: Sequence[Step]) -> Probe | None:
         return Probe(call_id=known)
     if step.kind is Kind.REGISTER:
         # Repeating it is safe while the call is live there; if its finish went out too, it may not be.
-        finish_sent = any(one.kind is Kind.FINISH and one.attempts and one.pending for one in steps)
+        finish_sent = any(one.kind is Kind.FINISH and one.attempts for one in steps)
         external = text(step.params.get("EXTERNAL_CALL_ID"))
         return Probe(external_call_id=external) if finish_sent and external else None
     return None

@@ -20,7 +20,7 @@ from perezvon.bitrix24.errors import (
     PortalError,
     UserNotFound,
 )
-from perezvon.bitrix24.values import text
+from perezvon.bitrix24.values import mapping, text
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
@@ -78,6 +78,7 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
         if not behind and any(one.state in (State.NEW, State.UNSURE) for one in found):
             behind = True
             wait = 0.0 if substitutes else _wait(step, outcome)
+    settled = [_by_its_finish(one, settled, lane) for one in settled]
     known = {step.id for step in lane if step.note == FORGOTTEN}
     forgotten = sum(one.note == FORGOTTEN and one.id not in known for one in settled)
     return Verdict(tuple(settled), wait, tuple(substitutes), forgotten)
@@ -165,6 +166,18 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
         *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),
         Settled(step.id, State.NEW, note=step.note),
     ]
+
+
+def _by_its_finish(one: Settled, settled: Sequence[Settled], lane: Sequence[Step]) -> Settled:
+    """A registration whose answer was lost, while its finish, which referred to it, was answered: that names the call."""
+    if one.state not in (State.NEW, State.UNSURE):
+        return one
+    finished = {other.id: mapping(other.result) for other in settled if other.state is State.DONE}
+    for step in lane:
+        register = source(lane, step, Kind.REGISTER) if step.kind is Kind.FINISH else None
+        if register is not None and register.id == one.id and (named := text(finished.get(step.id, {}).get("CALL_ID"))):
+            return Settled(one.id, State.DONE, {"CALL_ID": named}, note=FOUND)
+    return one
 
 
 def _knows_no_call(outcome: Outcome) -> bool:
