@@ -14,7 +14,7 @@ from typing import Any
 
 from perezvon.bitrix24.answers import Answer, read_answer, read_batch
 from perezvon.bitrix24.encoding import Command
-from perezvon.bitrix24.errors import PortalError
+from perezvon.bitrix24.errors import Ambiguous, PortalError
 from perezvon.bitrix24.limits import Bucket
 from perezvon.sandbox.portal.calls import PortalCall
 from perezvon.sandbox.portal.config import ALL_SCOPES, PortalConfig
@@ -32,7 +32,8 @@ def KILL() -> PortalError:  # noqa: N802
 
 class DirectPortal:
     """`before` and `after`: errors for the next requests, raised without and with the work done; None lets one pass, KILL
-    holds it for ever and sets `killed`. `inside`: the same for single commands, which are then not done.
+    holds it for ever and sets `killed`. `inside`: the same for single commands, which are then not done. `holes`: whether
+    a batch's answer leaves out the next command, which is done.
 
     `hold`: when set, requests wait for it after their work. `requests`: what came, as lists of (method, parameters).
     """
@@ -46,6 +47,7 @@ class DirectPortal:
         self.before: deque[Fault | None] = deque()
         self.after: deque[Fault | None] = deque()
         self.inside: deque[Fault | None] = deque()
+        self.holes: deque[bool] = deque()
         self.killed = asyncio.Event()
         self.hold: asyncio.Event | None = None
         self.arrived = asyncio.Event()
@@ -67,7 +69,8 @@ class DirectPortal:
         if isinstance(told, PortalError):
             raise told
         read = read_batch(told, commands, halt=False)
-        return [faults.get(command.key, outcome) for command, outcome in zip(commands, read, strict=True)]
+        told = [faults.get(command.key, outcome) for command, outcome in zip(commands, read, strict=True)]
+        return [Ambiguous("a hole in the answer") if self.holes and self.holes.popleft() else one for one in told]
 
     async def upload(self, url: str, field: str, filename: str, content: bytes | Path) -> Answer:
         raise AssertionError("uploads need the portal's server")

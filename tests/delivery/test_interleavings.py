@@ -36,6 +36,7 @@ LOST = lambda: Ambiguous("no answer")  # noqa: E731
 
 before = st.lists(st.sampled_from([None, None, *NOT_DONE, LOST, KILL]), max_size=8)
 after = st.lists(st.sampled_from([None, None, LOST, KILL]), max_size=8)
+holes = st.lists(st.sampled_from([False, False, False, True]), max_size=30)
 inside = st.lists(st.sampled_from([None, None, None, *NOT_DONE[1:4]]), max_size=30)
 
 card = st.tuples(st.sampled_from(["show", "hide"]), st.lists(st.sampled_from(USERS), min_size=1, max_size=3, unique=True))
@@ -67,15 +68,18 @@ story = {
     "before": before,
     "after": after,
     "inside": inside,
+    "holes": holes,
     "cuts": st.lists(st.integers(1, 5), max_size=8),
 }
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**story)
-def test_each_call_once_in_order(scripts: Scripts, before: list, after: list, inside: list, cuts: list[int]) -> None:
+def test_each_call_once_in_order(
+    scripts: Scripts, before: list, after: list, inside: list, holes: list[bool], cuts: list[int]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(play(folder, scripts, before, after, inside, cuts))
+        asyncio.run(play(folder, scripts, before, after, inside, holes, cuts))
 
 
 @pytest.mark.load
@@ -83,10 +87,10 @@ def test_each_call_once_in_order(scripts: Scripts, before: list, after: list, in
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**story)
 def test_each_call_once_in_order_at_length(
-    scripts: Scripts, before: list, after: list, inside: list, cuts: list[int]
+    scripts: Scripts, before: list, after: list, inside: list, holes: list[bool], cuts: list[int]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(play(folder, scripts, before, after, inside, cuts))
+        asyncio.run(play(folder, scripts, before, after, inside, holes, cuts))
 
 
 async def play(
@@ -95,12 +99,14 @@ async def play(
     before: list,
     after: list,
     inside: list,
+    holes: list[bool],
     cuts: list,
 ) -> None:
     portal = DirectPortal()
     portal.before.extend(before)
     portal.after.extend(after)
     portal.inside.extend(inside)
+    portal.holes.extend(holes)
     todo = {f"c{number}": drafts_of(f"c{number}", *one) for number, one in enumerate(scripts)}
     database = await Database.open(folder)
     sender, running = begin(portal, database)
