@@ -64,7 +64,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
 
 def people(directory: Directory) -> People:
     """Extensions of the active employees; a doubled extension belongs to whom the directory says. Their own phones too (the
-    mobile, work and personal numbers of their profiles), except those that several have: the office's number is nobody's."""
+    mobile, work and personal numbers of their profiles), but none that several have: the office's number is nobody's."""
     active = [employee for employee in directory.employees if employee.active]
     having = Counter(phone for employee in active for phone in set(employee.phones))
     users = {phone: employee.user_id for employee in active for phone in employee.phones if having[phone] == 1}
