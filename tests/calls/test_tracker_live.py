@@ -26,6 +26,10 @@ LIVE = [
     "pickup_group",
     "outgoing_then_blind",
     "click_to_call_local",
+    "conference_incoming",
+    "conference_by_refer_of_an_outgoing_call",
+    "conference_by_a_second_call",
+    "our_menu_to_an_outside_number",
 ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ami_script import UP, Script, calls_of, facts_of, kinds, told
+from call_stories import TOLD
 from conference_script import (
     CLIENT,
     CLIENT_E164,
@@ -21,7 +22,8 @@ from conference_script import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pbx_model import snapshot_after
+from pbx_model import PbxModel, snapshot_after
+from test_tracker_recordings import events_of, wanted
 
 from perezvon.calls import (
     Answered,
@@ -596,6 +598,27 @@ def test_whoever_talks_on_without_the_client_is_no_call_after_a_restart(way: str
     pbx.everybody_else_goes()
     assert [fact for event in pbx.events[seen:] for fact in tracker.feed(event)] == []
     assert tracker.export_loose()["channels"] == []
+
+
+@pytest.mark.parametrize("name", [name for name in TOLD if name.startswith("conference_")])
+def test_found_at_any_moment_of_a_real_conference(name: str) -> None:
+    """By a tracker that has never heard of it, with nothing but a dump of the PBX."""
+    events = wanted(events_of(TOLD[name]))
+    [whole] = calls_of(events)
+    model = PbxModel()
+    for cut, event in enumerate(events):
+        model.feed(event)
+        snapshot = model.snapshot(event.at)
+        if not {"perezvon-room-client", "perezvon-callback"} & {channel["context"] for channel in snapshot.channels}:
+            continue
+        tracker = Tracker("pbx", Numbering())
+        facts = tracker.resync(snapshot)
+        assert tracker.resync(snapshot) == []
+        for later in events[cut + 1 :]:
+            facts += tracker.feed(later)
+        assert tracker.live() == []
+        ended = [fact.record for fact in facts if isinstance(fact, CallEnded) and not fact.record.absorbed_into]
+        assert [(call.direction, call.client) for call in ended] == [(whole.direction, whole.client)], f"after {cut}"
 
 
 # ---- whatever comes

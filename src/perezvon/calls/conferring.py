@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from perezvon.calls.beginning import begin_if_incoming, begin_incoming, begin_placed
+from perezvon.calls.beginning import begin, begin_if_incoming, begin_incoming, begin_placed
 from perezvon.calls.board import Board
 from perezvon.calls.call import Direction, Party
 from perezvon.calls.channels import Channel
@@ -25,7 +25,10 @@ ROOM = "PEREZVON_ROOM"
 OURS = "perezvon-"
 """How the names of our own dialplan's contexts begin."""
 
+CALLBACK = "perezvon-callback"
+
 ROLES = {
+    CALLBACK: Party.CLIENT,
     "perezvon-room-client": Party.CLIENT,
     "perezvon-room-manager": Party.EMPLOYEE,
     "perezvon-room-third": Party.THIRD_PARTY,
@@ -46,11 +49,13 @@ def on_room(board: Board, event: Event) -> None:
         return
     step, role = event["step"], event["role"]
     own = board.call_of(channel)
-    call = board.call_of_room(event["room"]) or own
-    if call is not None and call is not own and not call.over:
-        _adopt(board, call, own, channel, event.at)
-    if call is None or call.over or not call.begun:
+    call = board.call_of_room(event["room"]) or (own if own is not None and own.begun else None)
+    if call is None or call.over:
         _of_nobody(board, own, channel, step, role)
+        return
+    if call is not own:
+        _adopt(board, call, own, channel, event.at)
+    if not call.begun:
         return
     open_room(board, call, event["room"])
     if role == "manager" and step in BY_MANAGER:
@@ -236,7 +241,7 @@ def _found(board: Board, room: str, people: Mapping[str, tuple[Channel, Party]],
             _adopt(board, call, board.call_of(channel), channel, at)
     fresh = not call.begun
     if fresh and clients:
-        _begin_found(board, call, clients[0], [one for one, party in people.values() if party is Party.EMPLOYEE])
+        _begin_found(board, call, room, clients[0], [one for one, party in people.values() if party is Party.EMPLOYEE])
     if not call.begun:
         return
     open_room(board, call, room)
@@ -258,19 +263,22 @@ def _leave_alone(board: Board, channels: Iterable[Channel]) -> None:
             board.drop(own)
 
 
-def _begin_found(board: Board, call: LiveCall, client: Channel, managers: Iterable[Channel]) -> None:
-    if client.uid == call.origin:
+def _begin_found(board: Board, call: LiveCall, room: str, client: Channel, managers: Iterable[Channel]) -> None:
+    """The room bears the id of the channel that placed the call: a client's, or else it was a call out."""
+    if client.uid == room:
+        call.origin = client.uid
         begin_incoming(board, call)
         return
-    origin = next((one for one in managers if one.uid == call.origin), None)
-    if origin is None:
-        return
-    who = _who(board, origin)
     call.clients, call.client_raw, call.trunk = [client.uid], client.number, client.peer
     number = board.numbering.international(client.number) or client.number
     call.legs[client.uid] = LiveLeg(client.uid, client.name, Party.CLIENT, number, up=client.created, talked=client.created)
-    caller = who if who.employee else Who(True, origin.peer, own=False)
-    begin_placed(board, call, origin, caller, Direction.OUTGOING)
+    origin = board.switch.get(room) or next(iter(managers), None)
+    if origin is None:
+        begin(board, call, Direction.OUTGOING)
+        return
+    call.origin = origin.uid
+    who = _who(board, origin)
+    begin_placed(board, call, origin, who if who.employee else Who(True, origin.peer, own=False), Direction.OUTGOING)
 
 
 def _talks(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
