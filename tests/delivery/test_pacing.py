@@ -142,3 +142,12 @@ def test_a_few_requests_stay_reserved_for_cards() -> None:
     assert late.delay > 1.0
     assert at_once is not None
     assert at_once.delay == 0.0
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
+    pacer = Pacer(2.0, 50.0)
+    now = 1000.0
+    appended = [Demand(RECORD, 1, now + 3600.0)]
+    departure = pacer.next(now, appended, 8, lambda reserve: 0.0)
+    assert departure is not None
+    assert departure.delay == 0.0

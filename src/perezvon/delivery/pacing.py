@@ -75,7 +75,9 @@ class Pacer:
         spacing = self.spacing(now)
         spaced = self._left[-1] + spacing - now if self._left else 0.0
         if not urgent:
-            company = min(one.since + COLLECTING.get(one.priority, 0.0) for one in demand) - now
+            # What was appended before the clock was set back is of the future: it waits for nothing.
+            waits = (one.since + COLLECTING.get(one.priority, 0.0) if one.since <= now else now for one in demand)
+            company = min(waits) - now
             return Departure(max(0.0, company, spaced, allowed(reserve)), MOST_LANES, urgent)
         # While calm the portal works faster on several requests at once than on one batch, command after command.
         lanes = MOST_LANES if spacing > 0 else -(-ready // free)
