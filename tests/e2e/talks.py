@@ -40,6 +40,7 @@ class Answers:
     def __init__(self) -> None:
         self.numbers: dict[str, str] = {}
         self.peers: dict[str, str] = {}
+        self.hanging: set[str] = set()
         self.menus: dict[str, Mapping[str, str]] = {}
         self.asked: list[Mapping[str, str]] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -65,7 +66,7 @@ class Answers:
                 asked[name] = value
             self.asked.append(asked)
             script, code = asked.get("agi_network_script", ""), asked.get("agi_arg_1", "")
-            if code.startswith("666"):  # hangs until the other side gives up
+            if code.startswith("666") or asked.get("agi_callerid") in self.hanging:  # hangs until the other side gives up
                 await reader.read()
                 return
             variables: Mapping[str, str] = {}

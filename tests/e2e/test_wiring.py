@@ -236,3 +236,18 @@ async def test_the_menu_rings_somebody_and_bitrix24_when_he_does_not_answer(
     assert manager.channel is not None and leg.channel.ended is not None
     assert 1.9 < leg.channel.ended - leg.channel.created < 2.4
     assert manager.channel.created - leg.channel.ended < 0.1
+
+
+async def test_a_menu_that_hangs_is_left_after_four_seconds(pbx: PbxSandbox, steps: Steps, answers: Answers) -> None:
+    """And the talk itself has no time limit."""
+    talk = Talk(pbx, steps, answers, True, 55)
+    answers.hanging.add(talk.number_of("client"))
+    client = talk.legs["client"] = await pbx.world.call(frm=talk.number_of("client"), to=LINE)
+    talk.legs["manager"] = manager = await talk.manager_rung()
+    await manager.talking(to=client)
+    there = await manager.office_channel()
+    assert 3.9 < there.created - await client.at_office() < 4.3
+    await talk.listen(4.5, client="manager", manager="client")
+    await client.hangup()
+    await talk.over()
+    assert talk.differences() == []

@@ -149,11 +149,12 @@ class Leg:
     async def press(self, keys: str) -> None:
         """Presses keys of the phone, one after another (RFC 4733)."""
         channel = await self._existing(WITHIN)
-        for key in keys:
-            await self._world.keys.action(
-                "PlayDTMF", [("Channel", channel.name), ("Digit", key), ("Duration", str(KEY_MILLISECONDS))]
-            )
-            await asyncio.sleep(KEY_GAP)
+        async with self._world.pressing:
+            for key in keys:
+                await self._world.keys.action(
+                    "PlayDTMF", [("Channel", channel.name), ("Digit", key), ("Duration", str(KEY_MILLISECONDS))]
+                )
+                await asyncio.sleep(KEY_GAP)
 
     async def hold(self) -> None:
         """Puts the other one on hold (re-INVITE, sendonly)."""

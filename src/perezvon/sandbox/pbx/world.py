@@ -35,13 +35,14 @@ ORIGINATE_MILLISECONDS = 600_000
 
 class World:
     """`switch`: the world's own Asterisk; `office`: the one that it calls. `keys`: a connection of its own, since a key
-    keeps it busy for as long as it is down."""
+    keeps it busy for as long as it is down. `pressing`: so that nobody's key comes between those of another."""
 
     def __init__(self, switch: Switch, office: Switch, addresses: Addresses) -> None:
         self.switch = switch
         self.office = office
         self.addresses = addresses
         self.heard: Path = switch.folder / "heard"
+        self.pressing = asyncio.Lock()
         self._keys: Session | None = None
         self._parties: dict[str, Party] = {}
         self._placed: dict[str, Leg] = {}
