@@ -106,6 +106,11 @@ class CodeLookup:
         if before is not None:
             await before.close()
 
+    @property
+    def trouble(self) -> DatabaseTrouble | None:
+        """Of the company's database now."""
+        return None if self._database is None else self._database.trouble
+
     async def keep_warm(self) -> None:
         """Keeps the company's database at hand, until cancelled. A database that is taken away by new settings ends by
         itself: the next is kept warm then."""

@@ -20,6 +20,7 @@ from perezvon.asterisk import AmiError, Fate, Originate, Originated, Supervisor
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.events import CallStartClick
 from perezvon.calls import ExpectedCall, Numbering
+from perezvon.conference import Matching, RoomBook
 from perezvon.rules import Reason, refuse_click
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.switchboard import Switchboard
@@ -54,12 +55,14 @@ STATUS = {Fate.BUSY: "486", Fate.NO_ANSWER: "480", Fate.DECLINED: "603", Fate.CO
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The PBX through which a portal's clicks are dialled."""
+    """One PBX: watched, dialled through, and who confers there."""
 
     settings: AsteriskSettings
     numbering: Numbering
     supervisor: Supervisor
     switchboard: Switchboard
+    rooms: RoomBook
+    matching: Matching
 
 
 class Refused(Exception):

@@ -9,7 +9,9 @@ from pathlib import Path
 import structlog
 
 from perezvon.asterisk import Supervisor
-from perezvon.calls import Snapshot, Tracker
+from perezvon.asterisk.agi import AgiCall
+from perezvon.calls import Event, Snapshot, Tracker
+from perezvon.conference import Matching, RoomBook
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
@@ -18,6 +20,7 @@ from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
+from perezvon.service.dialplan import Dialplan
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
 from perezvon.service.switchboard import Switchboard
@@ -64,6 +67,7 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
+        self.dialplan = Dialplan(settings, database, data_dir, self._match)
         self._converter: Converter | None = None
 
     async def open(self) -> None:
@@ -123,6 +127,7 @@ class House:
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
                 others.append(tasks.create_task(self._database.watch(), name="database"))
                 others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
+                others.append(tasks.create_task(self.dialplan.run(), name="dialplan"))
                 await stop.wait()
                 log.info("house running -> told to stop -> draining")
                 for task in others:
@@ -152,6 +157,7 @@ class House:
         if _skeleton(settings) != _skeleton(self.settings):
             return False
         self.settings = settings
+        self.dialplan.change(settings)
         for portal in settings.portal:
             self.portals[portal.name].change(portal, settings)
         return True
@@ -173,11 +179,20 @@ class House:
             clock=self._clock,
         )
 
+        rooms = RoomBook(pbx.name)
+
         async def on_snapshot(snapshot: Snapshot) -> None:
             await switchboard.on_snapshot(snapshot, supervisor.startup)
+            rooms.resync(snapshot)
 
-        supervisor = Supervisor(pbx.ami.ami(), on_snapshot, switchboard.on_events, name=pbx.name, fallback=pbx.encoding)
-        return Exchange(pbx, numbering, supervisor, switchboard)
+        async def on_events(events: list[Event]) -> None:
+            for event in events:
+                rooms.feed(event)
+            await switchboard.on_events(events)
+
+        supervisor = Supervisor(pbx.ami.ami(), on_snapshot, on_events, name=pbx.name, fallback=pbx.encoding)
+        matching = Matching(switchboard.tracker.live, rooms.channels, lambda: numbering)
+        return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching)
 
     async def _heed_commands(self) -> None:
         """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
@@ -227,6 +242,10 @@ class House:
                 return exchange
         return None
 
+    async def _match(self, call: AgiCall) -> None:
+        if (exchange := self.exchanges.get(call.pbx)) is not None:
+            await exchange.matching.match(call)
+
     def _to_convert(self) -> None:
         if self.worker is not None:
             self.worker.notify()
@@ -245,4 +264,5 @@ def _skeleton(settings: Settings) -> object:
     portals = [portal.model_copy(update={"fallback_user": "", "missed_user": ""}) for portal in settings.portal]
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
-    return (settings.asterisk, portals, lines, calls.extension_pattern, calls.region, settings.recordings)
+    told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))
+    return (settings.asterisk, portals, lines, settings.recordings, *told)

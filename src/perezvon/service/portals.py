@@ -178,6 +178,8 @@ class PortalLink:
 
         async def load() -> OAuthGrant | None:
             stored = await self._load_grant()
+            if stored is not None and not server.trusts(stored.server_endpoint):  # the settings name another one now
+                stored = replace(stored, server_endpoint=blank.server_endpoint)
             return None if stored is None else stored.settled(blank)
 
         return GrantKeeper(await load() or blank, server=server, save=self._save_grant, load=load)

@@ -33,6 +33,7 @@ from perezvon.web.sink import Received
 from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
+    DialplanStatus,
     EventsStatus,
     MachineStatus,
     PausedMethod,
@@ -126,6 +127,7 @@ class Reporter:
             unmapped=stored.unmapped,
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
+            dialplan=house.dialplan.status if house else DialplanStatus(),
             problem=self.problem,
             versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
         )

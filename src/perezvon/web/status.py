@@ -192,6 +192,16 @@ class MachineStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class DialplanStatus:
+    """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
+    company's database that is in trouble -> what was seen, and what to do."""
+
+    listens: bool = False
+    trouble: str = ""
+    databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """`calls`: the newest first. `settings`: the number of the saved version that applies, 0 while nothing is set.
     `problem`: why the parts could not be built from these settings, "" when they were."""
@@ -207,6 +217,7 @@ class Status:
     unmapped: tuple[Unmapped, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
+    dialplan: DialplanStatus = field(default_factory=DialplanStatus)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 

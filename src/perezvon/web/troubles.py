@@ -27,7 +27,7 @@ def troubles(status: Status) -> list[Check]:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
         found += _portal(portal, status.now)
-    found += [*_recordings(status), *_unmapped(status)]
+    found += [*_dialplan(status), *_recordings(status), *_unmapped(status)]
     return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
 
 
@@ -176,6 +176,18 @@ def _method(pause: PausedMethod, subject: str) -> Check:
 def _moment(at: float) -> str:
     """In the time zone of this machine, in a form that every language reads."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _dialplan(status: Status) -> Iterator[Check]:
+    dialplan = status.dialplan
+    if dialplan.trouble:
+        seen = Reason(
+            "the dialplan gets no answers: {why}; callers go on to Bitrix24 without a menu", {"why": dialplan.trouble}
+        )
+        fix = Reason("free that address or set another one (agi.bind); it is tried again every few seconds")
+        yield Check("dialplan", "dialplan", State.PROBLEM, seen, fix)
+    for setting, (seen, fix) in dialplan.databases.items():
+        yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
 
 
 def _recordings(status: Status) -> Iterator[Check]:

@@ -1,0 +1,173 @@
+"""What the dialplan of a PBX asks us while a caller waits: his menu, whom a manager's code means. Over FastAGI.
+
+Listens as soon as there is something to tell: a company's database is set, or own menus or codes are kept. Without us, or
+with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import structlog
+
+from perezvon.asterisk.agi import AgiCall, AgiServer, Handler
+from perezvon.conference import CodeLookup
+from perezvon.ivr.menu import MenuRules, run_menu
+from perezvon.ivr.prompts import PromptShelf
+from perezvon.ivr.source import ScenarioSource
+from perezvon.settings.ivr import IvrSettings
+from perezvon.settings.model import Settings
+from perezvon.storage import menus
+from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
+from perezvon.web.status import DialplanStatus
+
+log = structlog.get_logger(__name__)
+
+PROMPTS = "prompts"
+"""Folder of the data directory."""
+
+RETRY = 10.0
+"""Seconds between two tries to listen, and between two looks whether there is something to tell."""
+
+THINKING = 0.5
+"""Seconds that a script may take beyond the patience with the company's database."""
+
+
+class Dialplan:
+    """`open`ed, then `run` until cancelled. `trouble`: why it cannot listen, empty when it does or need not."""
+
+    def __init__(self, settings: Settings, database: Database, data_dir: Path, match: Handler) -> None:
+        """`match`: the script that finds the client of a manager who calls the conference's number."""
+        self.settings = settings
+        self._match = match
+        self._changed = asyncio.Event()
+        self.trouble = ""
+        self.listens = False
+        self._database = database
+        self.scenarios = ScenarioSource(database, settings)
+        self.codes = CodeLookup(database, settings)
+        ivr = settings.ivr
+        sounds = Path(ivr.sounds) if ivr.sounds else None
+        self.prompts = PromptShelf(sounds, data_dir / PROMPTS, on_pbx=ivr.prompts_on_pbx, language=ivr.language)
+
+    def change(self, settings: Settings) -> None:
+        """From the next caller on. What `skeleton` names needs a new Dialplan."""
+        self.settings = settings
+        self._changed.set()
+
+    @staticmethod
+    def skeleton(settings: Settings) -> object:
+        """The settings with which it is built."""
+        ivr = settings.ivr
+        return settings.agi, ivr.sounds, ivr.prompts_on_pbx, ivr.language
+
+    @property
+    def status(self) -> DialplanStatus:
+        asked = {"ivr.database": self.scenarios.trouble, "conference.database": self.codes.trouble}
+        databases = {name: (found.seen, found.fix) for name, found in asked.items() if found is not None}
+        return DialplanStatus(self.listens, self.trouble, databases)
+
+    async def run(self) -> None:
+        try:
+            await self._until_wanted()
+            await self._start_prompts()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow(), name="settings of menus and codes")
+                tasks.create_task(self.scenarios.keep_warm(), name="menus: company's database")
+                tasks.create_task(self.codes.keep_warm(), name="codes: company's database")
+                tasks.create_task(self.prompts.run(), name="prompts")
+                tasks.create_task(self._listen(), name="agi")
+        finally:
+            await asyncio.gather(self.scenarios.close(), self.codes.close())
+
+    async def _until_wanted(self) -> None:
+        while not await self._wanted():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY):
+                    await self._changed.wait()
+            self._changed.clear()
+
+    async def _follow(self) -> None:
+        while True:
+            self._changed.clear()
+            await self.scenarios.configure(self.settings)
+            await self.codes.configure(self.settings)
+            await self._changed.wait()
+
+    async def _wanted(self) -> bool:
+        settings = self.settings
+        if settings.ivr.database is not None or settings.conference.database is not None:
+            return True
+        try:
+            async with self._database.glance() as conn:
+                return await menus.any_kept(conn)
+        except Unavailable:
+            return False
+
+    async def _start_prompts(self) -> None:
+        while True:
+            try:
+                await self.prompts.start()
+            except OSError as error:
+                self.trouble = f"{error.filename}: {error.strerror}"
+                log.warning("prompts cannot be laid out, callers go on to Bitrix24", error=self.trouble)
+                await asyncio.sleep(RETRY)
+            else:
+                self.trouble = ""
+                return
+
+    async def _listen(self) -> None:
+        wanted = self.settings.agi
+        handlers = {"menu": self._menu, "third": self._third, "match": self._match}
+        server = AgiServer(handlers, wanted.networks(), most=wanted.calls)
+        while True:
+            try:
+                await server.start(wanted.host, wanted.port)
+            except OSError as error:
+                self.trouble = f"{wanted.bind}: {error.strerror}"
+                log.warning("agi cannot listen, callers go on to Bitrix24", bind=wanted.bind, error=error.strerror)
+                await asyncio.sleep(RETRY)
+            else:
+                break
+        self.trouble, self.listens = "", True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.listens = False
+            await server.close()
+
+    # ---- the scripts
+
+    async def _menu(self, call: AgiCall) -> None:
+        ivr = self.settings.ivr
+        call.may_think(ivr.patience + THINKING)
+        number = call.args[0] if call.args else await call.get("PEREZVON_LINE")
+        found = await self.scenarios.find(number)
+        outcome = await run_menu(call, found.scenario, self.prompts, rules_of(ivr))
+        log.info(
+            "menu over",
+            line=number,
+            origin=str(found.origin),
+            ended=str(outcome.ended),
+            to=outcome.to,
+            keys=" ".join(outcome.keys),
+            **({"trouble": str(found.trouble)} if found.trouble is not None else {}),
+        )
+
+    async def _third(self, call: AgiCall) -> None:
+        call.may_think(self.settings.conference.patience + THINKING)
+        await self.codes.third(call)
+
+
+def rules_of(ivr: IvrSettings) -> MenuRules:
+    return MenuRules(
+        cycles=ivr.cycles,
+        silence=ivr.silence,
+        key_gap=ivr.key_gap,
+        wrong_keys=ivr.wrong_tries if ivr.wrong_key == "repeat" else 1,
+        ring=ivr.ring,
+        fallback=ivr.fallback,
+    )
