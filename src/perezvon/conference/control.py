@@ -319,8 +319,13 @@ class Control:
         return room
 
     async def _seen_at(self, room_id: str, stages: set[Stage]) -> Room:
-        """Waits until the room is seen to have come there. It may have gone on further, or be over, meanwhile."""
-        if not await self._book.until(lambda rooms: (now := rooms.get(room_id)) is not None and now.stage in stages, SOON):
+        """Waits until the room is seen to have come there, with the manager. It may be over meanwhile."""
+
+        def there(rooms: Rooms) -> bool:
+            now = rooms.get(room_id)
+            return now is not None and now.stage in stages and now.who(Role.MANAGER) is not None
+
+        if not await self._book.until(there, SOON):
             self._still(room_id)
             raise _silent()
         return self._still(room_id)
