@@ -15,6 +15,7 @@ async def silent() -> AsyncGenerator[int]:
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_ones.add(writer)
         await reader.read()
+        writer.close()
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
     try:

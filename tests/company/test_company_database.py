@@ -122,12 +122,14 @@ async def test_nobody_listens(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["mysql", "postgresql"])
 async def test_a_server_that_takes_the_connection_and_says_nothing(kind: str) -> None:
     async with silent() as port, asked(f"{kind}://reader:hunter2@127.0.0.1:{port}/pbx") as database:
+        before = handles()
         with within(PATIENCE, PATIENCE):
             found = await asyncio.gather(*(refused(database) for _ in range(30)))
         assert {one.fault for one in found} == {Fault.TOO_SLOW}
         assert database.sore
         with within(5.0):
             await database.close()
+        await until(lambda: handles() <= before)
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("company-database")]
 
 
@@ -146,6 +148,10 @@ async def server(request: pytest.FixtureRequest) -> tuple[str, str, int]:
     scheme, user = ("mysql", "tests:hunter2") if request.param == "mariadb" else ("postgresql", "perezvon:hunter2")
     assert head
     return url, f"{scheme}://{user}@127.0.0.1:PORT/{name}", int(port)
+
+
+def handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 SLEEP = {"mysql": "SELECT SLEEP(30), ?", "postgresql": "SELECT pg_sleep(30), CAST(:phone AS text)"}
