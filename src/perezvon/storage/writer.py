@@ -193,9 +193,7 @@ class Writer:
         pause = _FIRST_PAUSE
         for job in group:
             while True:
-                if self.trouble is None:
-                    log.error("storage: working -> in trouble", error=str(error))
-                self.trouble = error
+                self._troubled(error)
                 if time.monotonic() > self._last_try:
                     _fail([job], error)
                     break
@@ -222,6 +220,11 @@ class Writer:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
+
+    def _troubled(self, error: Unavailable) -> None:
+        if self.trouble is None:
+            log.error("storage: working -> in trouble", error=str(error))
+        self.trouble = error
 
     def _recovered(self) -> None:
         if self.trouble is not None:
@@ -272,9 +275,9 @@ class Writer:
                 finally:
                     await conn.close()
             except Exception as error:
-                if trouble(error) is None:
+                if (why := trouble(error)) is None:
                     raise
-                log.warning("storage: waiting to learn the fate of a COMMIT", error=str(error))
+                self._troubled(why)
             else:
                 if status != "in progress":
                     return status == "committed"
