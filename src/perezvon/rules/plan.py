@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from perezvon.calls.call import Call, Direction, Outcome, iso
+from perezvon.calls.call import Call, Direction, LegOutcome, Outcome, iso
 from perezvon.calls.facts import (
     Answered,
     CallEnded,
@@ -64,7 +64,8 @@ class Decision:
 class PlanState:
     """What the planner remembers of a call. `portal_call`: the CALL_ID that a click on a number brought along; such a call
     is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices).
-    `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call."""
+    `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call.
+    `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -74,6 +75,8 @@ class PlanState:
     ringing: tuple[tuple[str, str], ...] = ()
     talking: tuple[str, ...] = ()
     pushes: int = 0
+    at_portal: bool = False
+    desk: bool = False
     turn: Turn = field(default_factory=Turn)
 
     def as_json(self) -> dict[str, Json]:
@@ -93,6 +96,8 @@ class PlanState:
             ringing=tuple((channel, extension) for channel, extension in body.get("ringing", ())),
             talking=tuple(body.get("talking", ())),
             pushes=body.get("pushes", 0),
+            at_portal=body.get("at_portal", False),
+            desk=body.get("desk", False),
             turn=Turn.from_json(body.get("turn", {})),
         )
 
@@ -106,8 +111,10 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
             state, given = _give_away(state, fact, policy, people)
             decisions += given
             continue
-        state = _remember(state, fact)
+        state = _seen_at_portal(_remember(state, fact), fact, policy, people)
         match fact:
+            case Ringing(channel=channel) if policy.at_portal(channel) and not people.user(fact.extension):
+                decisions.append(Decision(Reason("the portal's own line is rung: it shows its card itself")))
             case CallStarted(direction=Direction.INTERNAL) if not policy.internal_calls:
                 decisions.append(Decision(Reason("internal call: left out by the settings")))
             case Ringing(extension=extension) if not people.user(extension):
@@ -178,6 +185,28 @@ def _remember(state: PlanState, fact: Fact) -> PlanState:
             return state
 
 
+def _seen_at_portal(state: PlanState, fact: Fact, policy: Policy, people: People) -> PlanState:
+    """A call that the portal's line could not take at all has not been seen there."""
+    if not policy.portal_peers:
+        return state
+    match fact:
+        case CallStarted(channel=channel) if policy.at_portal(channel):
+            return replace(state, at_portal=True)
+        case Ringing(channel=channel) | Answered(channel=channel) if policy.at_portal(channel):
+            return replace(state, at_portal=True)
+        case Ringing(extension=extension) | Answered(extension=extension) if people.user(extension):
+            return replace(state, desk=True)
+        case StoppedRinging(channel=channel, outcome=LegOutcome.FAILED) if policy.at_portal(channel):
+            return replace(state, at_portal=False)
+        case _:
+            return state
+
+
+def _left_to_portal(state: PlanState, policy: Policy) -> bool:
+    """The portal writes the call down itself, unless we have to: for an employee with a phone of the PBX."""
+    return policy.own_line == "portal" and state.at_portal and not state.desk and not _has_portal_call(state)
+
+
 def _without(ringing: Iterable[tuple[str, str]], channel: str) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in ringing if pair[0] != channel)
 
@@ -188,6 +217,8 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
     assert started is not None
     wanted = _users((*(extension for _, extension in state.ringing), *state.talking), people)
     decisions: list[Decision] = []
+    if _left_to_portal(state, policy):
+        return state, decisions
     if not _has_portal_call(state):
         owner = wanted[0] if wanted else ""
         if not owner and not state.talking:
@@ -230,6 +261,9 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     started = state.started
     assert started is not None
     call = ended.record
+    if _left_to_portal(state, policy):
+        why = Reason("left to the portal: it writes down the calls of its own SIP line itself")
+        return replace(state, finished=True, ringing=(), talking=()), [Decision(why)]
     if state.turn.later:
         state, decisions = _finish_later_turn(state, call, policy, people)
     else:

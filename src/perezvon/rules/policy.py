@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from perezvon.calls.names import parse
+
+OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
 Transfers = Literal["one", "each"]
 
@@ -27,7 +30,9 @@ class Policy:
     the calls of employees without a portal user, `missed_user` the missed calls for which nobody was rung (empty:
     `fallback_user`). `card_lifetime`: seconds after which showing a card is useless. `anonymous_number` is sent when the
     caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
-    `transfers`: one portal call whoever talks, or one for each employee to whom the client is passed on.
+    `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
+    calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
+    passed on.
     """
 
     installation: str
@@ -41,8 +46,14 @@ class Policy:
     anonymous_number: str = "000000"
     responsible: Responsible = "last"
     transfers: Transfers = "one"
+    portal_peers: frozenset[str] = frozenset()
+    own_line: OwnLine = "portal"
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
+
+    def at_portal(self, channel: str) -> bool:
+        """Whether this channel leads to the portal's own SIP line."""
+        return bool(self.portal_peers) and parse(channel).peer in self.portal_peers
 
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""

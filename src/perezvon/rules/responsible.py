@@ -51,8 +51,15 @@ def or_fallback(extension: str, text: str, policy: Policy, people: People) -> Ow
     if user := people.user(extension):
         return user, Reason(text, {"extension": extension}), ()
     fallback = policy.fallback_user
+    args = {"user": fallback, "extension": extension}
+    if extension in policy.portal_peers:
+        text = "responsible: user {user} of the settings, because the PBX does not know who answered in the portal"
+        return fallback, Reason(text, args), ()
+    if extension.startswith("+"):
+        text = "responsible: user {user} of the settings, because the outside number {extension} is no employee's"
+        return fallback, Reason(text, args), ()
     text = "responsible: user {user} of the settings, because {extension} has no portal user"
-    return fallback, Reason(text, {"user": fallback, "extension": extension}), (extension,)
+    return fallback, Reason(text, args), (extension,)
 
 
 def responsible_in(turn: Turn, call: Call, policy: Policy, people: People) -> Owner:

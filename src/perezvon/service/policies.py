@@ -32,6 +32,8 @@ def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
         region=settings.calls.region,
         lines=frozenset(lines - {""}),
         ignored_peers=frozenset(pbx.ignored_peers),
+        portals=frozenset(pbx.portal_peers),
+        conference=settings.conference.extension,
     )
 
 
@@ -57,6 +59,10 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         anonymous_number=calls.anonymous_number,
         responsible=calls.responsible,
         transfers=calls.transfers,
+        portal_peers=frozenset(
+            peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.portal_peers
+        ),
+        own_line=portal.own_line,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
     )

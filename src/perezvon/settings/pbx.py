@@ -87,6 +87,13 @@ class AsteriskSettings(Section):
         "extension is a trunk.",
         examples=[["multifon", "gsm-gateway"]],
     )
+    portal_peers: tuple[OneLine, ...] = Field(
+        default=(),
+        title="Portal's peers",
+        description="Peers that lead to the portal's own SIP line (its connector), as they stand in channel names: whoever "
+        "is behind them is an employee in the portal.",
+        examples=[["bitrix24"]],
+    )
     ignored_peers: tuple[OneLine, ...] = Field(
         default=(),
         title="Ignored peers",

@@ -121,6 +121,14 @@ class PortalSettings(Section):
         examples=[50],
         json_schema_extra=REQUESTS,
     )
+    own_line: Literal["portal", "perezvon"] = Field(
+        default="portal",
+        title="Calls through the portal's own SIP line",
+        description="Who writes calls into the portal that go through its own SIP line (the peers named in portal_peers). "
+        "portal: it does so itself, with its own card and recording, and Perezvon writes those that never came there: "
+        "answered elsewhere, given up in the menu; perezvon: Perezvon writes all.",
+        examples=["portal"],
+    )
     fallback_user: UserId = Field(
         default="",
         title="Fall-back user",
