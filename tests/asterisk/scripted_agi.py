@@ -114,6 +114,9 @@ class Caller:
                 case ["SET", "VARIABLE", name, value]:
                     self.variables[name] = value
                     peer.says("200 result=1\n")
+                case ["EXEC", "MSet", pairs]:
+                    self.variables |= dict(pair.split("=", 1) for pair in pairs.split(","))
+                    peer.says("200 result=0\n")
                 case ["CHANNEL", "STATUS"]:
                     peer.says("200 result=6\n")
                 case _:

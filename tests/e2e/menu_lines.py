@@ -1,6 +1,9 @@
 """Numbers of the office whose calls go through a script of ours, added to the running dialplan; taken out again afterwards.
 
 The dialplan is the one that a PBX with Perezvon has around its menu, with the guards against a service that is dead or hung.
+The features in `Dial` (T, t) keep the PBX in the way of the sound: without any it would pass the other party's packets on as
+they are, with another SSRC and other sequence numbers than those of its own prompts, and an Asterisk that has heard the
+prompts throws away whatever seems to be older.
 """
 
 from __future__ import annotations
@@ -26,10 +29,10 @@ def menu(agi: str) -> dict[str, Sequence[str]]:
             f"AGI({agi})",
             "Set(TIMEOUT(absolute)=0)",
             'GotoIf($["${PEREZVON_TO}" = ""]?portal,1)',
-            "Dial(PJSIP/${PEREZVON_TO},${PEREZVON_RING},r)",
+            "Dial(PJSIP/${PEREZVON_TO},${PEREZVON_RING},rTt)",
             "Goto(portal,1)",
         ),
-        "portal": ("Set(TIMEOUT(absolute)=0)", "Dial(PJSIP/900@bitrix24,20)", "Hangup()"),
+        "portal": ("Set(TIMEOUT(absolute)=0)", "Dial(PJSIP/900@bitrix24,20,Tt)", "Hangup()"),
         "T": ("Goto(portal,1)",),
     }
 
@@ -38,10 +41,10 @@ def plain_menu(prompts: Sequence[str], keys: dict[str, str], silence: float) -> 
     """The same menu without us."""
     return {
         "s": ("Answer()", *(f"Background({path})" for path in prompts), f"WaitExten({silence})"),
-        **{key: (f"Dial(PJSIP/{to},20,r)", "Goto(portal,1)") for key, to in keys.items()},
+        **{key: (f"Dial(PJSIP/{to},20,rTt)", "Goto(portal,1)") for key, to in keys.items()},
         "i": ("Goto(portal,1)",),
         "t": ("Goto(portal,1)",),
-        "portal": ("Dial(PJSIP/900@bitrix24,20)", "Hangup()"),
+        "portal": ("Dial(PJSIP/900@bitrix24,20,Tt)", "Hangup()"),
     }
 
 

@@ -172,6 +172,7 @@ async def test_a_key_is_heard_at_any_time(
     await leg.ended()
     assert order(caller) == heard
     assert leg.seconds_of(caller) > 0.3
+    assert caller.seconds_of(leg) > 0.3
     assert pbx.world.connector.legs == []
 
 
@@ -307,7 +308,10 @@ async def test_what_a_real_asterisk_answers(pbx: PbxSandbox, prompts: Path) -> N
             seen["intro"] = await call.play(str(prompts / "intro"), "1")
             await call.set("TIMEOUT(absolute)", "3.7")
             seen["limit"] = round(float(await call.get("TIMEOUT(absolute)")), 1)
-            await call.set("TIMEOUT(absolute)", "0")
+            await call.set_all({"TIMEOUT(absolute)": "0", "PEREZVON_A": "+7*#", "PEREZVON_B": ""})
+            seen["all"] = [await call.get(name) for name in ("TIMEOUT(absolute)", "PEREZVON_A", "PEREZVON_B")]
+            await call.set_all({"PEREZVON_A": nasty, "PEREZVON_B": "1"})
+            seen["odd"] = [await call.get(name) for name in ("PEREZVON_A", "PEREZVON_B")]
             seen["waited"] = await call.wait_key(0.2)
             waiting.set()
             try:
@@ -348,6 +352,8 @@ async def test_what_a_real_asterisk_answers(pbx: PbxSandbox, prompts: Path) -> N
         "application": 200,
         "intro": "",
         "limit": 3.7,
+        "all": ["0", "+7*#", ""],
+        "odd": [nasty, "1"],
         "waited": "",
         "gone": True,
     }

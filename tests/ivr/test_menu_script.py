@@ -69,7 +69,8 @@ async def test_one_button_is_rung_without_answering() -> None:
     caller = Caller()
     alone = Scenario(LINE, "intro", (CAKES,), asked=False)
     assert await play(caller, alone) == Outcome(Ended.ONE_BUTTON, CAKES.to)
-    assert caller.commands == [["SET", "VARIABLE", "PEREZVON_RING", "20"], ["SET", "VARIABLE", "PEREZVON_TO", CAKES.to]]
+    assert [words[0] for words in caller.commands] == ["EXEC"]
+    assert (caller.variables["PEREZVON_RING"], caller.variables["PEREZVON_TO"]) == ("20", CAKES.to)
 
 
 async def test_one_usable_button_of_several_is_still_a_menu() -> None:
@@ -199,6 +200,7 @@ async def test_the_dead_mans_switch_is_put_off_for_each_prompt_and_taken_back() 
         for words in caller.commands
         if words[:3] == ["SET", "VARIABLE", "TIMEOUT(absolute)"] or words[0] in {"STREAM", "WAIT"}
     ]
+    assert caller.variables["TIMEOUT(absolute)"] == "0"
     assert switch == [
         "7.5",
         "STREAM",
@@ -212,16 +214,18 @@ async def test_the_dead_mans_switch_is_put_off_for_each_prompt_and_taken_back() 
         "STREAM",
         "10.0",
         "WAIT",
-        "0",
     ]
 
 
-async def test_what_is_to_be_rung_is_set_last_but_the_switch() -> None:
-    """A service that dies between two commands leaves no half decision."""
+@pytest.mark.parametrize("to", ["102", 'sip,"x"'], ids=["plain", "odd"])
+async def test_what_is_to_be_rung_is_set_last(to: str) -> None:
+    """A service that dies before it leaves no half decision."""
     caller = Caller(keys={0: "1"})
-    await play(caller)
-    names = [words[2] for words in caller.commands if words[:2] == ["SET", "VARIABLE"]]
-    assert names[-3:] == ["PEREZVON_RING", "PEREZVON_TO", "TIMEOUT(absolute)"]
+    await play(caller, replace(MENU, buttons=(replace(CAKES, to=to), FLOWERS)))
+    assert list(caller.variables)[-2:] == ["PEREZVON_RING", "PEREZVON_TO"]
+    assert caller.commands[-1][0] in {"EXEC", "SET"}
+    assert caller.variables["TIMEOUT(absolute)"] == "0"
+    assert sent_to(caller) == to
 
 
 async def test_times_are_the_rules() -> None:

@@ -75,8 +75,8 @@ async def run_menu(call: AgiCall, scenario: Scenario | None, prompts: Prompts, r
 
 
 async def _ring(call: AgiCall, to: str, rules: MenuRules) -> None:
-    await call.set("PEREZVON_RING", str(round(rules.ring)))
-    await call.set("PEREZVON_TO", to)
+    ring = {"TIMEOUT(absolute)": "0", "PEREZVON_RING": str(round(rules.ring)), "PEREZVON_TO": to}
+    await call.set_all(ring)
 
 
 class _Menu:
@@ -109,7 +109,8 @@ class _Menu:
         to = self._targets[pressed[-1]] if ended is Ended.KEY else self._rules.fallback
         if to:
             await _ring(call, to, self._rules)
-        await call.set("TIMEOUT(absolute)", "0")
+        else:
+            await call.set("TIMEOUT(absolute)", "0")
         return Outcome(ended, to, tuple(pressed))
 
     async def _ask(self, *, first: bool) -> str:
@@ -150,7 +151,7 @@ class _Menu:
         await self._call.set("TIMEOUT(absolute)", f"{seconds + self._rules.margin:.1f}")
 
     async def _tell(self, step: str, **headers: str) -> None:
-        self._log.info("menu", step=step, **headers)
+        self._log.info("menu", step=step, **{name.lower(): value for name, value in headers.items()})
         await self._call.user_event(EVENT, Step=step, Line=self._scenario.line, **headers)
 
 
