@@ -30,8 +30,8 @@ _BY_CODE = {
     "OVERLOAD_LIMIT": Reason("ask Bitrix24's support to lift the block, and look what else uses the portal's REST"),
     "USER_ACCESS_ERROR": Reason("give the user who installed the application access to it, in its settings in the portal"),
     "INVALID_CLIENT": Reason(
-        "copy client_id and client_secret from the application's page in the portal into the settings; if the application is "
-        "not there any more, add it anew"
+        "copy client_id and client_secret from the application's page in the portal into the settings; if the application "
+        "is not there any more, add it anew"
     ),
     "METHOD_CONFIRM_WAITING": Reason("let an administrator of the portal approve the method there"),
     "METHOD_CONFIRM_DENIED": Reason("let an administrator of the portal approve the method there"),
