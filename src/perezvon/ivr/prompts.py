@@ -151,6 +151,11 @@ class PromptShelf:
 
     # ---- for people
 
+    @property
+    def converted(self) -> int:
+        """How many of the company's recordings can be played."""
+        return sum(bool(entry.file) for entry in self._entries.values())
+
     async def look(self, scenario: Scenario) -> Sequence[Reason]:
         """Looks at its files now, converts what has changed, and tells what is wrong with them. For tests and pages."""
         await self._look_at(prompts_of(scenario))

@@ -32,6 +32,9 @@ PROMPTS = "prompts"
 RETRY = 10.0
 """Seconds between two tries to listen, and between two looks whether there is something to tell."""
 
+PREPARE = 300.0
+"""Seconds between two looks at the prompts of known lines: what has changed is converted before somebody calls."""
+
 THINKING = 0.5
 """Seconds that a script may take beyond the patience with the company's database."""
 
@@ -68,7 +71,7 @@ class Dialplan:
     def status(self) -> DialplanStatus:
         asked = {"ivr.database": self.scenarios.trouble, "conference.database": self.codes.trouble}
         databases = {name: (found.seen, found.fix) for name, found in asked.items() if found is not None}
-        return DialplanStatus(self.listens, self.trouble, databases)
+        return DialplanStatus(self.listens, self.prompts.converted, self.trouble, databases)
 
     async def run(self) -> None:
         try:
@@ -79,6 +82,7 @@ class Dialplan:
                 tasks.create_task(self.scenarios.keep_warm(), name="menus: company's database")
                 tasks.create_task(self.codes.keep_warm(), name="codes: company's database")
                 tasks.create_task(self.prompts.run(), name="prompts")
+                tasks.create_task(self._prepare_prompts(), name="prompts of known lines")
                 tasks.create_task(self._listen(), name="agi")
         finally:
             await asyncio.gather(self.scenarios.close(), self.codes.close())
@@ -96,6 +100,19 @@ class Dialplan:
             await self.scenarios.configure(self.settings)
             await self.codes.configure(self.settings)
             await self._changed.wait()
+
+    async def _prepare_prompts(self) -> None:
+        """Of the lines of the settings and of our own menus, so that their first callers need not wait for a conversion."""
+        while True:
+            lines = [line.number for line in self.settings.line if line.menu]
+            with contextlib.suppress(Unavailable):
+                async with self._database.glance() as conn:
+                    lines += [menu.line for menu in await menus.load(conn)]
+            for line in dict.fromkeys(lines):
+                found = await self.scenarios.find(line)
+                if found.scenario is not None:
+                    self.prompts.notice(found.scenario)
+            await asyncio.sleep(PREPARE)
 
     async def _wanted(self) -> bool:
         settings = self.settings
