@@ -1,7 +1,7 @@
 """A voice menu in a process of its own, to be killed and stopped: `python menu_process.py FOLDER` prints its port.
 
-FOLDER holds `intro.wav`, `one.wav`, `two.wav`, 8 kHz. The menu waits 2 s for a key, and 1 -> 101, 2 -> 102. The script `hangs`
-answers and plays nothing.
+It ends with whoever started it: when its stdin is closed. FOLDER holds `intro.wav`, `one.wav`, `two.wav`, 8 kHz. The menu
+waits 2 s for a key, and 1 -> 101, 2 -> 102. The scripts `slow` and `hangs` say nothing; the latter has leave to.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ async def main() -> None:
     server = AgiServer({"menu": menu, "hangs": hangs, "slow": slow}, patience=Patience())
     await server.start("127.0.0.1", 0)
     print(server.port, flush=True)
-    await asyncio.Event().wait()
+    await asyncio.to_thread(sys.stdin.read)
+    await server.close()
 
 
 if __name__ == "__main__":

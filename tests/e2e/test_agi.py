@@ -50,7 +50,7 @@ class Process:
     async def start(cls, prompts: Path) -> Process:
         script = Path(__file__).with_name("menu_process.py")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(script), str(prompts), stdout=asyncio.subprocess.PIPE
+            *(sys.executable, str(script), str(prompts)), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         return cls(process, int(await process.stdout.readline()))
