@@ -90,7 +90,8 @@ class CelAddress(DatabaseAddress):
     @property
     def name(self) -> str:
         """For people: without user and password."""
-        return f"{super(CelAddress, self).name}, table {self.table}"  # a slotted class is made anew: super() knows the old one
+        # A slotted class is made anew, and a bare super() knows the old one.
+        return f"{super(CelAddress, self).name}, table {self.table}"
 
 
 def _zone(name: str) -> ZoneInfo | None:
