@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from collections import namedtuple
@@ -147,3 +150,31 @@ async def test_recordings_postponed_by_a_clock_that_was_set_back_are_due(tmp_pat
         await database.write(work)
         async with database.read() as conn:
             assert [row.path for row in await recordings.due(conn, now, 9)] == ["far"]
+
+
+@pytest.mark.postgresql
+async def test_closing_waits_for_no_server_that_hangs(postgres_url: str) -> None:
+    database = await Database.open(postgres_url)
+    pids: list[int] = []
+
+    async def work(conn: AsyncConnection) -> None:
+        asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        pids.extend((await conn.execute(text(asked))).scalars())
+
+    async with database.read():
+        await database.write(work)
+    assert len(pids) >= 2
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        waiting = asyncio.create_task(database.write(grow))
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await database.close()
+        assert time.monotonic() - began < 8
+        with pytest.raises(Closed):
+            await waiting
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
