@@ -69,10 +69,13 @@ class Way:
         self.cut()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.taken += 1
         there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
         one = Connection(writer, back)
+        if self._server is None or not self._server.is_serving():
+            one.reset()
+            return
         self._open.append(one)
+        self.taken += 1
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_carry(one, reader, back))

@@ -9,6 +9,8 @@ answer counts.
 from __future__ import annotations
 
 import asyncio
+import os
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -191,6 +193,9 @@ class CompanyDatabase:
             return found
 
     async def _connected(self, patience: float) -> AsyncConnection:
+        if self.address.kind == "sqlite" and not await asyncio.to_thread(os.access, self.address.database, os.R_OK):
+            # aiosqlite would say so too, and leave its thread behind
+            raise sqlite3.OperationalError("unable to open database file")
         if self._engine is None:
             self._engine = read_only_engine(self.address, connect=patience, statement=self.patience, autocommit=True)
         return await self._engine.connect()
@@ -252,11 +257,13 @@ class _Question:
 
 
 async def _buried(question: _Question, name: str, *, cancel: bool) -> None:
-    """The first cancellation ends the question, the next ones end a good-bye that nobody answers."""
+    """The first cancellation ends the question, the next ones end a good-bye that nobody answers. SQLite's thread is told
+    to stop instead: it would go on, and then nobody would be there to hear of it."""
     if question.conn is not None and question.conn.dialect.name == "sqlite":
         with suppress(Exception):  # it may be over meanwhile
             raw = await question.conn.get_raw_connection()
             await raw.driver_connection.interrupt()  # pyright: ignore[reportOptionalMemberAccess]
+            cancel = False
     for turn in range(4):
         if cancel or turn:
             question.task.cancel()
