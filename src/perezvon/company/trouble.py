@@ -42,7 +42,7 @@ SEEN: Mapping[Fault, Reason] = {
     Fault.REFUSED: Reason("{place}: the database refuses the user or the password"),
     Fault.NO_RIGHT: Reason("{place}: the user may not read the table"),
     Fault.NO_DATABASE: Reason("{place}: there is no such database"),
-    Fault.NO_TABLE: Reason("{place}: there is no such table"),
+    Fault.NO_TABLE: Reason("{place}: there is no such table: {table}"),
     Fault.NO_COLUMN: Reason("{place}: there is no such column: {why}"),
     Fault.BAD_SQL: Reason("{place}: the database does not accept the statement: {why}"),
     Fault.TOO_SLOW: Reason("{place}: no answer in time"),

@@ -14,6 +14,7 @@ from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
 from perezvon.doctor.check import Check, State
+from perezvon.doctor.company import examine_companies
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
 from perezvon.doctor.wiring import examine_wiring
@@ -48,6 +49,8 @@ async def examine(
     """`deadline`: seconds for each PBX, each portal and the machine. `progress` is told of each that is done."""
     settings = patient.settings
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
+    if "company" in subjects(settings):
+        groups.append(("company", examine_companies(settings)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
@@ -60,8 +63,10 @@ async def examine(
 
 def subjects(settings: Settings) -> list[str]:
     """What `progress` will be told of, in any order."""
+    company = settings.ivr.database is not None or settings.conference.database is not None
     return [
         "machine",
+        *(["company"] if company else []),
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),
     ]
