@@ -72,6 +72,20 @@ def test_a_phone_rings_at_the_dial_itself() -> None:
     assert ringing == Ringing(f"pbx-{client.uid}", pbx.events[-1].at, "101", phone.name)
 
 
+def test_a_trunk_that_was_dialled_without_a_number_stays_a_trunk() -> None:
+    pbx = Script()
+    client, phone = incoming(pbx)
+    pbx.dial(client, "PJSIP/multifon-00000003", "multifon")
+    pbx.hangup(client, phone)
+    again = pbx.incoming("PJSIP/multifon-00000004", "79160000009", DID)
+    pbx.dial(again, "PJSIP/101-00000005", "101")
+    started = [fact for fact in facts_of(pbx) if isinstance(fact, CallStarted)]
+    assert [(fact.direction, fact.client) for fact in started] == [
+        (Direction.INCOMING, "+79161234567"),
+        (Direction.INCOMING, "+79160000009"),
+    ]
+
+
 def test_a_phone_may_ring_before_its_dial_is_told() -> None:
     """The threads of Asterisk do not wait for each other: Newstate can come before DialBegin."""
     pbx = Script()

@@ -85,9 +85,12 @@ class Peers:
 
     def meet(self, channel: Channel) -> None:
         """A new channel that nobody dialled. A peer that was taken for a phone because one call of it showed an extension,
-        and that now shows a number of outside, is a trunk on which somebody with a short number called (a bank, a taxi)."""
+        and that now shows a number of outside, is a trunk on which somebody with a short number called (a bank, a taxi).
+        So is one that was dialled without a number once, when it comes in where calls from outside do."""
         known = self.known.get(channel.peer)
-        if known is None or not known.extension or channel.local or channel.state != RING:
+        if known is None or not known.phone or channel.local or channel.state != RING:
+            return
+        if not known.extension and not self.from_outside(channel):
             return
         numbering, number = self.numbering, channel.number
         outside = _OUTSIDE_NUMBER.match(number) and number != channel.peer and not numbering.is_extension(number)
