@@ -118,7 +118,7 @@ async def test_sqlite_in_trouble(tmp_path: Path) -> None:
     await make(written, SQLITE.replace(", extra VARCHAR(512)", ""), [])
     with pytest.raises(CelDatabaseTrouble, match="lacks columns: extra: add them to the table cel"):
         await cel_source(read).newest()
-    with pytest.raises(CelDatabaseTrouble, match=r"no such table: name the table in the setting cel"):
+    with pytest.raises(CelDatabaseTrouble, match=r"no such table: other: name the table in the setting cel"):
         await cel_source(f"{read}?table=other").newest()
     (tmp_path / "text").write_text("this is no database at all" * 100)
     with pytest.raises(CelDatabaseTrouble, match="there is no such database"):
