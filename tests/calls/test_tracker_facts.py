@@ -200,6 +200,15 @@ def test_keys_and_recordings_are_told_once() -> None:
     assert [fact.key for fact in facts if isinstance(fact, MenuChosen)] == ["2"]
 
 
+def test_the_recording_of_a_private_talk_is_none_of_the_clients() -> None:
+    pbx = Script()
+    client, phone = talking(pbx)
+    pbx.variable(client, "MIXMONITOR_FILENAME", "2026/11/21/in-74951234567-79161234567-1.wav")
+    pbx.variable(phone, "MIXMONITOR_FILENAME", "/monitor/2026/11/21/private-74951234567-79161234567-2.wav")
+    paths = [fact.path for fact in facts_of(pbx) if isinstance(fact, Recorded)]
+    assert paths == ["2026/11/21/in-74951234567-79161234567-1.wav"]
+
+
 def test_a_recording_whose_name_is_not_told() -> None:
     """No VarSet for this AMI user: the application's argument has to do, once the recording has begun."""
     pbx = Script()

@@ -65,3 +65,13 @@ def test_mistakes(text: str, words: str) -> None:
         of(text)
     assert words in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_the_trunk_that_we_write_leads_to_the_portal() -> None:
+    pbx = {"name": "main", "ami": "tcp://u:s@127.0.0.1:5038"}
+    office = {"portal": "office", "portal_server": "ip.example.com", "portal_login": "sip1", "portal_password": "s"}
+    for wiring, peers in (({}, set[str]()), (office, {"bitrix24"})):
+        (made,) = settings_from({"asterisk": [{**pbx, "wiring": wiring}]}).asterisk
+        assert made.ways_to_portal == peers | set(made.portal_peers)
+    (named,) = settings_from({"asterisk": [{**pbx, "portal_peers": ["b24"], "wiring": office}]}).asterisk
+    assert named.ways_to_portal == {"b24", "bitrix24"}

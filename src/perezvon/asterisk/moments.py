@@ -33,9 +33,7 @@ class Moments:
     `doubtful`: an event leaps; from it on events are to be held back until `asked` or `unanswered`.
     """
 
-    def __init__(
-        self, where: str, wall: Callable[[], float] = time.time, ticks: Callable[[], float] = _ticks
-    ) -> None:
+    def __init__(self, where: str, wall: Callable[[], float] = time.time, ticks: Callable[[], float] = _ticks) -> None:
         self._where = where
         self._ticks = ticks
         self._offset = wall() - ticks()

@@ -15,6 +15,10 @@ from perezvon.calls.live import LiveCall
 FILE = "MIXMONITOR_FILENAME"
 NAME = "CALLFILENAME"
 
+PRIVATE = "private-"
+"""How our dialplan begins the name of a recording of the manager's talk with the third person, which the client does not
+hear: it stays on the PBX, and is no part of the client's recording."""
+
 
 def note_variables(board: Board, channel: Channel, event: Event) -> None:
     """`channelvars` of manager.conf put the wanted variables on every event of the channel."""
@@ -25,10 +29,14 @@ def note_variables(board: Board, channel: Channel, event: Event) -> None:
 
 
 def recorded(board: Board, call: LiveCall, path: str, at: float) -> None:
-    if path and path not in call.recordings and not call.over:
+    if path and path not in call.recordings and not call.over and not is_private(path):
         call.recordings.append(path)
         call.promised = ""
         board.tell(call, Recorded(call.id, at, path))
+
+
+def is_private(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(PRIVATE)
 
 
 def on_variable(board: Board, call: LiveCall, name: str, value: str, at: float) -> None:

@@ -17,6 +17,7 @@ from perezvon.asterisk.cel import CelUnreadable, Row
 from perezvon.asterisk.cel_events import events_of
 from perezvon.asterisk.cel_source import CelSource
 from perezvon.calls import CallEnded, Event, Fact, Snapshot, Tracker
+from perezvon.calls.recording import is_private
 from perezvon.recordings import Folder, named_after
 from perezvon.storage import calls
 from perezvon.storage.database import Database
@@ -139,7 +140,10 @@ async def with_recordings(
     if not calls:
         return list(facts)
     found = await asyncio.to_thread(named_after, folder, moments)
-    names = {call: dict.fromkeys(name for uid in uids for name in found.get(uid, ())) for call, uids in calls.items()}
+    names = {
+        call: dict.fromkeys(name for uid in uids for name in found.get(uid, ()) if not is_private(name))
+        for call, uids in calls.items()
+    }
     return [
         replace(fact, record=replace(fact.record, recordings=tuple(names[fact.call])))
         if isinstance(fact, CallEnded) and names.get(fact.call)

@@ -32,7 +32,7 @@ def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
         region=settings.calls.region,
         lines=frozenset(lines - {""}),
         ignored_peers=frozenset(pbx.ignored_peers),
-        portals=frozenset(pbx.portal_peers),
+        portals=pbx.ways_to_portal,
         conference=settings.conference.extension,
     )
 
@@ -60,7 +60,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         responsible=calls.responsible,
         transfers=calls.transfers,
         portal_peers=frozenset(
-            peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.portal_peers
+            peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
         ),
         own_line=portal.own_line,
         lines=lines,

@@ -91,7 +91,7 @@ class AsteriskSettings(Section):
         default=(),
         title="Portal's peers",
         description="Peers that lead to the portal's own SIP line (its connector), as they stand in channel names: whoever "
-        "is behind them is an employee in the portal.",
+        "is behind them is an employee in the portal. The trunk that perezvon asterisk install writes counts by itself.",
         examples=[["bitrix24"]],
     )
     ignored_peers: tuple[OneLine, ...] = Field(
@@ -146,3 +146,9 @@ class AsteriskSettings(Section):
     @property
     def recordings_as_pbx_says(self) -> str:
         return self.recordings_on_pbx or self.recordings
+
+    @property
+    def ways_to_portal(self) -> frozenset[str]:
+        """The peers that lead to the portal's own SIP line: those named, and the trunk that we have written ourselves."""
+        written = {self.wiring.portal_endpoint} if self.wiring.portal == "office" else set[str]()
+        return frozenset({*self.portal_peers, *written})
