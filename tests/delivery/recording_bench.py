@@ -72,10 +72,15 @@ class Bench:
         return Joined(target, 10.0 * len(parts), 1000, tuple(10.0 * number for number in range(len(parts))))
 
     async def end_call(
-        self, *paths: str, call: str = "c", drafts: tuple[StepDraft, ...] | None = None, facts: Sequence[Fact] = ()
+        self,
+        *paths: str,
+        call: str = "c",
+        drafts: tuple[StepDraft, ...] | None = None,
+        facts: Sequence[Fact] = (),
+        talk: float = 60.0,
     ) -> None:
         async def work(conn: AsyncConnection) -> None:
-            await calls.save(conn, [StoredCall(call, "office", Direction.INCOMING, 1.0, live=False)])
+            await calls.save(conn, [StoredCall(call, "office", Direction.INCOMING, 1.0, live=False, duration=talk)])
             await journal.append(conn, facts)
             await lanes.append(conn, "main", call, (register(call), finish(call)) if drafts is None else drafts, self.now)
             await recordings.add(conn, pbx="office", portal="main", paths=[(call, path) for path in paths], now=self.now)

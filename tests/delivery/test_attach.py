@@ -10,7 +10,7 @@ from call_steps import finish, steps_of
 from recording_bench import Bench, states
 
 from perezvon.delivery.kinds import FILE
-from perezvon.recordings.errors import NotAudio, NotThere
+from perezvon.recordings.errors import EmptyRecording, NotAudio, NotThere
 from perezvon.rules.vocabulary import Kind, Ref
 from perezvon.storage import recordings
 from perezvon.storage.recordings import RecordingState
@@ -85,6 +85,19 @@ async def test_what_never_comes_is_given_up_visibly(
     assert str(error) in row.error
     assert [step.kind for step in await steps_of(bench.database, "c")] == [Kind.REGISTER, Kind.FINISH]
     assert bench.queued == []
+
+
+@pytest.mark.parametrize(("talk", "state"), [(1.2, RecordingState.SPARE), (12.0, RecordingState.FAILED)])
+async def test_nothing_recorded_of_a_word_or_two_is_no_trouble(
+    bench: Bench, run: Any, until: Wait, talk: float, state: RecordingState
+) -> None:
+    bench.answers["/a.wav"] = [EmptyRecording("/a.wav has 0.00 s of sound")]
+    bench.answers["/b.wav"] = [3.0]
+    await bench.end_call("/a.wav", "/b.wav", talk=talk)
+    run(bench.worker())
+    await until(lambda: states(bench, state, RecordingState.READY))
+    assert (await bench.rows())[0].error == "/a.wav has 0.00 s of sound"
+    assert len(await bench.attached()) == 1
 
 
 async def test_a_call_that_was_not_reported_keeps_its_recording_here(bench: Bench, run: Any, until: Wait) -> None:

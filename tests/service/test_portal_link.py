@@ -181,7 +181,5 @@ async def test_another_portal_cannot_take_the_place_of_a_known_one(server: Porta
     with pytest.raises(Forged):
         await link.install(EventAuth(domain="evil.bitrix24.ru", member_id="somebody else", refresh_token="x"))
     with pytest.raises(AuthRefused):
-        await link.install(
-            EventAuth(domain="evil.bitrix24.ru", member_id=server.config.member_id, refresh_token="forged")
-        )
+        await link.install(EventAuth(domain="evil.bitrix24.ru", member_id=server.config.member_id, refresh_token="forged"))
     assert link.client.address.host == server.url.removeprefix("http://")

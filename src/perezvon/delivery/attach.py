@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from perezvon.delivery.joining import HEARD, attach, finished_call, key_of
 from perezvon.delivery.whole import GRACE, Join, WholeCalls, stored
 from perezvon.recordings.errors import EmptyRecording, NotAudio, OutsideFolder, RecordingError
-from perezvon.storage import lanes, recordings
+from perezvon.storage import calls, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.insist import insist
 from perezvon.storage.recordings import Recording, RecordingState
@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 32
 """Recordings waited for, converted and joined at once; the converter itself runs fewer."""
+
+BRIEF = 3.0
+"""Seconds of talk of which a PBX may have recorded nothing: it writes when both have been heard."""
 
 _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 600.0
@@ -138,17 +141,20 @@ class RecordingWorker:
         try:
             sound = await self._convert(recording.pbx, recording.path, self._target(recording, str(recording.id)))
         except RecordingError as error:
-            failure, hopeless = str(error), isinstance(error, _HOPELESS)
+            failure, hopeless, empty = str(error), isinstance(error, _HOPELESS), isinstance(error, EmptyRecording)
         except Exception as error:
             log.exception("a recording could not be handled", call=recording.call, path=recording.path)
-            failure, hopeless = f"defect: {error!r}", False
+            failure, hopeless, empty = f"defect: {error!r}", False, False
         else:
             to = await stored(self._database, lambda conn: self._ready(conn, recording, sound))
             log.info(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path)
             if to is RecordingState.READY:
                 self._queued(recording.portal)
             return
-        to = await stored(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
+        if empty and await self._too_short(recording.call):
+            to = await stored(self._database, lambda conn: self._unheard(conn, recording, failure))
+        else:
+            to = await stored(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
         log.warning(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path, error=failure)
 
     async def _ready(self, conn: AsyncConnection, recording: Recording, sound: Sound) -> RecordingState:
@@ -180,6 +186,20 @@ class RecordingWorker:
         pause = min(self._first_pause * 2.0 ** min(recording.attempts, 16), _LONGEST_PAUSE)
         await recordings.postpone(conn, recording.id, not_before=now + pause, error=error)
         return RecordingState.NEW
+
+    async def _too_short(self, call: str) -> bool:
+        """Whether they talked so briefly that nothing to be heard in the recording is no wonder."""
+
+        async def look(conn: AsyncConnection) -> bool:
+            found = await calls.find(conn, call)
+            return found is not None and found.duration < BRIEF
+
+        return await stored(self._database, look)
+
+    async def _unheard(self, conn: AsyncConnection, recording: Recording, error: str) -> RecordingState:
+        await recordings.hold(conn, recording.call, RecordingState.PART, self._clock())
+        await recordings.settle(conn, recording.id, RecordingState.SPARE, error=error)
+        return RecordingState.SPARE
 
     def _target(self, recording: Recording, name: str) -> Path:
         day = datetime.fromtimestamp(recording.created, UTC).strftime("%Y/%m/%d")

@@ -66,7 +66,7 @@ def plan_call(
         until = max(row.created for row in coming) + grace if all(row.attempts for row in coming) else now + grace
         if now < until:
             return Wait(until)
-    heard = {row.id: row for row in rows if row.state in HEARD}
+    heard = {row.id: row for row in rows if row.state in HEARD and row.seconds}
     told = {fact.path: fact.at for fact in reversed(facts) if isinstance(fact, Recorded)}
     parts = [Part(row.id, told.get(row.path, row.began), row.seconds, row.closed) for row in heard.values()]
     talks = talks_of(facts)
