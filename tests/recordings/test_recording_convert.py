@@ -227,10 +227,10 @@ def test_a_damaged_header_gives_an_mp3_or_a_typed_error(
 
 @given(st.binary(max_size=400), st.sampled_from([".wav", ".gsm", ".mp3", ".ulaw", ""]))
 def test_any_bytes_give_an_mp3_or_a_typed_error(tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str) -> None:
-    source = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    source = tmp_path_factory.getbasetemp() / f"any-bytes{suffix}"
     source.write_bytes(data)
     try:
-        convert_file(source, source.with_name("any-out.mp3"), Mp3(quality=9))
+        convert_file(source, source.with_name("any-bytes-out.mp3"), Mp3(quality=9))
     except RecordingError as error:
         assert source.name in str(error)
 
