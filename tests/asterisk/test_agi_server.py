@@ -13,6 +13,8 @@ from scripted_agi import ENVIRONMENT, QUICK, Caller, Peer, greeting, served
 from perezvon.asterisk.agi import AgiCall, AgiServer, NotPlayed, Patience
 from perezvon.asterisk.agi_wire import AgiRefused, AgiSilent, ChannelGone, Unsendable
 
+pytestmark = pytest.mark.slow
+
 
 async def _nothing(call: AgiCall) -> None:
     del call

@@ -18,6 +18,8 @@ from perezvon.delivery.runs import EXPIRED, NOT_SHOWN, OVER
 from perezvon.storage import Database
 from perezvon.storage.steps import State
 
+pytestmark = pytest.mark.slow
+
 MP3 = Path(__file__).parent / "beep.mp3"
 BEGINS, HOURS = 60.0, 6 * 3600.0
 EVERY = 500.0

@@ -21,6 +21,8 @@ from perezvon.rules.vocabulary import StepDraft
 from perezvon.storage import Database, lanes
 from perezvon.storage.steps import State
 
+pytestmark = pytest.mark.slow
+
 MP3 = Path(__file__).parent / "beep.mp3"
 USERS = (1, 2, 3)
 Scripts = list[tuple[list[tuple[str, list[int]]], bool]]

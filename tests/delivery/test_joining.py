@@ -22,6 +22,8 @@ from perezvon.storage import recordings
 from perezvon.storage.recordings import RecordingState
 from perezvon.storage.steps import State
 
+pytestmark = pytest.mark.slow
+
 Wait = Callable[..., Awaitable[None]]
 
 NEW, PART, JOINED = RecordingState.NEW, RecordingState.PART, RecordingState.JOINED

@@ -25,6 +25,8 @@ from perezvon.sandbox.portal.server import PortalServer
 from perezvon.storage import Database, lanes
 from perezvon.storage.steps import State
 
+pytestmark = pytest.mark.slow
+
 Wait = Callable[..., Awaitable[None]]
 MP3 = Path(__file__).parent / "beep.mp3"
 DONE = State.DONE

@@ -22,6 +22,8 @@ from perezvon.sandbox.portal.faults import Fault
 from perezvon.storage import Database
 from perezvon.storage.steps import State
 
+pytestmark = pytest.mark.slow
+
 NEW, DONE, DEAD, SKIPPED = State.NEW, State.DONE, State.DEAD, State.SKIPPED
 Start = Callable[..., Sender]
 Wait = Callable[..., Awaitable[None]]

@@ -19,6 +19,8 @@ from perezvon.ivr.finding import Part
 from perezvon.ivr.prompts import Prompt, PromptShelf, prompts_of
 from perezvon.ivr.scenario import Button, Scenario
 
+pytestmark = pytest.mark.slow
+
 CAKES = Scenario("70000000002", "intro.mp3", (Button("1", "торты.mp3", "101"), Button("2", "msg", "102")))
 
 

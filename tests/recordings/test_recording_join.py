@@ -31,6 +31,8 @@ from perezvon.recordings.convert import convert_file
 from perezvon.recordings.join import join_files
 from perezvon.recordings.mp3 import duration, form, frames
 
+pytestmark = pytest.mark.slow
+
 PADDING = 0.35
 """Seconds of silence that LAME may put around what one encoder made, at 8 kHz."""
 

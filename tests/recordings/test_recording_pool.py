@@ -24,6 +24,8 @@ from perezvon.recordings import (
     TooSlow,
 )
 
+pytestmark = pytest.mark.slow
+
 WORKER = (sys.executable, "-P", "-m", "perezvon.recordings.worker")
 
 

@@ -11,6 +11,8 @@ import pytest
 from perezvon.sandbox.service_process import ServiceProcess
 from perezvon.service.machine import MOST_HANDLES
 
+pytestmark = pytest.mark.slow
+
 NEVER_ENDS = """
 import asyncio, threading, time
 import perezvon.service.run as run

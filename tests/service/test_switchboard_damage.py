@@ -17,6 +17,8 @@ from perezvon.service.clickbook import ClickBook
 from perezvon.service.switchboard import Switchboard
 from perezvon.storage import Database, calls, progress
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:

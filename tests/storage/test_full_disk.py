@@ -22,6 +22,8 @@ from perezvon.storage.database import SQLITE_FILE
 from perezvon.storage.recordings import LONGEST_WAIT
 from perezvon.storage.reserve import FILE, PLENTY, Reserve
 
+pytestmark = pytest.mark.slow
+
 Work = Callable[[AsyncConnection], Awaitable[None]]
 MB = 1024 * 1024
 
