@@ -38,7 +38,7 @@ lint: dev
 # Four things at the same time, each told when it is over. A new folder of tests falls into the last third.
 FIRST := $(addprefix tests/,asterisk bitrix24 calls rules)
 SECOND := $(addprefix tests/,delivery storage)
-FAST := $(BIN)/pytest -q -p no:cacheprovider -m "not asterisk and not postgresql and not mariadb and not browser and not slow and not load"
+FAST := $(BIN)/pytest -q -p no:cacheprovider --hypothesis-profile=quick -m "not asterisk and not postgresql and not mariadb and not browser and not slow and not load"
 
 check: dev ## The fast part: style, types, floors, tests without servers (under a minute)
 	$(MAKE) --no-print-directory --jobs 4 --output-sync lint fast-first fast-second fast-rest
