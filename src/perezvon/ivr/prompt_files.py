@@ -130,7 +130,11 @@ def save(folder: Path, entries: Mapping[Key, Entry]) -> None:
 
 def put_off(folder: Path, file: str) -> None:
     """It has been replaced: its day begins now."""
-    (folder / f"{file}.wav").touch()
+    path = folder / f"{file}.wav"
+    try:
+        os.utime(path)
+    except OSError as error:  # then it is removed a little early
+        log.warning("the time of a prompt cannot be set", file=str(path), error=error.strerror)
 
 
 def tidy(folder: Path, entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
@@ -139,9 +143,12 @@ def tidy(folder: Path, entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
     kept = {key: entry for key, entry in entries.items() if now - entry.noticed < KEPT_UNUSED}
     needed = {entry.file for entry in kept.values()}
     for path in folder.glob("*.wav*"):
-        if path.name.partition(".")[0] not in needed and now - path.stat().st_mtime > KEPT_REPLACED:
-            path.unlink(missing_ok=True)
-            log.info("prompt removed, nobody names it", file=path.name)
+        try:
+            if path.name.partition(".")[0] not in needed and now - path.stat().st_mtime > KEPT_REPLACED:
+                path.unlink(missing_ok=True)
+                log.info("prompt removed, nobody names it", file=path.name)
+        except OSError as error:
+            log.warning("a prompt that nobody names cannot be removed", file=path.name, error=error.strerror)
     return kept
 
 
