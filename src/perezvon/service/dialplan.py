@@ -48,13 +48,17 @@ class Dialplan:
         self._match = match
         self._changed = asyncio.Event()
         self.trouble = ""
-        self.listens = False
+        self._server: AgiServer | None = None
         self._database = database
         self.scenarios = ScenarioSource(database, settings)
         self.codes = CodeLookup(database, settings)
         ivr = settings.ivr
         sounds = Path(ivr.sounds) if ivr.sounds else None
         self.prompts = PromptShelf(sounds, data_dir / PROMPTS, on_pbx=ivr.prompts_on_pbx, language=ivr.language)
+
+    @property
+    def listens(self) -> bool:
+        return self._server is not None
 
     def change(self, settings: Settings) -> None:
         """From the next caller on. What `skeleton` names needs a new Dialplan."""
@@ -67,11 +71,12 @@ class Dialplan:
         ivr = settings.ivr
         return settings.agi, ivr.sounds, ivr.prompts_on_pbx, ivr.language
 
-    @property
-    def status(self) -> DialplanStatus:
+    def status(self, conferring: int) -> DialplanStatus:
+        """`conferring`: legs in conferences."""
         asked = {"ivr.database": self.scenarios.trouble, "conference.database": self.codes.trouble}
         databases = {name: (found.seen, found.fix) for name, found in asked.items() if found is not None}
-        return DialplanStatus(self.listens, self.prompts.converted, self.trouble, databases)
+        calls = self._server.calls if self._server is not None else 0
+        return DialplanStatus(self.listens, self.prompts.converted, calls, conferring, self.trouble, databases)
 
     async def run(self) -> None:
         try:
@@ -149,11 +154,11 @@ class Dialplan:
                 await asyncio.sleep(RETRY)
             else:
                 break
-        self.trouble, self.listens = "", True
+        self.trouble, self._server = "", server
         try:
             await asyncio.Event().wait()
         finally:
-            self.listens = False
+            self._server = None
             await server.close()
 
     # ---- the scripts

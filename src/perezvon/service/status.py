@@ -127,7 +127,7 @@ class Reporter:
             unmapped=stored.unmapped,
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
-            dialplan=house.dialplan.status if house else DialplanStatus(),
+            dialplan=_dialplan(house) if house else DialplanStatus(),
             problem=self.problem,
             versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
         )
@@ -293,3 +293,7 @@ def _call(row: StoredCall, steps: list[Step]) -> CallRow:
         responsible=row.last_talker,
         sent=tuple(SentStep(str(step.kind), str(step.state), step.reason, step.error or "") for step in steps),
     )
+
+
+def _dialplan(house: House) -> DialplanStatus:
+    return house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))

@@ -195,10 +195,12 @@ class MachineStatus:
 class DialplanStatus:
     """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
     company's database that is in trouble -> what was seen, and what to do. `prompts`: recordings of the company that can be
-    played."""
+    played. `calls`: that ask just now; `conferring`: legs in conferences."""
 
     listens: bool = False
     prompts: int = 0
+    calls: int = 0
+    conferring: int = 0
     trouble: str = ""
     databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
 
