@@ -39,6 +39,9 @@ STALE = 45.0
 """Seconds after which a click is not dialled any more: its author has long turned to something else."""
 APPEARANCE = 3.0
 """Seconds that the events of a call get to be read after Asterisk said that it failed."""
+BEHIND = 300.0
+"""Seconds that the events of an answered call may be behind: until then it is known whose click it is. A phone that answers
+by itself is faster than we are when we are busy."""
 PBX_PATIENCE = 3.0
 """Seconds that a PBX which is just being reconnected gets."""
 
@@ -204,6 +207,8 @@ class Clicks:
                 return
             if outcome.fate is not Fate.ANSWERED:
                 await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], _explained(outcome, extension))
+            elif not await _appeared(exchange.switchboard, uniqueid, BEHIND):
+                log.warning("click answered, but its call is not seen", portal=self._portal, portal_call=click.portal_call)
         finally:
             self._book.forget(uniqueid)
 
