@@ -67,7 +67,7 @@ async def test_six_hours(
 ) -> None:
     now = [0.0]
     portal = Limit(lambda: now[0])
-    storm = Storm(lambda: now[0] - BEGINS + 10, fault, lasts=HOURS)
+    storm = Storm(lambda: now[0] - BEGINS + 10, fault, lasts=HOURS + STEP)  # still when it is looked at
     setattr(portal, when, storm)
     sender = Sender("main", portal, database, clock=lambda: now[0], jitter=lambda: 1.0)
     running = asyncio.create_task(sender.run(), name="sender under test")
