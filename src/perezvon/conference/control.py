@@ -272,12 +272,16 @@ class Control:
         third = self._third(room, channel)
         if third.place is Place.RINGING and room.stage is Stage.RING:
             return await self.back(call, employee)
+        trouble: PbxRefused | None = None
         if third.place is Place.ROOM:
             await self._conference("ConfbridgeKick", room, third)
         else:
-            await self._act("Hangup", [("Channel", third.channel), ("Cause", "16")])
+            try:
+                await self._act("Hangup", [("Channel", third.channel), ("Cause", "16")])
+            except PbxRefused as error:  # he may have hung up himself this very moment: then that is what was wanted
+                trouble = error
         if not await self._book.until(lambda rooms: not _there(rooms, room.id, third), SOON):
-            raise _silent()
+            raise trouble or _silent()
         return self._book.rooms.get(room.id)
 
     async def mute(self, call: str, channel: str, employee: str = "", *, on: bool = True) -> Room:
