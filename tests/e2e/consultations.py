@@ -342,11 +342,18 @@ AT_ONCE = 6
 
 
 class Programme:
-    """Consultations, several at once. `played`: with the direction of each."""
+    """Consultations, several at once. `played`: with the direction of each. `first`: the number of the first talk."""
 
-    def __init__(self, played: Sequence[tuple[Consultation, str]], pbx: PbxSandbox, steps: Steps, answers: Answers) -> None:
+    def __init__(
+        self,
+        played: Sequence[tuple[Consultation, str]],
+        pbx: PbxSandbox,
+        steps: Steps,
+        answers: Answers,
+        first: int = 100,
+    ) -> None:
         self.answers = answers
-        self._programme = played
+        self._programme, self._first = played, first
         self._pbx, self._steps = pbx, steps
         self._places = asyncio.Semaphore(AT_ONCE)
         loop = asyncio.get_running_loop()
@@ -356,8 +363,8 @@ class Programme:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for number, (scene, way) in enumerate(self._programme):
-                tasks.create_task(self._play(scene, way, 100 + number), name=f"{scene.title} {way}")
+            for number, (scene, way) in enumerate(self._programme, self._first):
+                tasks.create_task(self._play(scene, way, number), name=f"{scene.title} {way}")
 
     async def _play(self, scene: Consultation, way: str, number: int) -> None:
         played = self._played[scene.title, way]

@@ -20,11 +20,9 @@ from perezvon.sandbox.pbx.switch import Channel
 
 WITHIN = 12.0
 LINE = "70000000000"
-WINDOW = 400
-"""Samples: 50 ms."""
-
-LATER = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""Seconds by which a recording may be behind: while the other one presses a key, nothing is heard and no time goes by in it."""
+LATER = tuple(tenth / 10 for tenth in range(7))
+"""Seconds by which a recording may be behind, counted from its begin (ahead, from its end): while the other one presses a
+key, or the machine is busy, nothing is heard and no time goes by in it."""
 
 NAMED = {
     "music": sounds.MUSIC_ON_HOLD,
@@ -197,7 +195,8 @@ class Talk:
         since = time.time()
         await asyncio.sleep(seconds)
         for who, tones in hears.items():
-            self.phases.append(Phase(who, since + 0.3, time.time() - 0.1, frozenset(tones.split())))
+            already = 0.3 if tones != "ringing" else -0.2  # one second of it, then four of silence
+            self.phases.append(Phase(who, since + already, time.time() - 0.1, frozenset(tones.split())))
 
     async def over(self) -> None:
         """All calls of this scene have ended."""
@@ -217,10 +216,13 @@ class Talk:
     def differences(self) -> list[str]:
         """What somebody heard that he should not, or did not hear that he should."""
         found: list[str] = []
+        tracks: dict[str, Track] = {}
         for phase in self.phases:
-            leg = self.legs[phase.who]
-            track = Track.of(leg, from_end=phase.who == "manager")
-            found += min((self._misheard(phase, track, later) for later in LATER), key=len)
+            from_end = phase.who == "manager"
+            if phase.who not in tracks:
+                tracks[phase.who] = Track.of(self.legs[phase.who], from_end=from_end)
+            track = tracks[phase.who]
+            found += min((self._misheard(phase, track, -later if from_end else later) for later in LATER), key=len)
         return found
 
     def _misheard(self, phase: Phase, track: Track, later: float) -> list[str]:
@@ -244,6 +246,7 @@ class Track:
 
     samples: array[int]
     begins: float
+    _heard: dict[float, list[bool]] = field(default_factory=dict[float, list[bool]])
 
     @classmethod
     def of(cls, leg: Leg, *, from_end: bool) -> Track:
@@ -256,12 +259,12 @@ class Track:
 
     def share(self, tone: float, since: float, until: float) -> float:
         """The part of the time in which this tone is heard."""
-        first = max(0, round((since - self.begins) * sounds.RATE))
-        last = min(len(self.samples), round((until - self.begins) * sounds.RATE))
-        windows = [self.samples[n : n + WINDOW] for n in range(first, last - WINDOW + 1, WINDOW)]
-        if not windows:
-            return 0.0
-        return sum(sounds.share(window, tone) >= 0.05 for window in windows) / len(windows)
+        if tone not in self._heard:
+            self._heard[tone] = [share >= 0.05 for share in sounds.shares(self.samples, tone)]
+        per_second = sounds.RATE / sounds.WINDOW
+        first, last = (max(0, round((moment - self.begins) * per_second)) for moment in (since, until))
+        heard = self._heard[tone][first:last]
+        return sum(heard) / len(heard) if heard else 0.0
 
 
 def length(path: Path) -> float:

@@ -149,9 +149,9 @@ class Leg:
     async def press(self, keys: str) -> None:
         """Presses keys of the phone, one after another (RFC 4733)."""
         channel = await self._existing(WITHIN)
-        async with self._world.pressing:
+        async with self._world.pressing() as hand:
             for key in keys:
-                await self._world.keys.action(
+                await hand.action(
                     "PlayDTMF", [("Channel", channel.name), ("Digit", key), ("Duration", str(KEY_MILLISECONDS))]
                 )
                 await asyncio.sleep(KEY_GAP)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from perezvon.asterisk import ActionRefused, AmiAddress, Session
@@ -34,16 +35,14 @@ ORIGINATE_MILLISECONDS = 600_000
 
 
 class World:
-    """`switch`: the world's own Asterisk; `office`: the one that it calls. `keys`: a connection of its own, since a key
-    keeps it busy for as long as it is down. `pressing`: so that nobody's key comes between those of another."""
+    """`switch`: the world's own Asterisk; `office`: the one that it calls."""
 
     def __init__(self, switch: Switch, office: Switch, addresses: Addresses) -> None:
         self.switch = switch
         self.office = office
         self.addresses = addresses
         self.heard: Path = switch.folder / "heard"
-        self.pressing = asyncio.Lock()
-        self._keys: Session | None = None
+        self._hands: list[Session] = []  # who presses keys, when somebody wants it
         self._parties: dict[str, Party] = {}
         self._placed: dict[str, Leg] = {}
         self._uninvited: dict[str, Leg] = {}
@@ -54,22 +53,28 @@ class World:
     async def start(self) -> None:
         """Returns when the phones are registered at the office."""
         await self.switch.start()
-        address = AmiAddress(self.switch.host, AMI_PORT, WATCH_USER, AMI_SECRET)
-        self._keys = await Session.open(address, wanted=frozenset[str]())
         await self.office.until(self._all_registered, "the desk phones are registered", REGISTER_SECONDS)
 
     def _all_registered(self) -> bool:
         return self.office.registered.issuperset(REGISTERED)
 
     async def stop(self) -> None:
-        if self._keys is not None:
-            await self._keys.close()
+        while self._hands:
+            await self._hands.pop().close()
         await self.switch.stop()
 
-    @property
-    def keys(self) -> Session:
-        assert self._keys is not None, "not started"
-        return self._keys
+    @asynccontextmanager
+    async def pressing(self) -> AsyncGenerator[Session]:
+        """A connection to the world's AMI for one who presses keys: a key keeps it busy for as long as it is down."""
+        if self._hands:
+            hand = self._hands.pop()
+        else:
+            address = AmiAddress(self.switch.host, AMI_PORT, WATCH_USER, AMI_SECRET)
+            hand = await Session.open(address, wanted=frozenset[str]())
+        try:
+            yield hand
+        finally:
+            self._hands.append(hand)
 
     # ---- who there is
 
