@@ -119,6 +119,7 @@ def recording(corpora: Path) -> bytes:
     return gzip.decompress((corpora / "asterisk22" / "ami-300-calls.txt.gz").read_bytes())
 
 
+@pytest.mark.slow
 def test_of_300_recorded_calls_nothing_is_lost_or_altered(recording: bytes) -> None:
     framer = Framer()
     found = [frame for start in range(0, len(recording), 1448) for frame in framer.feed(recording[start : start + 1448])]

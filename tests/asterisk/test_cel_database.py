@@ -71,6 +71,7 @@ async def test_sqlite(tmp_path: Path, create: str, time: Any, page: int, monkeyp
     assert len(await source.read(0.0, middle)) == sum(row.at <= middle for row in expected)
 
 
+@pytest.mark.slow
 async def test_a_large_table_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 60 000 rows of two months the first page that is read begins just before the wanted hour."""
     written, read = sqlite(tmp_path / "master.db")

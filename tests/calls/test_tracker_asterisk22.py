@@ -231,6 +231,7 @@ def test_every_recording_is_expected(corpora: Path) -> None:
     assert {path.stem for path in (corpora / "asterisk22").glob("*.json")} == set(EXPECTED)
 
 
+@pytest.mark.slow
 def test_three_hundred_calls(corpora: Path) -> None:
     """A ring group of 201 and 202 (201 answers), or the queue `support`, for one of twelve numbers each."""
     calls = replay(read_recording(corpora / "asterisk22" / "ami-300-calls.txt.gz"), Numbering())

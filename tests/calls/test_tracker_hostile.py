@@ -138,6 +138,7 @@ def hang_up_all(tracker: Tracker, uids: list[str], at: float = 9.5e10) -> list[F
     return facts
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(nonsense(), max_size=40))
 def test_nonsense(events: list[Event]) -> None:
@@ -152,6 +153,7 @@ def test_nonsense(events: list[Event]) -> None:
     assert tracker.live() == []
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(story=st.sampled_from(SOME), seed=st.integers(0, 2**32), loss=st.floats(0, 0.5), doubling=st.floats(0, 0.5))
 def test_lost_doubled_and_shuffled_events(story: str, seed: int, loss: float, doubling: float) -> None:
@@ -173,6 +175,7 @@ def test_lost_doubled_and_shuffled_events(story: str, seed: int, loss: float, do
         assert names.count("CallEnded") == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(nonsense(), max_size=20), st.lists(st.dictionaries(HEADERS, VALUES, max_size=8), max_size=6), st.booleans())
 def test_nonsense_in_a_dump(events: list[Event], entries: list[dict[str, str]], restarted: bool) -> None:
@@ -200,6 +203,7 @@ def one_call(pbx: Script, number: int) -> None:
     pbx.hangup(client, out, out.twin, phone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgetful", [False, True], ids=["whole", "every tenth hangup is told twice and late"])
 def test_nothing_is_kept_of_calls_that_are_over(forgetful: bool) -> None:
     tracker = Tracker("pbx", NUMBERING)

@@ -175,6 +175,7 @@ def test_version_and_usage(tmp_path: Path) -> None:
     assert perezvon("serve", "--data-dir", tmp_path, "--bind", "nonsense").exit_code == Exit.UNAVAILABLE
 
 
+@pytest.mark.slow
 def test_sandbox_is_another_program() -> None:
     done = as_a_process("sandbox", "--help")
     assert done.returncode == Exit.OK

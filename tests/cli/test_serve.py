@@ -79,6 +79,7 @@ async def apply(data_dir: Path, settings: str) -> int:
     return json.loads(done.stdout)["version"]
 
 
+@pytest.mark.slow
 async def test_settings_are_taken_while_running_and_a_second_service_is_refused(service: Service) -> None:
     assert (await service.status())["settings"] == 1
     assert await apply(service.data_dir, "[calls]\ninternal = true\n") == 2

@@ -114,6 +114,7 @@ def test_a_rush_keeps_the_limit_and_the_cards(rate: float) -> None:
     assert told.lowest >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("leak", "burst"), [(2.0, 50.0), (5.0, 250.0)])
 def test_a_backlog_drains_at_the_limit(leak: float, burst: float) -> None:
     """Lanes of four steps, all late: twelve to a batch. Beyond the burst, the limit's rate is used up to 95 %."""

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_table_of_scenarios_is_current() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "scripts/scenarios.py"], capture_output=True, text=True, check=True

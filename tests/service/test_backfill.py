@@ -231,6 +231,7 @@ async def test_more_calls_than_fit_in_a_transaction(database: Database, log: Pat
         assert [one.value for one in await counters.read(conn, QUEUED)] == [3]
 
 
+@pytest.mark.slow
 async def test_a_defect_in_one_call_does_not_stop_the_others(
     database: Database, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

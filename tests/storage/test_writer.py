@@ -144,6 +144,7 @@ async def test_the_epoch_rises_with_each_owner(place: str) -> None:
     assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
 
 
+@pytest.mark.slow
 async def test_a_lock_of_another_program_is_waited_out(tmp_path: Path) -> None:
     async with await Database.open(tmp_path) as database:
         other = sqlite3.connect(tmp_path / SQLITE_FILE, isolation_level=None)
@@ -169,6 +170,7 @@ async def test_trouble_that_lasts_is_told(tmp_path: Path) -> None:
         assert await names(database) == ["b"]
 
 
+@pytest.mark.slow
 async def test_the_lock_dies_with_its_process_not_with_its_children(tmp_path: Path) -> None:
     """A killed owner whose forked worker lives on does not block the next one."""
     program = (

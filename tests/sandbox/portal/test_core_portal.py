@@ -336,6 +336,7 @@ async def test_built_in_lines(hook: Rest) -> None:
     assert (await hook.call("voximplant.url.get"))["detail_statistics"].startswith("http")
 
 
+@pytest.mark.slow
 async def test_as_a_process_of_its_own() -> None:
     """It prints where it is, answers, and ends on SIGTERM."""
     command = [sys.executable, "-m", "perezvon.sandbox.portal", "--bind", "127.0.0.1:0", "--self-hosted"]

@@ -247,6 +247,7 @@ class TestControl:
         assert (await Rest(http, f"{portal.url}/rest/", tokens["access_token"]).call("user.current"))["ID"] == "1"
 
 
+@pytest.mark.slow
 async def test_a_handler_that_breaks_answers_500_and_the_next_call_works(hook: Rest, portal: PortalServer) -> None:
     portal.state.people.users[11].departments = None  # type: ignore[assignment]  # something no handler foresees
     refused = await hook.refused("user.get")
