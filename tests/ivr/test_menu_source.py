@@ -168,7 +168,7 @@ async def test_a_hung_server(storage: Database) -> None:
     async with silent() as port:
         set_up = settings(f"mysql://r:p@127.0.0.1:{port}/pbx", patience=0.6)
         async with source(storage, set_up) as made:
-            question = made._question()  # pyright: ignore[reportPrivateUsage]
+            question = made._company.kept_under  # pyright: ignore[reportPrivateUsage]
             kept = room._Kept("70000000002", ("keyNum", "transferTo"), (("1", "79"), ("2", "78")))  # pyright: ignore[reportPrivateUsage]
             await storage.write(lambda conn: answers.remember(conn, question, "+70000000002", kept.body(), 1.0))
             found = await asyncio.gather(*(made.find("70000000002") for _ in range(30)))
