@@ -32,9 +32,11 @@ from perezvon.calls import (
     Event,
     Fact,
     Held,
+    InMenu,
     JoinedConference,
     LeftTalk,
     MenuChosen,
+    MenuStep,
     Numbering,
     Ringing,
     Snapshot,
@@ -137,6 +139,7 @@ def test_what_is_told_in_order(way: str) -> None:
         (THIRD_E164, ThirdStep.ANSWERED, None),
         (THIRD_E164, ThirdStep.LEFT, LegOutcome.ANSWERED),
     ]
+    assert {fact.by for fact in facts if isinstance(fact, ThirdParty)} == {PORTAL}
     assert [fact.on for fact in facts if isinstance(fact, Held)] == [True, False]
 
 
@@ -460,7 +463,25 @@ def test_keys_of_several_digits_and_wrong_ones_are_kept() -> None:
 
 def test_a_caller_in_the_menu_is_told_of_at_once() -> None:
     pbx = menu_call()
-    assert kinds(facts_of(pbx)) == ["CallStarted"]
+    assert kinds(facts_of(pbx)) == ["CallStarted", "InMenu"]
+
+
+def test_the_way_through_the_menu_is_told() -> None:
+    pbx = menu_call()
+    pbx.menu(pbx.client, "wrong", key="9", heard="intro 1")
+    pbx.menu(pbx.client, "key", key="1", to=THIRD, heard="1 2")
+    pbx.menu(pbx.client, "rings", to=THIRD)
+    pbx.menu(pbx.client, "over", to=THIRD, result="NOANSWER")
+    pbx.menu(pbx.client, "no step of ours")
+    pbx.hangup(pbx.client)
+    told = [fact for fact in facts_of(pbx) if isinstance(fact, InMenu)]
+    assert [(fact.step, fact.key, fact.to, fact.heard, fact.result) for fact in told] == [
+        (MenuStep.BEGAN, "", "", (), ""),
+        (MenuStep.WRONG, "9", "", ("intro", "1"), ""),
+        (MenuStep.KEY, "1", THIRD_E164, ("1", "2"), ""),
+        (MenuStep.RINGS, "", THIRD_E164, (), ""),
+        (MenuStep.OVER, "", THIRD_E164, (), "NOANSWER"),
+    ]
 
 
 def test_the_menu_leads_to_an_outside_number() -> None:

@@ -22,6 +22,8 @@ MENU = Scenario(LINE, "intro", (CAKES, FLOWERS))
 ALL = ["/p/scenario/intro", "/p/keyNum/1", "/p/msgMp3/cakes", "/p/keyNum/2", "/p/msgMp3/flowers"]
 WAIT = len(ALL)
 """When, counted in prompts, the wait for a key begins."""
+HEARD = ["intro", "intro 1", "intro 1", "intro 1 2", "intro 1 2", "intro 1 2"]
+"""What has been told to a caller who presses a key during each of them, or after all."""
 
 
 class Shelf:
@@ -86,7 +88,7 @@ async def test_everything_is_played_in_order_then_seven_seconds_of_silence() -> 
     assert caller.prompts == ALL
     assert caller.waits == [7.0]
     assert sent_to(caller) == ""
-    assert caller.told == [{"Step": "began", "Line": LINE}, {"Step": "silence", "Line": LINE}]
+    assert caller.told == [{"Step": "began", "Line": LINE}, {"Step": "silence", "Line": LINE, "Heard": HEARD[WAIT]}]
     assert caller.commands.index(["ANSWER"]) < caller.commands.index(["STREAM", "FILE", ALL[0], "0123456789*#ABCD"])
 
 
@@ -98,7 +100,7 @@ async def test_a_key_counts_at_any_moment(moment: int, button: Button) -> None:
     assert caller.prompts == ALL[: moment + 1]
     assert caller.variables["PEREZVON_RING"] == "20"
     assert sent_to(caller) == button.to
-    assert caller.told[-1] == {"Step": "key", "Line": LINE, "Key": button.key, "To": button.to}
+    assert caller.told[-1] == {"Step": "key", "Line": LINE, "Key": button.key, "To": button.to, "Heard": HEARD[moment]}
 
 
 @pytest.mark.parametrize("moment", [0, 3, WAIT])
@@ -108,7 +110,7 @@ async def test_a_wrong_key_goes_to_bitrix24_at_once(moment: int, key: str) -> No
     assert await play(caller) == Outcome(Ended.WRONG, "", (key,))
     assert caller.prompts == ALL[: moment + 1]
     assert sent_to(caller) == ""
-    assert caller.told[-1] == {"Step": "wrong", "Line": LINE, "Key": key}
+    assert caller.told[-1] == {"Step": "wrong", "Line": LINE, "Key": key, "Heard": HEARD[moment]}
 
 
 async def test_cycles_repeat_the_buttons_and_not_the_intro() -> None:
@@ -124,6 +126,7 @@ async def test_wrong_keys_may_be_forgiven() -> None:
     assert await play(caller, rules=rules) == Outcome(Ended.KEY, "102", ("9", "8", "2"))
     assert caller.prompts == [ALL[0], ALL[1], ALL[2], ALL[1]]
     assert [event["Step"] for event in caller.told] == ["began", "wrong", "wrong", "key"]
+    assert [event.get("Heard") for event in caller.told] == [None, "intro", "1", "1"]
     caller = Caller(keys={0: "9", 1: "8", 2: "7", 3: "2"})
     assert await play(caller, rules=rules) == Outcome(Ended.WRONG, "", ("9", "8", "7"))
 

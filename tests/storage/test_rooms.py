@@ -16,8 +16,10 @@ from perezvon.calls.facts import (
     CallStarted,
     Fact,
     Held,
+    InMenu,
     LeftTalk,
     MenuChosen,
+    MenuStep,
     Recorded,
     Ringing,
     StoppedRinging,
@@ -81,6 +83,7 @@ FACTS: list[Fact] = [
     LeftTalk("c1", 110.0, "102"),
     Recorded("c1", 105.3, "/a.wav"),
     MenuChosen("c1", 100.5, "2"),
+    InMenu("c1", 100.6, MenuStep.KEY, "2", "+79160000011", ("intro", "1", "2")),
     CallEnded("c1", 120.5, RECORD),
 ]
 

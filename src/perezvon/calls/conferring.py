@@ -159,13 +159,13 @@ def _number(board: Board, who: Who) -> str:
 
 
 def third_rings(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
-    board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.RUNG))
+    board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.RUNG, by=call.manager))
 
 
 def third_answered(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
     if leg.extension and leg.extension not in call.third_parties:
         call.third_parties.append(leg.extension)
-    board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.ANSWERED))
+    board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.ANSWERED, by=call.manager))
 
 
 def on_confbridge_join(board: Board, event: Event) -> None:

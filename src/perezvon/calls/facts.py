@@ -112,6 +112,31 @@ class MenuChosen:
     key: str
 
 
+class MenuStep(StrEnum):
+    """What our own voice menu and its dialplan tell: `RINGS` whom a key leads to, until `OVER` when nobody answered."""
+
+    BEGAN = "began"
+    KEY = "key"
+    WRONG = "wrong"
+    SILENCE = "silence"
+    RINGS = "rings"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class InMenu:
+    """A caller's way through our own voice menu. `to`: who is rung, E.164 or an extension. `heard`: what was played to him
+    since the last step, the greeting as `intro`, announced buttons by their keys. `result`: DIALSTATUS of `OVER`."""
+
+    call: str
+    at: float
+    step: MenuStep
+    key: str = ""
+    to: str = ""
+    heard: tuple[str, ...] = ()
+    result: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class JoinedConference:
     """Somebody entered a conference room: the client when he begins to wait there, the others when they talk with him.
@@ -138,7 +163,7 @@ class ThirdStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ThirdParty:
     """What becomes of somebody whom an employee brings into the call in a conference. `number`: E.164, or an extension.
-    `outcome`: of `LEFT` alone, as far as it is known by then."""
+    `outcome`: of `LEFT` alone, as far as it is known by then. `by`: the employee's extension, "" where it is not known."""
 
     call: str
     at: float
@@ -146,6 +171,7 @@ class ThirdParty:
     channel: str
     step: ThirdStep
     outcome: LegOutcome | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +193,7 @@ Fact = (
     | Transferred
     | Recorded
     | MenuChosen
+    | InMenu
     | JoinedConference
     | ThirdParty
     | CallEnded

@@ -22,7 +22,8 @@ def close_leg(board: Board, call: LiveCall, leg: LiveLeg, at: float) -> None:
         leg.ended = at
         leg.outcome = leg_outcome(leg, someone_answered=_someone_else_answered(call, leg))
         if call.room and leg.party is Party.THIRD_PARTY:
-            board.tell(call, ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.LEFT, leg.outcome))
+            left = ThirdParty(call.id, at, leg.extension, leg.channel, ThirdStep.LEFT, leg.outcome, by=call.manager)
+            board.tell(call, left)
     stop_ringing(board, call, leg, leg.outcome or LegOutcome.CANCELLED, at)
 
 

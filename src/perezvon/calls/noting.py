@@ -8,7 +8,7 @@ from perezvon.calls.call import Direction
 from perezvon.calls.channels import Channel
 from perezvon.calls.conferring import ROOM, on_room, on_room_variable
 from perezvon.calls.events import Event
-from perezvon.calls.facts import MenuChosen
+from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
 from perezvon.calls.live import LiveCall
 from perezvon.calls.names import dialled_number
 from perezvon.calls.recording import on_application, on_variable
@@ -16,7 +16,9 @@ from perezvon.calls.recording import on_application, on_variable
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
 MOST_KEYS = 16
+MOST_HEARD = 40
 DIGITS = frozenset("0123456789*#ABCD")
+MENU_STEPS = frozenset(step.value for step in MenuStep)
 LINE = "FROM_DID"
 OUR_LINE = "PEREZVON_LINE"
 
@@ -81,8 +83,9 @@ def on_user_event(board: Board, event: Event) -> None:
 
 
 def _on_menu(board: Board, event: Event) -> None:
-    """`Step`: began, key, wrong, silence, rings, over. `Key`: what was keyed in. The menu itself tells of the keys from now
-    on, so that those which AMI tells of (DTMFEnd, before) do not count twice."""
+    """`Step`: began, key, wrong, silence, rings, over. `Key`: what was keyed in. `To`: whom it leads to. `Heard`: what was
+    played, words with spaces between. The menu itself tells of the keys from now on, so that those which AMI tells of
+    (DTMFEnd, before) do not count twice."""
     channel = board.see(event)
     call = board.call_of(channel)
     if channel is None or call is None or call.over:
@@ -95,6 +98,23 @@ def _on_menu(board: Board, event: Event) -> None:
     pressed = event["step"] in {"key", "wrong"} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
     if pressed and (scripted or not heard.endswith(key)):
         _chosen(board, call, key, event.at)
+    if event["step"] in MENU_STEPS and call.begun:
+        board.tell(
+            call,
+            InMenu(
+                call.id,
+                event.at,
+                MenuStep(event["step"]),
+                key=key if pressed else "",
+                to=_target(board, event["to"]),
+                heard=tuple(event["heard"].split()[:MOST_HEARD]),
+                result=event["result"],
+            ),
+        )
+
+
+def _target(board: Board, to: str) -> str:
+    return to if board.numbering.is_extension(to) else board.numbering.international(to) or to
 
 
 def on_newexten(board: Board, event: Event) -> None:

@@ -1,8 +1,9 @@
 """The voice menu's script: what a caller hears, what he presses, where he is sent. Document 004 ("IVR").
 
 It only decides and plays: the dialplan dials PEREZVON_TO for PEREZVON_RING seconds, and goes on to Bitrix24 after it, or
-when PEREZVON_TO is empty, or when we are not there (any more). A dead-man's switch, TIMEOUT(absolute), is put off before
-each prompt, so that a service that hangs holds nobody for longer than the prompt and `margin`; the dialplan takes it back.
+when PEREZVON_TO is empty, or when we are not there (any more). Once PEREZVON_MENU says that a menu has begun, the dialplan
+tells how it was over, also when the caller hangs up. A dead-man's switch, TIMEOUT(absolute), is put off before each prompt,
+so that a service that hangs holds nobody for longer than the prompt and `margin`; the dialplan takes it back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from perezvon.ivr.prompts import Prompt
 from perezvon.ivr.scenario import Scenario
 
 EVENT = "PerezvonMenu"
+INTRO = "intro"
+"""How the greeting is called among what was heard; the rest are the keys of the buttons that were announced."""
 END_OF_KEY = "#"
 """Ends a key of several digits, unless it is part of one."""
 
@@ -86,10 +89,12 @@ class _Menu:
         self._prompts = prompts
         self._rules = rules
         self._targets = {button.key: button.to for button in scenario.buttons}
+        self._heard: list[str] = []
         self._log = log.bind(line=scenario.line, channel=call.environment.get("channel", ""))
 
     async def run(self) -> Outcome:
         call, pressed = self._call, list[str]()
+        await call.set("PEREZVON_MENU", "began")
         await self._tell("began")
         await self._prompts.ready(self._scenario)
         await call.answer()
@@ -98,14 +103,14 @@ class _Menu:
             key = await self._ask(first=not pressed)
             if not key:
                 ended = Ended.SILENCE
-                await self._tell("silence")
+                await self._tell("silence", Heard=" ".join(self._heard))
                 break
             pressed.append(key)
             if key in self._targets:
                 ended = Ended.KEY
-                await self._tell("key", Key=key, To=self._targets[key])
+                await self._tell("key", Key=key, To=self._targets[key], Heard=" ".join(self._heard))
                 break
-            await self._tell("wrong", Key=key)
+            await self._tell("wrong", Key=key, Heard=" ".join(self._heard))
         to = self._targets[pressed[-1]] if ended is Ended.KEY else self._rules.fallback
         if to:
             await _ring(call, to, self._rules)
@@ -115,27 +120,31 @@ class _Menu:
 
     async def _ask(self, *, first: bool) -> str:
         """Plays everything and waits; what was pressed, "" for silence."""
-        for prompt in self._to_play(first=first):
+        self._heard.clear()
+        for name, prompt in self._to_play(first=first):
             await self._held_for(prompt.seconds)
             try:
                 digit = await self._call.play(prompt.path, ANY_KEY, seconds=prompt.seconds)
             except NotPlayed as error:
                 self._log.warning("prompt not played", prompt=prompt.path, error=str(error))
                 continue
+            if name not in self._heard[-1:]:
+                self._heard.append(name)
             if digit:
                 return await self._rest_of(digit)
         await self._held_for(self._rules.silence)
         digit = await self._call.wait_key(self._rules.silence)
         return await self._rest_of(digit) if digit else ""
 
-    def _to_play(self, *, first: bool) -> Iterator[Prompt]:
-        """Each is looked up when its turn comes: a new scenario's last prompts may be ready only then."""
+    def _to_play(self, *, first: bool) -> Iterator[tuple[str, Prompt]]:
+        """Each with its button's key, or INTRO. Looked up when its turn comes: a new scenario's last prompts may be ready
+        only then."""
         if first:
-            yield from self._prompts.spoken(Part.INTRO, self._scenario.intro)
+            yield from ((INTRO, prompt) for prompt in self._prompts.spoken(Part.INTRO, self._scenario.intro))
         for _ in range(self._rules.cycles):
             for button in self._scenario.buttons:
-                yield from self._prompts.spoken(Part.KEY, button.key)
-                yield from self._prompts.spoken(Part.MESSAGE, button.prompt)
+                yield from ((button.key, prompt) for prompt in self._prompts.spoken(Part.KEY, button.key))
+                yield from ((button.key, prompt) for prompt in self._prompts.spoken(Part.MESSAGE, button.prompt))
 
     async def _rest_of(self, typed: str) -> str:
         """The whole key that begins with this digit."""
