@@ -291,6 +291,7 @@ async def conference_by_a_second_call(pbx: PbxSandbox, _: Session) -> Truth:
 async def by_key(call: AgiCall) -> None:
     """What the menu's script tells of a caller who presses 1 or 2, without a prompt."""
     await call.answer()
+    await call.set("PEREZVON_MENU", "began")
     await call.user_event("PerezvonMenu", Step="began", Line=LINE)
     key = await call.wait_key(5)
     to = {"1": THIRD, "2": "102"}.get(key, "")
