@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import struct
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -191,7 +194,9 @@ def test_a_database_in_trouble(house: House) -> None:
     assert done.exit_code == Exit.PROBLEM
     assert "A caller goes straight to Bitrix24." in done.stdout
     assert "! mysql://127.0.0.1:9/pbx: the database server cannot be reached: see that" in done.stdout
-    assert "сервер базы данных недоступен" in house.ivr("list", language="ru_RU.UTF-8").stdout
+    listed = house.ivr("list", language="ru_RU.UTF-8")
+    assert listed.exit_code == Exit.PROBLEM
+    assert "сервер базы данных недоступен" in listed.stdout
     assert "cannot be reached" in house.told("list")[0]["database"]["seen"]
     assert "hunter2" not in done.output + house.ivr("test", "1", "--verbose").output
 
@@ -201,6 +206,37 @@ def test_another_wrong_key(house: House, pbx: Path) -> None:
     done = house.ivr("test", "70000000002").stdout
     assert "Nothing pressed for 4.5 s: 100." in done
     assert "A wrong key: the menu again; after 2 of them: 100." in done
+
+
+def test_all_that_is_wrong_is_in_the_answer_and_nothing_beside_it(house: House, pbx: Path) -> None:
+    """Of a process of its own: also what libraries print, and the converting process."""
+    broken = house.folder / "sounds" / "msgMp3" / "pref.mp3"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("no sound at all")
+    row = "UPDATE sAsterisk_ivr_button SET keyNum = 'x' WHERE id = 2"
+    asyncio.run(run(f"sqlite+aiosqlite:///{pbx}", row))
+    house.apply('[[line]]\nnumber = "70000000002"\n')
+    trouble = "! row 2: x is no key that a phone has; the button is left out"
+    for arguments in (["test", "70000000002"], ["list"]):
+        assert trouble in alone(house, *arguments)
+    assert "! msgMp3/pref.mp3: cannot be played" in alone(house, "test", "70000000002")
+    house.apply('[ivr]\ndatabase = "mysql://reader:hunter2@127.0.0.1:9/pbx"\n')
+    assert "cannot be reached" in alone(house, "list")
+
+
+def alone(house: House, *arguments: str) -> str:
+    command = [
+        sys.executable,
+        "-c",
+        "from perezvon.cli import main; main()",
+        "ivr",
+        *arguments,
+        "--data-dir",
+        str(house.data),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    assert (done.returncode, done.stderr) == (Exit.PROBLEM, "")
+    return done.stdout
 
 
 def test_nothing_is_there(house: House) -> None:

@@ -40,7 +40,7 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done, and all is well",
-    Exit.PROBLEM: "the doctor, or the test of a menu, found a problem; the PBX's configuration was changed by hand, or "
+    Exit.PROBLEM: "the doctor, or a look at the menus, found a problem; the PBX's configuration was changed by hand, or "
     "Asterisk does not read it",
     Exit.USAGE: "wrong options, a wrong settings file, a file that cannot be read",
     Exit.UNAVAILABLE: "something needed cannot be had: the database, the data directory, the PBX's log, the address to "
@@ -61,11 +61,19 @@ class Refusal(Exception):
 
 def kindly(command: Callable[P, R]) -> Callable[P, R]:
     """Wraps a command that has the options `json` and `verbose`: sets up the log, and tells errors as described above."""
+    return _wrapped(command, "warning")
 
+
+def answering(command: Callable[P, R]) -> Callable[P, R]:
+    """The same for a command whose answer has in it what is wrong: the log need not say it once more."""
+    return _wrapped(command, "error")
+
+
+def _wrapped(command: Callable[P, R], level: log.Level) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         verbose = bool(kwargs.get("verbose"))
-        log.set_up("debug" if verbose else "warning", "console")
+        log.set_up("debug" if verbose else level, "console")
         speech = Speech(as_json=bool(kwargs.get("json")))
         try:
             return command(*args, **kwargs)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from perezvon.cli.exits import Exit, kindly
+from perezvon.cli.exits import Exit, answering
 from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
@@ -48,7 +48,7 @@ class _Heard:
 
 
 @app.command()
-@kindly
+@answering
 def test(
     number: Annotated[
         str, typer.Argument(help="A number of the company, as the PBX or people write it.", metavar="NUMBER")
@@ -78,7 +78,7 @@ def test(
 
 
 @app.command("list")
-@kindly
+@answering
 def list_(data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False, verbose: Verbose = False) -> None:
     """Show the company's numbers, and those with a scenario kept in Perezvon, with what callers of each would get."""
     speech = Speech(as_json=json)
@@ -102,13 +102,17 @@ def list_(data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False, verbose: Ver
         buttons = [f"{one.key or '—'} → {one.to}" for one in found.scenario.buttons] if found.scenario else []
         what = ", ".join(buttons) or _("straight to Bitrix24")
         speech.say(f"{number}  {_origin(found, speech)}  {what}")
+        for trouble in found.scenario.troubles if found.scenario else ():
+            speech.say(f"  ! {told(trouble, _)}", "yellow")
     if not entries:
         speech.say(_("The settings name no [[line]], and no scenario is kept here."))
     _complain_of_the_database([found for _number, found in entries], speech)
+    if any(found.trouble is not None or (found.scenario and found.scenario.troubles) for _number, found in entries):
+        raise typer.Exit(Exit.PROBLEM)
 
 
 @app.command("import")
-@kindly
+@answering
 def import_(
     file: Annotated[str, typer.Argument(help="A CSV file with scenarios or codes; - for standard input.", metavar="FILE")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -153,7 +157,7 @@ def import_(
 
 
 @app.command()
-@kindly
+@answering
 def export(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     codes: Annotated[bool, typer.Option("--codes", help="The conference's codes instead of the scenarios.")] = False,

@@ -188,7 +188,10 @@ def _soundfile(path: Path, source: str | _Mended) -> Generator[Sound]:
     try:
         file: Any = library.SoundFile(source, **bare)
     except (library.LibsndfileError, TypeError) as error:
-        raise NotAudio(f"{path} is no sound file that can be read: {error}") from error
+        # libsndfile repeats the name, and says of what it does not know that there is no such file
+        why = str(getattr(error, "error_string", error))
+        because = "" if why.startswith("File does not exist") else f": {why}"
+        raise NotAudio(f"{path} is no sound file that can be read{because}") from error
     with file:
         _check(path, file.samplerate, file.channels)
         yield Sound(file.samplerate, file.channels, _pieces(path, file, library))
