@@ -25,6 +25,7 @@ from perezvon.cli.exits import Exit
 from perezvon.doctor import Check, State, machine, pbx, worst
 from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.examination import Patient, examine
+from perezvon.doctor.wiring import examine_way
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal.config import PortalConfig
 from perezvon.sandbox.portal.server import PortalServer
@@ -272,3 +273,31 @@ async def test_a_real_asterisk(pbx: PbxSandbox, tmp_path: Path) -> None:
     }
     for name in ("ami.login", "ami.rights", "dialplan.context", "pbx.clock"):
         assert checks[name].state is State.OK, str(checks[name].seen)
+    way = checks["wiring.portal"]  # it has our dialplan
+    assert way.state is State.WARNING
+    assert 'portal_peers = ["bitrix24"]' in str(way.fix)
+
+
+@pytest.mark.parametrize(
+    ("wired", "more", "state", "words"),
+    [
+        (True, "", State.WARNING, 'put portal_peers = ["bitrix24"]'),
+        (True, "portal_peers = ['b24']", State.WARNING, 'put portal_peers = ["b24", "bitrix24"]'),
+        (True, "portal_peers = ['bitrix24']", State.OK, "behind bitrix24"),
+        (True, "portal_peers = ['b24']\nwiring.dial_portal = 'SIP/{number}@b24'", State.OK, "behind b24"),
+        (True, "wiring.portal_endpoint = 'b24'", State.WARNING, "through b24"),
+        (False, "", None, ""),
+        (None, "", None, ""),
+    ],
+)
+def test_the_way_to_the_portals_own_line(
+    tmp_path: Path, wired: bool | None, more: str, state: State | None, words: str
+) -> None:
+    text = f"[[asterisk]]\nname='main'\nami='tcp://p:s@127.0.0.1:5038'\nwiring.etc='{tmp_path}'\n{more}\n"
+    main = settings_from(parse(text)).asterisk[0]
+    found = examine_way(main, wired=wired)
+    assert [check.state for check in found] == ([state] if state else [])
+    assert all(words in f"{check.seen} {check.fix}" for check in found)
+    if wired is None:  # another machine, or the AMI user may not look: the folder tells
+        (tmp_path / "perezvon").mkdir()
+        assert [check.state for check in examine_way(main, wired=None)] == [State.WARNING]

@@ -1,5 +1,5 @@
 """Checks of one Asterisk: can we log in, may we do and see what calls need, does the dialplan have what we dial through,
-do the clocks agree, can the recordings be read?
+do we know the way to Bitrix24, do the clocks agree, can the recordings be read?
 
 Touches the PBX (reading only) and the folder of recordings.
 """
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from perezvon.asterisk.probe import Probe, probe_pbx
+from perezvon.doctor import wiring
 from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
@@ -40,8 +42,11 @@ async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> l
             *recordings,
         ]
     contexts = dict.fromkeys((settings.originate_context, *settings.contexts))
-    found = await probe_pbx(address, contexts=contexts, timeout=timeout)
-    return [*told(found, subject, address.user, settings.originate_context), *recordings]
+    found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT), timeout=timeout)
+    wired = found.contexts.get(wiring.CONTEXT)
+    found = replace(found, contexts={name: there for name, there in found.contexts.items() if name in contexts})
+    way = await asyncio.to_thread(wiring.examine_way, settings, wired=wired)
+    return [*told(found, subject, address.user, settings.originate_context), *way, *recordings]
 
 
 def told(found: Probe, subject: str, user: str, dialling: str) -> list[Check]:

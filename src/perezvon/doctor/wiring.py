@@ -1,4 +1,4 @@
-"""What should stand in our folder of a PBX's configuration, and whether it does.
+"""What should stand in our folder of a PBX's configuration, and whether it does; which trunk leads to Bitrix24.
 
 Reads the folder, and the prompts that come with Perezvon.
 """
@@ -22,6 +22,9 @@ from perezvon.settings.wiring import wiring_of
 
 PROMPTS = ("enter-code", "bad-code", "busy", "no-answer", "nobody")
 """Those that our dialplan plays by itself."""
+
+CONTEXT = "perezvon-portal"
+"""Of our dialplan: where it rings Bitrix24."""
 
 _INSTALL = Reason("perezvon asterisk install --write-includes, on the PBX")
 
@@ -62,6 +65,30 @@ def _examine(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
         seen = Reason("{file} may not be read by us", {"file": str(error.filename)})
         return [Check("wiring.files", subject, check.State.WARNING, seen, fix)]
     return [*_files(changes, subject, folder["folder"]), *(_line(i.file, i.text, subject) for i in missing)]
+
+
+def examine_way(pbx: AsteriskSettings, *, wired: bool | None) -> list[Check]:
+    """Whoever is behind an unknown trunk is taken for a client. `wired`: whether this PBX has our dialplan; None: it could
+    not be asked."""
+    if not (wired or (wired is None and (Path(pbx.wiring.etc) / FOLDER).is_dir())):
+        return []
+    subject, known = f"asterisk {pbx.name}", pbx.ways_to_portal
+    endpoint = pbx.wiring.portal_endpoint
+    if known and (pbx.wiring.dial_portal or endpoint in known):
+        told = {"peers": ", ".join(sorted(known))}
+        return [Check("wiring.portal", subject, check.State.OK, Reason("Bitrix24's own line is behind {peers}", told))]
+    told = {"endpoint": endpoint, "peers": ", ".join(f'"{peer}"' for peer in sorted({*pbx.portal_peers, endpoint}))}
+    seen = Reason(
+        "our dialplan rings Bitrix24 through {endpoint}, which portal_peers does not name: its managers are taken for "
+        "clients, conferences and calls of the portal's own line are not recognised",
+        told,
+    )
+    fix = Reason(
+        "put portal_peers = [{peers}] into its [[asterisk]]; the names are those of channels: asterisk -rx 'pjsip show "
+        "endpoints'",
+        told,
+    )
+    return [Check("wiring.portal", subject, check.State.WARNING, seen, fix)]
 
 
 def _files(changes: list[Change], subject: str, folder: str) -> list[Check]:
