@@ -143,7 +143,7 @@ def test_a_semicolon_in_a_password_is_no_comment(etc: Path) -> None:
     [
         (Wiring(last_resort="ext-queues,300,1"), "Goto(ext-queues,300,1)", "PEREZVON_TO=ext"),
         (Wiring(last_resort="79161234567"), "Set(PEREZVON_TO=79161234567)", "Goto(79161234567"),
-        (Wiring(record="no"), "NoOp(not recorded)", "Gosub(perezvon-record"),
+        (Wiring(record="no"), "exten => s,1,Set(VOLUME(RX)=0)", "Gosub(perezvon-record"),
         (Wiring(record="whole"), "MixMonitor(${PEREZVON_FILE})", ",b)"),
         (Wiring(record_private=True), "Gosub(perezvon-record,s,1(private))", "§"),
         (Wiring(with_menu=False), "exten => s,1,Gosub(perezvon-record,s,1(in))\n same => n,Goto(perezvon-portal,s,1)", "§"),
