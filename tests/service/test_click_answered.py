@@ -70,7 +70,7 @@ async def test_the_portals_own_call_is_finished(database: Database, tmp_path: Pa
     book, pbx = ClickBook(), QuickPbx()
     board = switchboard(database, tmp_path, book)
     settings = AsteriskSettings.model_validate({"name": "main", "ami": "tcp://u:s@127.0.0.1:5038"})
-    exchange = Exchange(settings, Numbering(), cast("Any", pbx), board, cast("Any", None), cast("Any", None))
+    exchange = Exchange(settings, Numbering(), cast("Any", pbx), board, *(cast("Any", None),) * 3)
     row = {"user_id": "11", "name": "I", "extension": "101", "active": True, "phones": (), "refreshed": NOW}
     directory = Directory.from_rows([row])
     clicks = Clicks(

@@ -1,7 +1,8 @@
 """The third person in a call: whom a code means, who is in which room, and remote control of both."""
 
 from perezvon.conference.book import RoomBook, Watch
-from perezvon.conference.control import Consultation, Control, Dialling, members_of
+from perezvon.conference.consultation import Consultation, Dialling
+from perezvon.conference.control import Control, members_of
 from perezvon.conference.errors import (
     CodeUnknown,
     ConferenceError,
@@ -10,33 +11,55 @@ from perezvon.conference.errors import (
     NotDialable,
     NotInRoom,
     NotNow,
+    NotReached,
     PbxAway,
     PbxRefused,
+    PbxSilent,
     RoomGone,
 )
+from perezvon.conference.live import Change, Closed, Live, News, Onlooker, PbxState, Whole
 from perezvon.conference.lookup import CodeLookup, Found, Origin
 from perezvon.conference.matching import Matching
+from perezvon.conference.operators import Add, Back, Consult, Drop, Employee, Invite, Join, Mute, Operator, Order
 from perezvon.conference.people import Person, Place, Role
 from perezvon.conference.rooms import Delta, Room, Rooms, Stage
 
 __all__ = [
+    "Add",
+    "Back",
+    "Change",
+    "Closed",
     "CodeLookup",
     "CodeUnknown",
     "ConferenceError",
+    "Consult",
     "Consultation",
     "Control",
     "Delta",
     "Dialling",
+    "Drop",
+    "Employee",
     "Found",
+    "Invite",
+    "Join",
+    "Live",
     "LookupFailed",
     "Matching",
+    "Mute",
+    "News",
     "NoSuchCall",
     "NotDialable",
     "NotInRoom",
     "NotNow",
+    "NotReached",
+    "Onlooker",
+    "Operator",
+    "Order",
     "Origin",
     "PbxAway",
     "PbxRefused",
+    "PbxSilent",
+    "PbxState",
     "Person",
     "Place",
     "Role",
@@ -46,5 +69,6 @@ __all__ = [
     "Rooms",
     "Stage",
     "Watch",
+    "Whole",
     "members_of",
 ]

@@ -46,6 +46,7 @@ class RoomBook:
         self.pbx = pbx
         self.rooms = Rooms()
         self._watches: set[Watch] = set()
+        self._listeners: list[Callable[[Delta], None]] = []
         self._changed = asyncio.Event()
 
     def feed(self, event: Event) -> None:
@@ -79,6 +80,15 @@ class RoomBook:
         finally:
             self._watches.discard(watch)
 
+    @contextmanager
+    def listening(self, listener: Callable[[Delta], None]) -> Generator[None]:
+        """While inside, each change is told at once; `listener` is quick and does not raise."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
     async def until(self, condition: Callable[[Rooms], bool], seconds: float) -> bool:
         """Whether the rooms have come to be so within the time."""
         try:
@@ -95,5 +105,7 @@ class RoomBook:
             log.info(f"conference: {delta.what} -> {stage}", pbx=self.pbx, room=delta.room)
             for watch in self._watches:
                 watch.tell(delta)
+            for listener in self._listeners:
+                listener(delta)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

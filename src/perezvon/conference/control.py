@@ -14,14 +14,15 @@ Source: asterisk/wiring/templates/extensions.conf; tests/e2e/test_room_control.p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
 from perezvon.asterisk import (
     ActionRefused,
+    ActionTimeout,
     AmiError,
     InjectionRefused,
     Message,
@@ -30,8 +31,9 @@ from perezvon.asterisk import (
 )
 from perezvon.asterisk.message import Headers
 from perezvon.calls import Call, Numbering
-from perezvon.calls.call import Leg, Party
-from perezvon.conference.book import RoomBook
+from perezvon.calls.call import Party
+from perezvon.conference.book import RoomBook, Watch
+from perezvon.conference.consultation import Consultation, Dialling, consultation, talk, talking
 from perezvon.conference.dialable import dialable
 from perezvon.conference.errors import (
     CodeUnknown,
@@ -42,6 +44,7 @@ from perezvon.conference.errors import (
     NotNow,
     PbxAway,
     PbxRefused,
+    PbxSilent,
     RoomGone,
 )
 from perezvon.conference.lookup import Found
@@ -84,25 +87,6 @@ class Pbx(Protocol):
     async def originate(self, call: Originate) -> Originated: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Dialling:
-    """How the PBX dials: templates with `{number}`. `ring`: seconds. `shows`: what a third person sees."""
-
-    outside: str = "PJSIP/{number}@carrier"
-    inside: str = "PJSIP/{number}"
-    ring: float = 20.0
-    shows: Literal["client", "line"] = "client"
-
-
-@dataclass(frozen=True, slots=True)
-class Consultation:
-    """A talk that is a conference, or may become one. `room.stage` is TALK until then (and `room.id` empty)."""
-
-    call: str
-    client: str
-    room: Room
-
-
 class Control:
     """Of one PBX. Each method raises the errors of errors.py; nothing was changed then, unless it says so.
 
@@ -138,18 +122,20 @@ class Control:
         return seen
 
     def _seen(self, call: Call) -> Consultation | None:
-        room = self._book.find(leg.channel for leg in call.legs if leg.ended is None)
-        if room is None:
-            client, manager = _leg(call, Party.CLIENT), _leg(call, Party.EMPLOYEE)
-            if client is None or manager is None or call.answered is None:
-                return None
-            people = (_person(client, Role.CLIENT, call), _person(manager, Role.MANAGER, call))
-            room = Room("", Stage.TALK, call.answered, people)
-        return Consultation(call.id, call.client, room)
+        room = self._book.find(leg.channel for leg in call.legs if leg.ended is None) or talk(call)
+        return None if room is None else consultation(self._book.pbx, call, room)
+
+    def of_room(self, room: Room) -> Consultation | None:
+        """The call that this room belongs to, with the room as it is given here."""
+        channels = {person.channel for person in room.people}
+        for call in self._live():
+            if any(leg.channel in channels for leg in call.legs if leg.ended is None):
+                return consultation(self._book.pbx, call, room)
+        return None
 
     def _call(self, call_id: str, employee: str) -> Call:
         for call in self._live():
-            if call.id == call_id and (not employee or _leg(call, Party.EMPLOYEE, employee) is not None):
+            if call.id == call_id and (not employee or talking(call, Party.EMPLOYEE, employee) is not None):
                 return call
         raise NoSuchCall(Reason(_NO_CALL.text, {"call": call_id, "employee": employee or "—"}))
 
@@ -212,8 +198,24 @@ class Control:
             raise _not_now(room)
         manager = _member(room, Role.MANAGER)
         await self._set(manager.channel, "PEREZVON_TO", wanted)
-        await self._redirect(manager.channel, MANAGER, "call")
-        return await self._seen_at(room.id, {Stage.RING, Stage.PRIVATE})
+        with self._book.watch() as steps:
+            await self._redirect(manager.channel, MANAGER, "call")
+            return await self._rung(steps, room.id)
+
+    async def _rung(self, steps: Watch, room_id: str) -> Room:
+        """Waits until it rings, or has rung: a busy number may be given up within the same moment."""
+        try:
+            async with asyncio.timeout(SOON):
+                async for delta in steps:
+                    if delta.room != room_id or delta.what == "now":
+                        continue
+                    if delta.now is None:
+                        raise RoomGone(_GONE)
+                    if delta.now.stage in {Stage.RING, Stage.PRIVATE}:
+                        return delta.now
+        except TimeoutError:
+            self._still(room_id)
+        raise _silent()
 
     async def invite(self, call: str, number: str, employee: str = "") -> Originated:
         """Rings this number for the room, without a private talk before; returns when it is answered, or is not."""
@@ -226,10 +228,10 @@ class Control:
             room = await self.back(call, employee)
         if room.stage is not Stage.ROOM:
             raise _not_now(room)
-        manager, dialling, numbering = _member(room, Role.MANAGER), self._dialling(), self._numbering()
+        manager, dialling = _member(room, Role.MANAGER), self._dialling()
         client = await self._get(manager.channel, "PEREZVON_CLIENT")
         line = await self._get(manager.channel, "PEREZVON_LINE")
-        template = dialling.inside if numbering.is_extension(wanted) else dialling.outside
+        template = dialling.inside if len(wanted) <= dialling.inside_length else dialling.outside
         order = Originate(
             channel=template.format(number=wanted),
             context=THIRD,
@@ -324,13 +326,15 @@ class Control:
 
     async def _seen_at(self, room_id: str, stages: set[Stage]) -> Room:
         """Waits until the room is seen to have come there, with the manager. It may be over meanwhile."""
+        existed = self._book.rooms.get(room_id) is not None
 
         def there(rooms: Rooms) -> bool:
             now = rooms.get(room_id)
             return now is not None and now.stage in stages and now.who(Role.MANAGER) is not None
 
         if not await self._book.until(there, SOON):
-            self._still(room_id)
+            if existed:
+                self._still(room_id)
             raise _silent()
         return self._still(room_id)
 
@@ -381,26 +385,6 @@ async def members_of(pbx: Pbx) -> list[dict[str, str]]:
     return found
 
 
-def _leg(call: Call, party: Party, extension: str = "") -> Leg | None:
-    """The one that talks, or last did, and is still there."""
-    return next(
-        (
-            leg
-            for leg in reversed(call.legs)
-            if leg.party is party
-            and leg.ended is None
-            and leg.answered is not None
-            and (not extension or leg.extension == extension)
-        ),
-        None,
-    )
-
-
-def _person(leg: Leg, role: Role, call: Call) -> Person:
-    name = call.client_name if role is Role.CLIENT else ""
-    return Person("", leg.channel, role, Place.PRIVATE, leg.answered or call.started, leg.extension, name)
-
-
 def _member(room: Room, role: Role) -> Person:
     person = room.who(role)
     if person is None:
@@ -418,11 +402,17 @@ def _not_now(room: Room) -> NotNow:
     return NotNow(Reason(_BUSY.text, {"stage": room.stage.value}))
 
 
-def _silent() -> PbxAway:
-    return PbxAway(Reason(_SILENT.text, {"seconds": f"{SOON:g}"}))
+def _silent() -> PbxSilent:
+    return PbxSilent(Reason(_SILENT.text, {"seconds": f"{SOON:g}"}))
 
 
 def _trouble(error: AmiError) -> PbxAway:
-    refused = isinstance(error, (ActionRefused, InjectionRefused))
     why = error.reason if isinstance(error, ActionRefused) else str(error)
-    return (PbxRefused if refused else PbxAway)(Reason(_AWAY.text, {"why": why}))
+    reason = Reason(_AWAY.text, {"why": why})
+    match error:
+        case ActionRefused() | InjectionRefused():
+            return PbxRefused(reason)
+        case ActionTimeout():
+            return PbxSilent(reason)
+        case _:
+            return PbxAway(reason)

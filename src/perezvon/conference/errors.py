@@ -10,8 +10,10 @@ The class says what the caller can do; nothing was changed unless it says so. `r
     ├── CodeUnknown    nobody has this code
     ├── LookupFailed   the table of codes cannot be read just now
     ├── NotDialable    that is no number
-    └── PbxAway        the PBX is not connected, or did not say in time whether it was done
-        └── PbxRefused ... it said no: `reason` has its words
+    ├── NotReached     the number was dialled: busy, no answer, not available
+    └── PbxAway        the PBX is not connected, or the connection broke meanwhile
+        ├── PbxRefused ... it said no: `reason` has its words
+        └── PbxSilent  ... it did not say, or was not seen to have done it, in time: look before doing it again
 """
 
 from __future__ import annotations
@@ -55,9 +57,17 @@ class NotDialable(ConferenceError):
     pass
 
 
+class NotReached(ConferenceError):
+    pass
+
+
 class PbxAway(ConferenceError):
     pass
 
 
 class PbxRefused(PbxAway):
+    pass
+
+
+class PbxSilent(PbxAway):
     pass

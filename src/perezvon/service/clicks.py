@@ -20,7 +20,7 @@ from perezvon.asterisk import AmiError, Fate, Originate, Originated, Supervisor
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.events import CallStartClick
 from perezvon.calls import ExpectedCall, Numbering
-from perezvon.conference import Matching, RoomBook
+from perezvon.conference import Control, Matching, RoomBook
 from perezvon.rules import Reason, refuse_click
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.switchboard import Switchboard
@@ -58,7 +58,7 @@ STATUS = {Fate.BUSY: "486", Fate.NO_ANSWER: "480", Fate.DECLINED: "603", Fate.CO
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One PBX: watched, dialled through, and who confers there."""
+    """One PBX: watched, dialled through, who confers there, and how that is controlled."""
 
     settings: AsteriskSettings
     numbering: Numbering
@@ -66,6 +66,7 @@ class Exchange:
     switchboard: Switchboard
     rooms: RoomBook
     matching: Matching
+    control: Control
 
 
 class Refused(Exception):

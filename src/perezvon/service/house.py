@@ -11,7 +11,7 @@ import structlog
 from perezvon.asterisk import Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
-from perezvon.conference import Matching, RoomBook
+from perezvon.conference import Control, Dialling, Matching, RoomBook
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
@@ -27,6 +27,7 @@ from perezvon.service.switchboard import Switchboard
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
+from perezvon.settings.wiring import dialled_outside
 from perezvon.storage import counters, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
@@ -192,7 +193,15 @@ class House:
 
         supervisor = Supervisor(pbx.ami.ami(), on_snapshot, on_events, name=pbx.name, fallback=pbx.encoding)
         matching = Matching(switchboard.tracker.live, rooms.channels, lambda: numbering)
-        return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching)
+        control = Control(
+            supervisor,
+            rooms,
+            switchboard.tracker.live,
+            self.dialplan.codes.find,
+            lambda: numbering,
+            lambda: dialling(self.settings, pbx.name),
+        )
+        return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching, control)
 
     async def _heed_commands(self) -> None:
         """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
@@ -257,6 +266,18 @@ class House:
 
 def folder_of(pbx: AsteriskSettings) -> Folder:
     return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
+
+
+def dialling(settings: Settings, pbx: str) -> Dialling:
+    """How this PBX dials a third person: as its dialplan does."""
+    ours = next(entry.wiring for entry in settings.asterisk if entry.name == pbx)
+    return Dialling(
+        outside=dialled_outside(ours),
+        inside=ours.dial_inside,
+        inside_length=ours.extension_length,
+        ring=settings.conference.ring,
+        shows=settings.conference.callerid_to_third,
+    )
 
 
 def _skeleton(settings: Settings) -> object:

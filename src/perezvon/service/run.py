@@ -16,7 +16,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from perezvon.bitrix24 import Portal
 from perezvon.doctor.check import Check
 from perezvon.doctor.examination import Patient, examine
 from perezvon.service.clock import Clock
+from perezvon.service.conferences import Conferences
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
 from perezvon.service.status import Reporter
@@ -39,6 +41,7 @@ from perezvon.settings.store import SettingsStore
 from perezvon.storage import installation
 from perezvon.storage.database import Database
 from perezvon.storage.reserve import Reserve
+from perezvon.web.badges import Badges
 
 if TYPE_CHECKING:
     import uvicorn
@@ -62,6 +65,9 @@ MOST_REQUESTS = 200
 
 QUIET = 60.0
 """Seconds between two log lines about the same trouble of the event loop."""
+
+DEAD = 60.0
+"""Seconds after which a connection is cut whose other side takes nothing and confirms nothing."""
 
 _GARBAGE = 10_000
 """Objects made before the collector looks for cycles among them; Python's own 700 is every few milliseconds under load."""
@@ -89,17 +95,21 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         identity = await database.write(lambda conn: installation.identity(conn, clock()))
         machine = Machine(data_dir, clock, database.reserve)
         reporter = Reporter(database, store, lambda: machine.status, clock=clock)
+        conferences = Conferences(clock=clock)
         sock = _listen(bind)
         async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
-            web = tasks.create_task(_pages(reporter, store, doctor, sock, stopping), name="web")
+            badges = Badges(box, clock)
+            pages = partial(_web, reporter, conferences, badges, store, doctor)
+            web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
                 tasks.create_task(_tell_systemd(), name="systemd"),
                 tasks.create_task(machine.watch(), name="machine"),
+                tasks.create_task(conferences.run(), name="conferences"),
             ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
-            await _keep_house(store, database, box, identity.id, data_dir, reporter, stopping, clock)
+            await _keep_house(store, database, box, identity.id, data_dir, reporter, conferences, stopping, clock)
             for task in others:
                 task.cancel()
             await asyncio.wait([web])
@@ -114,6 +124,7 @@ async def _keep_house(
     identity: str,
     data_dir: Path,
     reporter: Reporter,
+    conferences: Conferences,
     stopping: asyncio.Event,
     clock: Clock,
 ) -> None:
@@ -135,11 +146,13 @@ async def _keep_house(
             await house.open()
         except Exception as error:
             reporter.moved_in(None, str(error))
+            conferences.moved_in(None)
             log.exception("house could not be built", error=str(error))
             await _first(stopping, changed, timeout=REBUILD_PAUSE)
             continue
         current[:] = [house]
         reporter.moved_in(house)
+        conferences.moved_in(house)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(house.run(stop), name="house")
@@ -174,9 +187,13 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
 
 
 async def _pages(
-    reporter: Reporter, store: SettingsStore, doctor: Doctor, sock: socket.socket, stopping: asyncio.Event
+    reporter: Reporter,
+    conferences: Conferences,
+    load: Callable[[], uvicorn.Server],
+    sock: socket.socket,
+    stopping: asyncio.Event,
 ) -> None:
-    """Serves the pages until `stopping` is set. Their server is large: it is loaded in a thread, once the PBX is being
+    """Serves the pages until `stopping` is set. Their server is large: `load`ed in a thread, once the PBX is being
     connected to."""
     told_to = asyncio.create_task(stopping.wait(), name="pages are closed")
     try:
@@ -186,10 +203,11 @@ async def _pages(
         if stopping.is_set():
             sock.close()
             return
-        server = await asyncio.to_thread(_web, reporter, store, doctor)
+        server = await asyncio.to_thread(load)
         _spare_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
         await asyncio.wait([serving, told_to], return_when=asyncio.FIRST_COMPLETED)
+        conferences.close()  # streams would never end by themselves
         server.should_exit = True
         await serving
     finally:
@@ -203,7 +221,9 @@ def _spare_collector() -> None:
     gc.set_threshold(_GARBAGE, 10, 10)
 
 
-def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Server:
+def _web(
+    reporter: Reporter, conferences: Conferences, badges: Badges, store: SettingsStore, doctor: Doctor
+) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415  see _pages
 
     from perezvon.web.app import create_app  # noqa: PLC0415
@@ -212,6 +232,8 @@ def _web(reporter: Reporter, store: SettingsStore, doctor: Doctor) -> uvicorn.Se
         create_app(
             reporter,
             reporter,
+            desk=conferences,
+            badges=badges,
             doctor=doctor,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
@@ -253,6 +275,8 @@ def _listen(bind: str) -> socket.socket:
         # With IPPROTO_TCP asyncio knows that it may switch off Nagle's delay.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(DEAD * 1000))
         sock.bind((host.strip("[]"), int(port)))
         sock.listen(128)
     except (OSError, ValueError) as error:

@@ -343,6 +343,11 @@ class WiringSettings(Section):
         return self
 
 
+def dialled_outside(ours: WiringSettings) -> str:
+    """The channel of an outside number, with {number}."""
+    return ours.dial_outside or f"PJSIP/{{number}}@{ours.carrier_endpoint}"
+
+
 def wiring_of(settings: Settings, pbx: AsteriskSettings) -> Wiring:
     """What the templates are filled with for one PBX. Raises SecretMissing, UnfitWiring."""
     ours, conference = pbx.wiring, settings.conference
@@ -356,7 +361,7 @@ def wiring_of(settings: Settings, pbx: AsteriskSettings) -> Wiring:
     with_accounts = ours.accounts == "ours"
     return Wiring(
         agi=f"{settings.agi.url}/{pbx.name}",
-        dial_outside=ours.dial_outside or f"PJSIP/{{number}}@{ours.carrier_endpoint}",
+        dial_outside=dialled_outside(ours),
         dial_inside=ours.dial_inside,
         dial_portal=ours.dial_portal or f"PJSIP/{{number}}@{ours.portal_endpoint}",
         dial_callback=ours.dial_callback,

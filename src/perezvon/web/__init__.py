@@ -5,6 +5,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from perezvon.web.badges import Badges
+from perezvon.web.desk import ConferenceDesk
 from perezvon.web.sink import EventSink, Received
 from perezvon.web.status import (
     CallRow,
@@ -35,7 +37,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "Badges",
     "CallRow",
+    "ConferenceDesk",
     "DatabaseStatus",
     "EventSink",
     "EventsStatus",

@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 from collections.abc import Callable
 from enum import Enum, auto
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -41,6 +42,19 @@ class Access:
         )
         passed_on = any(name in request.headers for name in FORWARDED)
         return Verdict.WELCOME if local and not passed_on else Verdict.THIS_MACHINE_ONLY
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a page of somebody else has made the browser ask. Programs send neither header.
+
+    Browsers tell Sec-Fetch-Site over https and on this machine, Origin with every POST; pages can forge neither. A proxy
+    has to pass the Host on as it came.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 
 
 def _basic(header: str) -> str:

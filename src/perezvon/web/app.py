@@ -1,4 +1,5 @@
-"""The web application: the status page, the same as JSON and as metrics, the doctor, and what portals send to us."""
+"""The web application: the status page, the same as JSON and as metrics, the doctor, control of conferences, and what
+portals send to us."""
 
 from __future__ import annotations
 
@@ -9,15 +10,19 @@ from typing import Literal
 
 import structlog
 from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perezvon.doctor.check import Check, worst
 from perezvon.storage.errors import Unavailable
-from perezvon.web import intake, metrics
+from perezvon.web import conference_api, intake, metrics
 from perezvon.web.access import Access, Verdict
+from perezvon.web.badges import Badges
+from perezvon.web.desk import ConferenceDesk
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import Page
 from perezvon.web.status import StatusSource
@@ -41,10 +46,29 @@ Doctor = Callable[[], Awaitable[Sequence[Check]]]
 log = structlog.get_logger(__name__)
 
 
+class SafeHeaders:
+    """Adds HEADERS to every answer, and touches nothing else: streams pass as they come."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
 def create_app(
     status: StatusSource,
     events: EventSink,
     *,
+    desk: ConferenceDesk | None = None,
+    badges: Badges | None = None,
     doctor: Doctor | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
@@ -74,12 +98,7 @@ def create_app(
                 page = Page("closed.html", spoken(request), {})
                 return HTMLResponse(page.html(), 403)
 
-    @app.middleware("http")
-    async def safe_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:  # pyright: ignore[reportUnusedFunction]
-        response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    app.add_middleware(SafeHeaders)
 
     @app.exception_handler(Unavailable)
     async def no_database(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -139,6 +158,8 @@ def create_app(
                 return JSONResponse({"state": worst(checks).value, "checks": told})
             return HTMLResponse(Page("doctor.html", chosen, {"checks": checks}).html())
 
+    if desk is not None:
+        app.include_router(conference_api.routes(desk, access, badges, spoken))
     app.include_router(intake.routes(events))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

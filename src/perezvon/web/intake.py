@@ -42,7 +42,7 @@ async def _passed_on(request: Request, portal: str, sink: EventSink, *, install:
     kind = request.headers.get("content-type", "")
     try:
         async with asyncio.timeout(SLOWEST_BODY):
-            body = await _body(request)
+            body = await read_body(request, LARGEST_BODY)
     except TimeoutError:
         log.warning("portal event refused", portal=portal[:50], peer=peer, why="the body came too slowly")
         return PlainTextResponse("too slow", 408)
@@ -64,14 +64,14 @@ async def _passed_on(request: Request, portal: str, sink: EventSink, *, install:
     return PlainTextResponse(received.name.lower(), received.value)
 
 
-async def _body(request: Request) -> bytes | None:
-    """None when it is too large. Nothing beyond the cap is kept in memory."""
+async def read_body(request: Request, largest: int) -> bytes | None:
+    """None when it is larger than so many bytes. Nothing beyond the cap is kept in memory."""
     told = request.headers.get("content-length", "0")
-    if not told.isascii() or not told.isdigit() or int(told) > LARGEST_BODY:
+    if not told.isascii() or not told.isdigit() or int(told) > largest:
         return None
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
+        if len(body) > largest:
             return None
     return bytes(body)

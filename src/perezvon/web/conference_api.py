@@ -1,0 +1,316 @@
+"""Remote control of conferences as a JSON API, for the buttons of a call's card and for programs. docs/conference-api.md.
+
+Reads a request, finds out who asks and whether a page of somebody else made him ask, and passes the order on. What an
+operator may do with a call is checked by the service. Every order is logged with who gave it, refused ones too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from perezvon.conference import (
+    Add,
+    Back,
+    CodeUnknown,
+    ConferenceError,
+    Consult,
+    Drop,
+    Invite,
+    Join,
+    LookupFailed,
+    Mute,
+    NoSuchCall,
+    NotDialable,
+    NotInRoom,
+    NotNow,
+    NotReached,
+    Operator,
+    Order,
+    PbxAway,
+    PbxRefused,
+    PbxSilent,
+    RoomGone,
+)
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import told
+from perezvon.web.access import Access, Verdict, is_foreign
+from perezvon.web.badges import BadBadge, Badges, OldBadge
+from perezvon.web.desk import ConferenceDesk
+from perezvon.web.event_stream import KEEP_ALIVE, EventStream, crowded
+from perezvon.web.intake import read_body
+from perezvon.web.translations import Language, catalog
+
+LARGEST_BODY = 4096
+SLOWEST_BODY = 5.0
+"""Seconds for the whole body to come."""
+
+LONGEST_TEXT = 200
+PER_SECOND = 5.0
+BURST = 20.0
+"""Orders of one operator."""
+
+ERRORS: Mapping[type[ConferenceError], tuple[int, str]] = {
+    NoSuchCall: (404, "no_such_call"),
+    RoomGone: (409, "conference_over"),
+    NotInRoom: (409, "not_in_conference"),
+    NotNow: (409, "not_now"),
+    NotReached: (409, "not_reached"),
+    CodeUnknown: (422, "code_unknown"),
+    NotDialable: (422, "not_dialable"),
+    LookupFailed: (503, "codes_unreadable"),
+    PbxRefused: (502, "pbx_refused"),
+    PbxAway: (503, "pbx_away"),
+    PbxSilent: (504, "pbx_silent"),
+}
+"""What an error is told as: the status and the code."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is answered instead. `code` stays the same whatever the words are."""
+
+    status: int
+    code: str
+    reason: Reason
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+_BY_BADGE = {"WWW-Authenticate": "Bearer"}
+FOREIGN = Refusal(403, "foreign_page", Reason("a page of another site may not ask this"))
+PASSWORD = Refusal(
+    401,
+    "password_wanted",
+    Reason("the password of the pages is wanted (Basic), or a badge (Bearer)"),
+    {"WWW-Authenticate": 'Basic realm="Perezvon", charset="UTF-8"'},
+)
+ELSEWHERE = Refusal(403, "this_machine_only", Reason("without a password (web.password) only this machine is answered"))
+NO_BADGE = Refusal(401, "badge_invalid", Reason("this badge is not one of ours: open the card anew"), _BY_BADGE)
+OLD_BADGE = Refusal(401, "badge_expired", Reason("this badge is out of date: open the card anew"), _BY_BADGE)
+NOBODY = Refusal(403, "badge_revoked", Reason("the portal does not know this employee and extension any more"))
+NOT_JSON = Refusal(415, "json_wanted", Reason("the body must be JSON: Content-Type: application/json"))
+TOO_LARGE = Refusal(413, "too_large", Reason("the body is too large"), {"Connection": "close"})
+TOO_SLOW = Refusal(408, "too_slow", Reason("the body came too slowly"), {"Connection": "close"})
+TOO_MANY = Refusal(429, "too_many", Reason("too many requests: wait a second"), {"Retry-After": "1"})
+CROWDED = Refusal(503, "too_many_streams", Reason("too many streams are open: close one"), {"Retry-After": "10"})
+NO_OBJECT = Refusal(400, "malformed", Reason("the body must be one JSON object"))
+NO_ACTION = Refusal(404, "no_such_action", Reason("there is no such action"))
+
+_FIELDS = Reason("the body of this action has these fields: {fields}")
+_ONE_OF = Refusal(400, "malformed", Reason("give either number or code"))
+
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "consult": (),
+    "add": ("number", "code"),
+    "invite": ("number", "code"),
+    "join": (),
+    "back": (),
+    "drop": ("channel",),
+    "mute": ("channel",),
+    "unmute": ("channel",),
+}
+"""What can be posted, and the fields of each."""
+
+
+class Pace:
+    """How many orders each operator may still give. Refills by itself; knows only those who gave one lately."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def allows(self, name: str) -> bool:
+        now = self._clock()
+        if len(self._left) > 1000:
+            self._left = {one: known for one, known in self._left.items() if self._now(known, now) < BURST}
+        left = self._now(self._left.get(name, (BURST, now)), now)
+        if left < 1:
+            return False
+        self._left[name] = (left - 1, now)
+        return True
+
+    def _now(self, known: tuple[float, float], now: float) -> float:
+        left, at = known
+        return min(BURST, left + (now - at) * PER_SECOND)
+
+
+def routes(
+    desk: ConferenceDesk,
+    access: Access,
+    badges: Badges | None,
+    spoken: Callable[[Request], Language],
+    *,
+    keep_alive: float = KEEP_ALIVE,
+) -> APIRouter:
+    """`badges`: None lets nobody in but the administrator."""
+    router = APIRouter(prefix="/api")
+    pace = Pace()
+
+    def identified(request: Request) -> Operator:
+        """Raises Refused."""
+        if is_foreign(request):
+            raise Refused(FOREIGN)
+        scheme, _, badge = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or badges is None:
+            match access.judge(request):
+                case Verdict.WELCOME:
+                    return Operator("administrator")
+                case Verdict.PASSWORD_WANTED:
+                    raise Refused(PASSWORD)
+                case Verdict.THIS_MACHINE_ONLY:
+                    raise Refused(ELSEWHERE)
+        try:
+            employee = badges.read(badge.strip())
+        except BadBadge:
+            raise Refused(NO_BADGE) from None
+        except OldBadge:
+            raise Refused(OLD_BADGE) from None
+        who = Operator(f"user {employee.user} of {employee.portal}", employee)
+        if not desk.standing(who):
+            raise Refused(NOBODY)
+        return who
+
+    def refused(request: Request, refusal: Refusal, who: str = "", call: str = "", order: str = "") -> Response:
+        peer = request.client.host if request.client else ""
+        asked = {"who": who, "peer": peer, "call": call[:100], "order": order[:20]}
+        log.warning("conference: refused", code=refusal.code, path=request.url.path[:200], **asked)
+        return JSONResponse(_told(request, refusal), refusal.status, dict(refusal.headers))
+
+    def _told(request: Request, refusal: Refusal) -> dict[str, str]:
+        return {"error": refusal.code, "message": told(refusal.reason, catalog(spoken(request)).gettext)}
+
+    @router.get("/calls")
+    async def calls(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        try:
+            return JSONResponse(desk.whole(identified(request)).as_json())
+        except Refused as no:
+            return refused(request, no.refusal)
+
+    @router.get("/calls/{call}")
+    async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        try:
+            return JSONResponse({"call": desk.look(identified(request), call).as_json()})
+        except Refused as no:
+            return refused(request, no.refusal, call=call)
+        except ConferenceError as error:
+            return refused(request, _refusal(error), call=call)
+
+    @router.post("/calls/{call}/{action}")
+    async def order(call: str, action: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        name = ""
+        try:
+            who = identified(request)
+            name = who.name
+            if not pace.allows(name):
+                raise Refused(TOO_MANY)
+            wanted = order_of(action, await _fields(request))
+            seen = await desk.order(who, call, wanted)
+        except Refused as no:
+            return refused(request, no.refusal, name, call, action)
+        except ConferenceError as error:
+            return refused(request, _refusal(error), name, call, action)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        peer = request.client.host if request.client else ""
+        stage = seen.room.stage.value if seen is not None else "none"
+        log.info("conference: ordered", who=name, peer=peer, call=call, order=repr(wanted), stage=stage)
+        return JSONResponse({"call": seen.as_json() if seen is not None else None}, 202 if action == "invite" else 200)
+
+    @router.get("/events")
+    async def events(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        name = ""
+
+        def no_more() -> dict[str, str] | None:
+            try:
+                identified(request)
+            except Refused as no:
+                return _told(request, no.refusal)
+            return None
+
+        try:
+            who = identified(request)
+            name = who.name
+            if crowded(desk, who):
+                raise Refused(CROWDED)
+        except Refused as no:
+            return refused(request, no.refusal, name)
+        return EventStream(desk, who, no_more, keep_alive)
+
+    return router
+
+
+def order_of(action: str, given: Mapping[str, Any]) -> Order:
+    """Raises Refused."""
+    fields = ACTIONS.get(action)
+    if fields is None:
+        raise Refused(NO_ACTION)
+    texts = {name: value.strip() for name, value in given.items() if isinstance(value, str) and len(value) <= LONGEST_TEXT}
+    if len(texts) < len(given) or not texts.keys() <= set(fields):
+        raise _malformed(fields)
+    number, code, channel = (texts.get(name, "") for name in ("number", "code", "channel"))
+    if "number" in fields and bool(number) == bool(code):
+        raise Refused(_ONE_OF)
+    if "channel" in fields and not channel:
+        raise _malformed(fields)
+    match action:
+        case "add":
+            return Add(number, code)
+        case "invite":
+            return Invite(number, code)
+        case "join":
+            return Join()
+        case "back":
+            return Back()
+        case "drop":
+            return Drop(channel)
+        case "mute" | "unmute":
+            return Mute(channel, action == "mute")
+        case _:
+            return Consult()
+
+
+async def _fields(request: Request) -> dict[str, Any]:
+    """The JSON object of the body. Raises Refused, ClientDisconnect."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":  # a form of a foreign page cannot have it
+        raise Refused(NOT_JSON)
+    try:
+        async with asyncio.timeout(SLOWEST_BODY):
+            body = await read_body(request, LARGEST_BODY)
+    except TimeoutError:
+        raise Refused(TOO_SLOW) from None
+    if body is None:
+        raise Refused(TOO_LARGE)
+    try:
+        given: Any = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise Refused(NO_OBJECT) from None
+    if not isinstance(given, dict):
+        raise Refused(NO_OBJECT)
+    return given  # pyright: ignore[reportUnknownVariableType]
+
+
+def _malformed(fields: Iterable[str]) -> Refused:
+    return Refused(Refusal(400, "malformed", Reason(_FIELDS.text, {"fields": ", ".join(fields) or "—"})))
+
+
+def _refusal(error: ConferenceError) -> Refusal:
+    status, code = ERRORS[type(error)]
+    return Refusal(status, code, error.reason)
