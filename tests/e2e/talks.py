@@ -20,7 +20,7 @@ from perezvon.sandbox.pbx.switch import Channel
 
 WITHIN = 12.0
 LINE = "70000000000"
-LATER = tuple(tenth / 10 for tenth in range(7))
+LATER = 0.6
 """Seconds by which a recording may be behind, counted from its begin (ahead, from its end): while the other one presses a
 key, or the machine is busy, nothing is heard and no time goes by in it."""
 
@@ -108,6 +108,9 @@ class Talk:
     room: str = ""
     phases: list[Phase] = field(default_factory=list[Phase])
     line: str = LINE
+    silent: frozenset[str] = frozenset({"manager"})
+    """Who is sent nothing at all at times."""
+    later: float = LATER
 
     def __post_init__(self) -> None:
         self.answers.numbers |= {self.code(who): self.number_of(who) for who in ("third", "fourth")}
@@ -218,11 +221,12 @@ class Talk:
         found: list[str] = []
         tracks: dict[str, Track] = {}
         for phase in self.phases:
-            from_end = phase.who == "manager"
+            from_end = phase.who in self.silent
             if phase.who not in tracks:
                 tracks[phase.who] = Track.of(self.legs[phase.who], from_end=from_end)
             track = tracks[phase.who]
-            found += min((self._misheard(phase, track, -later if from_end else later) for later in LATER), key=len)
+            ways = (tenth / (-10 if from_end else 10) for tenth in range(round(self.later * 10) + 1))
+            found += min((self._misheard(phase, track, later) for later in ways), key=len)
         return found
 
     def _misheard(self, phase: Phase, track: Track, later: float) -> list[str]:

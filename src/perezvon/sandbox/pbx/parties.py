@@ -269,7 +269,7 @@ class Party:
         return leg
 
     def _is_ringing(self) -> Leg | None:
-        return next((leg for leg in self.legs if leg.channel and leg.alive and not leg.up and not leg.outgoing), None)
+        return next((leg for leg in self.legs if leg.channel and leg.channel.rings and leg.alive and not leg.up), None)
 
     async def talking(self, within: float = WITHIN) -> Leg:
         """Waits until it talks: answered, and joined with somebody by the office."""

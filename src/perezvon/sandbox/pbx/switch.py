@@ -32,7 +32,8 @@ TOLD = ("channel", "channelstatedesc", "exten", "calleridnum", "cause", "destcha
 
 @dataclass(slots=True)
 class Channel:
-    """A channel as told by the events so far. Times are POSIX seconds, by the clock of that Asterisk."""
+    """A channel as told by the events so far. Times are POSIX seconds, by the clock of that Asterisk. `rings`: somebody of
+    the world is called by it, and may pick up."""
 
     uniqueid: str
     name: str
@@ -43,6 +44,7 @@ class Channel:
     exten: str
     created: float
     state: str = "Down"
+    rings: bool = False
     answered: float | None = None
     ended: float | None = None
     cause: int = 0
@@ -273,6 +275,8 @@ class Switch:
                 channel.state = event["channelstatedesc"]
                 if channel.state == UP and channel.answered is None:
                     channel.answered = event.at
+            case "UserEvent":
+                channel.rings = channel.rings or event["userevent"] == "Rings"
             case "BridgeEnter":
                 channel.bridge = event["bridgeuniqueid"]
             case "BridgeLeave":
