@@ -30,3 +30,13 @@ def test_extensions_and_own_phones() -> None:
 
 def test_a_number_that_several_have_is_nobodys() -> None:
     assert people(DIRECTORY).user(OFFICE) == ""
+
+
+def test_names_of_those_who_are_known_by_a_number() -> None:
+    assert people(DIRECTORY).names == {
+        "101": "Anna",
+        "102": "Boris",
+        "+79160000001": "Anna",
+        "+79160000002": "Boris",
+        "+79160000003": "Vera",
+    }

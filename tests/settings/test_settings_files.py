@@ -232,3 +232,9 @@ def test_values_survive_writing(text: str, flag: bool, number: int, fraction: fl
 def test_settings_survive_export() -> None:
     settings = of(DESIGN)
     assert of(toml.written(dumped(settings, plainly))) == settings
+
+
+@pytest.mark.parametrize("zone", ["Moscow", "../etc/passwd", "Europe/", "UTC+3", "\\u0000"])
+def test_a_time_zone_must_be_one(zone: str) -> None:
+    assert "time_zone" in mistakes(DESIGN.replace("rate_burst = 50", f'rate_burst = 50\ntime_zone = "{zone}"'))
+    assert of(DESIGN.replace("rate_burst = 50", 'time_zone = "Europe/Moscow"')).portal[0].time_zone == "Europe/Moscow"

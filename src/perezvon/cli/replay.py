@@ -33,6 +33,7 @@ METHODS = {
     Kind.SHOW: methods.SHOW,
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
+    Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
 }
 

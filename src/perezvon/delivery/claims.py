@@ -96,8 +96,8 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
     await lanes.settle(conn, settled, now)
     await lanes.arrange(conn, moved, now, waits, uploads)
     moves = [move for run in runs for move in run.moves]
-    asked = [move.step for move in moves if move.probe is not None]
-    await lanes.mark_sending(conn, [move.step for move in moves if move.probe is None], asked, now)
+    asked = [move.step for move in moves if not move.attempt]
+    await lanes.mark_sending(conn, [move.step for move in moves if move.attempt], asked, now)
     return Claimed([_sent(run, now) for run in runs], skipped, left, bool(uploads), min(waits.values(), default=math.inf))
 
 
@@ -138,8 +138,6 @@ def _fitting(run: Run, commands: int, size: int, *, first: bool) -> Run:
 
 def _sent(run: Run, now: float) -> Run:
     """The run with its attempts counted, as `mark_sending` has stored them."""
-    counted = {
-        move.step.id: replace(move.step, attempts=move.step.attempts + (move.probe is None), sent=now) for move in run.moves
-    }
+    counted = {move.step.id: replace(move.step, attempts=move.step.attempts + move.attempt, sent=now) for move in run.moves}
     steps = tuple(counted.get(step.id, step) for step in run.steps)
     return replace(run, steps=steps, moves=tuple(replace(move, step=counted[move.step.id]) for move in run.moves))

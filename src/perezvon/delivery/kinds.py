@@ -36,6 +36,7 @@ class KindRules:
     """`needs`: kinds whose step in the same lane must not have failed, besides those referred to.
 
     `repeatable`: sent twice, it has the effect of the last time; so it may simply be sent again, in order.
+    `aside`: nothing waits for it, and it waits for nothing but its finish; it is read before it is written (activity.py).
     `substitutable`: the portal refuses an employee who is unknown or not active, and another can take his place.
     `read` raises Ambiguous for an answer that does not say what it must.
     """
@@ -44,6 +45,7 @@ class KindRules:
     read: Callable[[Json], Read]
     needs: frozenset[Kind] = frozenset()
     repeatable: bool = False
+    aside: bool = False
     substitutable: bool = False
 
 
@@ -75,11 +77,22 @@ def _read_attached(result: Json) -> Read:
     return Read(result)
 
 
+def _read_described(result: Json) -> Read:
+    if not result:
+        raise Ambiguous(
+            f"{methods.UPDATE_ACTIVITY}: the portal does not say that it was done", method=methods.UPDATE_ACTIVITY
+        )
+    return Read(result)
+
+
 KINDS: Mapping[Kind, KindRules] = {
     Kind.REGISTER: KindRules(methods.REGISTER, _read_register, substitutable=True),
     Kind.SHOW: KindRules(methods.SHOW, _read_card, repeatable=True),
     Kind.HIDE: KindRules(methods.HIDE, _read_card, repeatable=True),
     Kind.FINISH: KindRules(methods.FINISH, _read_finish, substitutable=True),
+    Kind.DESCRIBE: KindRules(
+        methods.UPDATE_ACTIVITY, _read_described, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True
+    ),
     Kind.ATTACH_RECORD: KindRules(methods.ATTACH_RECORD, _read_attached, needs=frozenset({Kind.FINISH}), repeatable=True),
 }
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery.kinds import FILE
+from perezvon.delivery.activity import fields_of
+from perezvon.delivery.kinds import FILE, KINDS
 from perezvon.delivery.runs import Move, source
 from perezvon.rules.vocabulary import Ref
 from perezvon.storage.steps import State, Step
@@ -18,6 +19,8 @@ from perezvon.storage.steps import State, Step
 # What a byte of a file becomes in a batch: base64, then the escapes of a query string for its "+", "/" and "=".
 _SWELLING = 4 / 3 * 1.07
 _ORDINARY = 600
+# What a Cyrillic letter becomes there.
+_ESCAPED = 6
 
 
 class CannotPrepare(Exception):
@@ -58,7 +61,11 @@ def file_size(step: Step) -> int:
 
 def weight(move: Move) -> int:
     """About how many bytes the move adds to a batch."""
-    return _ORDINARY + (int(file_size(move.step) * _SWELLING) if FILE in move.step.params and move.probe is None else 0)
+    if move.probe is not None:
+        return _ORDINARY
+    if KINDS[move.step.kind].aside:
+        return _ORDINARY + _ESCAPED * sum(len(str(value)) for value in fields_of(move.step).values())
+    return _ORDINARY + (int(file_size(move.step) * _SWELLING) if FILE in move.step.params else 0)
 
 
 def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Command:
@@ -69,6 +76,8 @@ def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Comm
     if move.probe is not None:
         return Command(key(move.step), move.probe.method, move.probe.params)
     params = _resolved(move.step, lane, riding)
+    if KINDS[move.step.kind].aside:
+        params["fields"] = fields_of(move.step)
     if FILE in params:
         file = Path(params.pop(FILE))
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.delivery.activity import NO_ACTIVITY, ReadActivity, activity_of, question
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
@@ -27,14 +28,19 @@ MISSING = Reason("not sent: the call has no step {kind} to refer to")
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One command of a request: the step itself, or the question whether it was done."""
+    """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | None = None
+    probe: Probe | ReadActivity | None = None
 
     @property
     def method(self) -> str:
         return self.probe.method if self.probe is not None else KINDS[self.step.kind].method
+
+    @property
+    def attempt(self) -> bool:
+        """Whether it counts as one: looking something up does not, unless that is part of each."""
+        return self.probe is None or KINDS[self.step.kind].aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,16 @@ def plan_run(
     for step in steps:
         if not step.pending or step.id in skips:
             continue
+        if KINDS[step.kind].aside:
+            activity = activity_of(step, source(steps, step, Kind.FINISH))
+            if activity is None:
+                continue
+            move = Move(step, question(step, activity, now))
+            if paused.get(move.method, 0.0) > now:
+                wait = paused[move.method]
+            else:
+                moves.append(move)
+            continue
         move = Move(step, _probe(step, steps))
         if step.kind is Kind.FINISH and _leaves_up(step, moves):
             break
@@ -73,8 +89,8 @@ def plan_run(
             wait = paused[move.method]
             break
         if move.probe is None and large(step):
-            if not moves:
-                moves.append(move)
+            if all(KINDS[one.step.kind].aside and one.step.attempts > step.attempts + 1 for one in moves):
+                moves = [move]
                 upload = True
             break
         moves.append(move)
@@ -141,6 +157,8 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
                 skips[step.id] = Reason(NEEDS_FAILED.text, {"kind": kind.value})
             elif needed is None and any(ref.kind is kind for ref in step.refs):
                 skips[step.id] = Reason(MISSING.text, {"kind": kind.value})
+        if KINDS[step.kind].aside and activity_of(step, source(steps, step, Kind.FINISH)) == "":
+            skips[step.id] = NO_ACTIVITY
         if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
             skips[step.id] = why
     raised: set[str] = set()

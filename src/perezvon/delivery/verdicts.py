@@ -21,7 +21,8 @@ from perezvon.bitrix24.errors import (
     UserNotFound,
 )
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery.kinds import KINDS, OVER_ALREADY
+from perezvon.delivery.activity import was_read, was_written
+from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
 from perezvon.rules.vocabulary import Kind, Reason, Ref
@@ -61,6 +62,11 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     dead: set[Kind] = set()
     for move, outcome in zip(moves, outcomes, strict=True):
         step = move.step
+        if KINDS[step.kind].aside:
+            one = was_read(step, outcome) if move.probe is not None else was_written(step, outcome)
+            settled.append(one)
+            wait = max(wait, _wait(step, outcome) if one.state is State.UNSURE else 0.0)
+            continue
         if move.probe is not None:
             found = _looked_up(move, outcome, lane)
         elif behind:
@@ -77,7 +83,7 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
         dead |= {step.kind for one in found if one.state is State.DEAD}
         if not behind and any(one.state in (State.NEW, State.UNSURE) for one in found):
             behind = True
-            wait = 0.0 if substitutes else _wait(step, outcome)
+            wait = max(wait, 0.0 if substitutes else _wait(step, outcome))
     settled = [_by_its_finish(one, settled, lane) for one in settled]
     known = {step.id for step in lane if step.note == FORGOTTEN}
     forgotten = sum(one.note == FORGOTTEN and one.id not in known for one in settled)
@@ -122,7 +128,7 @@ def _in_disorder(step: Step, outcome: Outcome) -> list[Settled]:
 def _looked_up(move: Move, outcome: Outcome, lane: Sequence[Step]) -> list[Settled]:
     """The answer to "was it done?"."""
     step, probe = move.step, move.probe
-    assert probe is not None
+    assert isinstance(probe, Probe)
     if isinstance(outcome, Answer):
         row = probe.found(outcome.result)
         if row is None:
@@ -161,6 +167,8 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
         register,
         *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane)),
     ]
+    keys = {one.key for one in again}
+    again += [one for one in lane if KINDS[one.kind].aside and one.state is State.DONE and _finish_of(one, lane) in keys]
     notes = [FORGOTTEN, *(one.note for one in again[1:])]
     return [
         *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),
@@ -197,6 +205,11 @@ def _of(step: Step, register: Step | None, lane: Sequence[Step]) -> bool:
     """Whether the step's CALL_ID is the registration's."""
     value = step.params.get("CALL_ID")
     return isinstance(value, Ref) and register is not None and source(lane, step, value.kind) is register
+
+
+def _finish_of(step: Step, lane: Sequence[Step]) -> str:
+    finish = source(lane, step, Kind.FINISH)
+    return "" if finish is None else finish.key
 
 
 def _dead(step: Step) -> Settled:

@@ -1,7 +1,7 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
 from perezvon.rules.plan import Decision, PlanState, plan, refuse_click
-from perezvon.rules.policy import Line, People, Policy
+from perezvon.rules.policy import Line, People, Policy, Telling
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Reason",
     "Ref",
     "StepDraft",
+    "Telling",
     "plan",
     "refuse_click",
 ]

@@ -31,6 +31,8 @@ from perezvon.calls.facts import (
     StoppedRinging,
     Transferred,
 )
+from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe
+from perezvon.rules.notes import Notes, note, pass_on
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
 from perezvon.rules.turns import Turn, follow, following, gives_away
@@ -65,7 +67,9 @@ class PlanState:
     """What the planner remembers of a call. `portal_call`: the CALL_ID that a click on a number brought along; such a call
     is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices).
     `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call.
-    `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX."""
+    `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX. `notes`: what
+    the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
+    and what its activity shall tell. They are sent when the call is over, so that they hold up no card."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -78,6 +82,8 @@ class PlanState:
     at_portal: bool = False
     desk: bool = False
     turn: Turn = field(default_factory=Turn)
+    notes: Notes = field(default_factory=Notes)
+    accounts: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -99,6 +105,8 @@ class PlanState:
             at_portal=body.get("at_portal", False),
             desk=body.get("desk", False),
             turn=Turn.from_json(body.get("turn", {})),
+            notes=Notes.from_json(body.get("notes", {})),
+            accounts=tuple((finish, told) for finish, told in body.get("accounts", ())),
         )
 
 
@@ -167,6 +175,8 @@ def _ends_turn(state: PlanState, fact: Transferred, policy: Policy) -> bool:
 def _remember(state: PlanState, fact: Fact) -> PlanState:
     if (turn := follow(state.turn, fact)) is not state.turn:
         state = replace(state, turn=turn)
+    if (notes := note(state.notes, fact)) is not state.notes:
+        state = replace(state, notes=notes)
     match fact:
         case CallStarted():
             # Who placed an outgoing call has the client's card from the beginning.
@@ -250,8 +260,9 @@ def _give_away(state: PlanState, fact: Transferred, policy: Policy, people: Peop
     )
     since = turn.since if turn.since is not None else fact.at
     state, decisions = _close(
-        state, user, _seconds(fact.at - since), "200", reason, policy, people, unmapped, passed_on=True
+        state, user, _seconds(fact.at - since), "200", reason, policy, people, unmapped, at=fact.at, passed_on=True
     )
+    state = replace(state, notes=pass_on(state.notes, fact.at))
     talking = tuple(extension for extension in state.talking if extension != fact.from_)
     ringing = [extension for _, extension in state.ringing]
     return replace(state, talking=talking, turn=following(turn, fact, talking, ringing)), decisions
@@ -265,18 +276,22 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         why = Reason("left to the portal: it writes down the calls of its own SIP line itself")
         return replace(state, finished=True, ringing=(), talking=()), [Decision(why)]
     if state.turn.later:
-        state, decisions = _finish_later_turn(state, call, policy, people)
+        state, decisions = _finish_later_turn(state, call, ended.at, policy, people)
     else:
         user, reason, unmapped = responsible(call, started, policy, people)
         duration = _seconds(call.duration) if call.answered is not None else 0
         status = STATUS_CODE[call.outcome or Outcome.FAILED]
         if duration == 0 and status == "200":
             status = "304"
-        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped)
+        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at)
+    if state.accounts:
+        decisions.append(Decision(DESCRIBED, tuple(describe(finish, told) for finish, told in state.accounts)))
     return replace(state, finished=True, ringing=(), talking=()), decisions
 
 
-def _finish_later_turn(state: PlanState, call: Call, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
+def _finish_later_turn(
+    state: PlanState, call: Call, at: float, policy: Policy, people: People
+) -> tuple[PlanState, list[Decision]]:
     """Of a client who was passed on and whom nobody took there is a missed call: for who was rung last, else for who had
     passed him on."""
     turn = state.turn
@@ -285,9 +300,9 @@ def _finish_later_turn(state: PlanState, call: Call, policy: Policy, people: Peo
     user, reason, unmapped = responsible_in(turn, call, policy, people)
     if turn.since is None:
         status = STATUS_CODE[Outcome.MISSED if call.direction is Direction.INCOMING else Outcome.NO_ANSWER]
-        return _close(state, user, 0, status, reason, policy, people, unmapped)
+        return _close(state, user, 0, status, reason, policy, people, unmapped, at=at)
     ended = call.ended if call.ended is not None else turn.since
-    return _close(state, user, _seconds(ended - turn.since), "200", reason, policy, people, unmapped)
+    return _close(state, user, _seconds(ended - turn.since), "200", reason, policy, people, unmapped, at=at)
 
 
 def _close(
@@ -300,9 +315,11 @@ def _close(
     people: People,
     unmapped: tuple[str, ...],
     *,
+    at: float,
     passed_on: bool = False,
 ) -> tuple[PlanState, list[Decision]]:
-    """Finish the present turn's portal call, which is registered for that if it was not yet; leave no card up."""
+    """Finish the present turn's portal call, which is registered for that if it was not yet; leave no card up. `at`: the
+    moment when the turn was over."""
     started = state.started
     assert started is not None
     decisions: list[Decision] = []
@@ -328,6 +345,11 @@ def _close(
         reason=reason,
     )
     decisions.append(Decision(reason, (step,), unmapped=unmapped))
+    if state.notes and policy.telling is None:
+        decisions.append(Decision(LEFT_OUT))
+    elif state.notes and policy.telling is not None:
+        told = account(state.notes, at, people, policy.telling, policy.portal_peers)
+        state = replace(state, accounts=(*state.accounts, (step.key, told)))
     return replace(state, shown=(), pushes=state.pushes + 1), decisions
 
 

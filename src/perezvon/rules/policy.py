@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Literal
 
 from perezvon.calls.names import parse
@@ -22,6 +23,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """How a call's activity tells of the voice menu and the conference: `translate` is gettext's, `zone` that of the times
+    (None: this machine's)."""
+
+    translate: Callable[[str], str] = str
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the planner needs of the settings.
 
@@ -32,7 +42,7 @@ class Policy:
     caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
     `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
     calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
-    passed on.
+    passed on. `telling`: None where activities tell nothing.
     """
 
     installation: str
@@ -48,6 +58,7 @@ class Policy:
     transfers: Transfers = "one"
     portal_peers: frozenset[str] = frozenset()
     own_line: OwnLine = "portal"
+    telling: Telling | None = None
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
 
@@ -64,9 +75,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Extension, or an employee's own phone in E.164 -> the portal's user id (active employees only)."""
+    """Extension, or an employee's own phone in E.164 -> the portal's user id (active employees only), or his name."""
 
     users: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def user(self, extension: str) -> str:
         """The user id, or "" for an extension that the portal does not know."""

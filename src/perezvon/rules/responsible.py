@@ -31,7 +31,7 @@ def responsible(call: Call, started: CallStarted, policy: Policy, people: People
 def _with_mobile(call: Call, people: People) -> People:
     """The outside number to which an employee's calls go stands for him, unless the portal knows whose it is."""
     user = people.user(call.forwarded_by)
-    return People({call.forwarded_to: user, **people.users}) if user else people
+    return replace(people, users={call.forwarded_to: user, **people.users}) if user else people
 
 
 def _talker(call: Call, policy: Policy, people: People) -> Owner:

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     SHOW = "show"
     HIDE = "hide"
     FINISH = "finish"
+    DESCRIBE = "describe"
     ATTACH_RECORD = "attach_record"
 
 

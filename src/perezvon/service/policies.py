@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
-from perezvon.rules import Line, People, Policy
+from perezvon.rules import Line, People, Policy, Telling
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
+from perezvon.web.translations import catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
             peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
         ),
         own_line=portal.own_line,
+        telling=_telling(portal) if calls.describe else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
     )
@@ -77,7 +80,12 @@ def people(directory: Directory) -> People:
     for employee in active:
         if employee.extension and (owner := directory.by_extension(employee.extension)):
             users[employee.extension] = owner.user_id
-    return People(users)
+    names = {employee.user_id: employee.name for employee in active if employee.name}
+    return People(users, {number: names[user] for number, user in users.items() if user in names})
+
+
+def _telling(portal: PortalSettings) -> Telling:
+    return Telling(catalog(portal.language).gettext, ZoneInfo(portal.time_zone) if portal.time_zone else None)
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

@@ -90,6 +90,13 @@ class CallSettings(Section):
         "so far, with the duration of that talk, and the next employee gets a portal call of his own.",
         examples=["each"],
     )
+    describe: bool = Field(
+        default=True,
+        title="Menu and conference in the CRM",
+        description="Whether the call's activity tells what was heard and pressed in the voice menu, and which third "
+        "persons a manager brought into the call, by number, name and times. What an employee has written there stays.",
+        examples=[False],
+    )
     anonymous_number: OneLine = Field(
         default="000000",
         min_length=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -20,6 +21,13 @@ def _host(text: str) -> str:
     if host and re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", host) is None:
         raise Wrong(Reason("must be the portal's host name, e.g. example.bitrix24.ru"))
     return f"http://{host}" if text.startswith("http://") else host
+
+
+def _time_zone(name: str) -> str:
+    try:
+        return name and ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
 
 
 def _user_id(value: object) -> object:
@@ -141,6 +149,18 @@ class PortalSettings(Section):
         title="User for missed calls",
         description="The id of the portal user who gets missed calls for which nobody was rung. Empty: the fall-back user.",
         examples=["1"],
+    )
+    language: Literal["ru", "en"] = Field(
+        default="ru",
+        title="Language of the portal",
+        description="In which Perezvon writes texts into the CRM.",
+        examples=["en"],
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        default="",
+        title="Time zone of the portal",
+        description="Of times in texts that Perezvon writes into the CRM. Empty: that of the machine Perezvon runs on.",
+        examples=["Europe/Moscow"],
     )
     request_timeout: float = Field(
         default=30.0,

@@ -1,0 +1,148 @@
+"""What of a call is told in its activity: the way through the voice menu, and the third persons of a conference. Pure.
+
+Gathered fact by fact and kept with the call's plan, so that it outlives a restart; the words are in account.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from perezvon.calls.call import LegOutcome, Party
+from perezvon.calls.facts import Answered, Fact, InMenu, JoinedConference, MenuChosen, MenuStep, ThirdParty, ThirdStep
+
+MOST = 30
+"""Of each are kept: the state of an endless call stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step in the menu. `answered`: whoever was rung (`to`) talked; `result`: DIALSTATUS when he did not."""
+
+    at: float
+    step: MenuStep
+    key: str = ""
+    to: str = ""
+    heard: tuple[str, ...] = ()
+    result: str = ""
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A third person. `answered`: talks with the employee `by` alone from then on, `joined`: with all; POSIX seconds."""
+
+    channel: str
+    number: str
+    by: str = ""
+    rung: float | None = None
+    answered: float | None = None
+    joined: float | None = None
+    left: float | None = None
+    outcome: LegOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """`scripted`: our own menu tells of the keys. `more`: steps and third persons that are beyond `MOST`."""
+
+    menu: tuple[Moment, ...] = ()
+    guests: tuple[Guest, ...] = ()
+    scripted: bool = False
+    more: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.menu or self.guests)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Notes:
+        menu = (dict(one, step=MenuStep(one["step"]), heard=tuple(one["heard"])) for one in body.get("menu", ()))
+        guests = (
+            dict(one, outcome=LegOutcome(one["outcome"]) if one["outcome"] else None) for one in body.get("guests", ())
+        )
+        return cls(
+            tuple(Moment(**one) for one in menu),
+            tuple(Guest(**one) for one in guests),
+            body.get("scripted", False),
+            body.get("more", 0),
+        )
+
+
+def note(notes: Notes, fact: Fact) -> Notes:
+    """The notes after a fact."""
+    match fact:
+        case InMenu():
+            return _in_menu(notes, fact)
+        case MenuChosen(at=at, key=key) if not notes.scripted:
+            return _more(notes, Moment(at, MenuStep.KEY, key))
+        case Answered(extension=extension) if _rings(notes, extension):
+            return replace(notes, menu=(*notes.menu[:-1], replace(notes.menu[-1], answered=True)))
+        case ThirdParty(channel=channel, number=number, by=by, at=at, step=step, outcome=outcome):
+            guest = _guest(notes, channel) or Guest(channel, number, by)
+            guest = replace(guest, number=guest.number or number, by=guest.by or by)
+            match step:
+                case ThirdStep.RUNG if guest.rung is None:
+                    return _with(notes, replace(guest, rung=at))
+                case ThirdStep.ANSWERED if guest.answered is None:
+                    return _with(notes, replace(guest, answered=at))
+                case ThirdStep.LEFT if guest.left is None:
+                    return _with(notes, replace(guest, left=at, outcome=outcome))
+                case _:
+                    return notes
+        case JoinedConference(party=Party.THIRD_PARTY, channel=channel, number=number, at=at):
+            guest = _guest(notes, channel) or Guest(channel, number)
+            return _with(notes, replace(guest, joined=at)) if guest.joined is None else notes
+        case _:
+            return notes
+
+
+def pass_on(notes: Notes, at: float) -> Notes:
+    """What is left for the next turn: whoever is still rung or talks, from that moment on."""
+    staying = (guest for guest in notes.guests if guest.left is None)
+    return Notes(
+        guests=tuple(
+            replace(
+                guest,
+                answered=at if guest.answered is not None and guest.joined is None else None,
+                joined=at if guest.joined is not None else None,
+            )
+            for guest in staying
+        ),
+        scripted=notes.scripted,
+    )
+
+
+def _in_menu(notes: Notes, fact: InMenu) -> Notes:
+    if not notes.scripted:
+        # Keys that AMI told of before are those of this step, unless the menu begins only now.
+        before = notes.menu if fact.step is MenuStep.BEGAN else ()
+        notes = replace(notes, scripted=True, menu=before)
+    if fact.step is MenuStep.OVER:
+        if _rings(notes, fact.to):
+            return replace(notes, menu=(*notes.menu[:-1], replace(notes.menu[-1], result=fact.result)))
+        return notes
+    return _more(notes, Moment(fact.at, fact.step, fact.key, fact.to, fact.heard))
+
+
+def _rings(notes: Notes, to: str) -> bool:
+    last = notes.menu[-1] if notes.menu else None
+    return last is not None and last.step is MenuStep.RINGS and last.to == to and not last.answered and not last.result
+
+
+def _more(notes: Notes, moment: Moment) -> Notes:
+    if len(notes.menu) >= MOST:
+        return replace(notes, more=notes.more + 1)
+    return replace(notes, menu=(*notes.menu, moment))
+
+
+def _guest(notes: Notes, channel: str) -> Guest | None:
+    return next((guest for guest in notes.guests if guest.channel == channel), None)
+
+
+def _with(notes: Notes, guest: Guest) -> Notes:
+    if _guest(notes, guest.channel) is not None:
+        return replace(notes, guests=tuple(guest if one.channel == guest.channel else one for one in notes.guests))
+    if len(notes.guests) >= MOST:
+        return replace(notes, more=notes.more + 1)
+    return replace(notes, guests=(*notes.guests, guest))
