@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -103,7 +104,8 @@ async def office(
 ) -> AsyncIterator[Stand]:
     place = company.database.replace("mysql+asyncmy:", "mysql:")
     more = SECTIONS.format(agi=pbx_session.agi_bind, database=place, sounds=company.sounds, line=SEVERAL)
-    async with stand(pbx_session, portal, tmp_path_factory.mktemp("perezvon"), more=more) as whole:
+    ours = 'own_line = "perezvon"\ntime_zone = "Europe/Moscow"'
+    async with stand(pbx_session, portal, tmp_path_factory.mktemp("perezvon"), portal_more=ours, more=more) as whole:
         await whole.service.until(ready, "answers the dialplan, and the prompts of the line that it knows are converted")
         yield whole
         await pbx_session.world.reset()
@@ -112,6 +114,20 @@ async def office(
 def heard(leg: Leg) -> dict[str, float]:
     """Seconds of each prompt that it heard."""
     return {prompt: leg.seconds_of(hertz) for prompt, hertz in SPOKEN.items()}
+
+
+async def told(office: Stand, client: str) -> list[str]:
+    """What the activity of the client's newest call says; every time is T, every duration D."""
+    call = await office.call_of(client)
+
+    def description() -> str | None:
+        activity = office.portal.state.crm.get("ACTIVITY", call.activity_id)
+        return activity.text("DESCRIPTION") or None if activity is not None else None
+
+    text = await office.until(description, f"the activity of the call with {client} tells something")
+    *lines, nothing, zone = text.split("\n")
+    assert (nothing, zone) == ("", "Время: UTC+03:00")
+    return [re.sub(r"\d+ с\b", "D", re.sub(r"\d\d:\d\d:\d\d", "T", line)) for line in lines]
 
 
 def close(seconds: float) -> object:
@@ -128,6 +144,10 @@ async def test_a_number_without_rows_goes_to_bitrix24_at_once(office: Stand) -> 
     await client.ended()
     assert client.seconds_of(sounds.TONES["connector"]) > 0.3
     assert sum(heard(client).values()) < 0.1
+    call = await office.call_of("+79151004000")
+    activity = office.portal.state.crm.get("ACTIVITY", call.activity_id)
+    assert activity is not None
+    assert activity.text("DESCRIPTION") == ""
 
 
 async def test_one_button_is_rung_without_a_word(office: Stand) -> None:
@@ -143,6 +163,7 @@ async def test_one_button_is_rung_without_a_word(office: Stand) -> None:
     assert call.recording is not None and call.recording.decodes and call.recording.duration > 1
     assert sum(heard(client).values()) < 0.1
     assert [leg for leg in world.connector.legs if leg.channel is not None and leg.channel.caller == "79151004001"] == []
+    assert await told(office, "+79151004001") == ["Голосовое меню", f"T звонок на +{ALONE}: отвечен"]
 
 
 async def test_nobody_answers_the_button_and_bitrix24_does(office: Stand) -> None:
@@ -157,6 +178,7 @@ async def test_nobody_answers_the_button_and_bitrix24_does(office: Stand) -> Non
     await client.ended()
     assert manager.channel is not None and manager.channel.caller == "79151004002"
     await world.number(ALONE).answers()
+    assert await told(office, "+79151004002") == ["Голосовое меню", f"T звонок на +{ALONE}: нет ответа"]
 
 
 async def test_the_menu_is_heard_in_its_order_and_a_key_rings_its_number(office: Stand) -> None:
@@ -174,6 +196,11 @@ async def test_the_menu_is_heard_in_its_order_and_a_key_rings_its_number(office:
     assert heard(client) == {prompt: close(0.7) for prompt in SPOKEN}
     starts = [sounds.moments_heard(client.heard[0], hertz)[0] for hertz in SPOKEN.values()]
     assert starts == sorted(starts)
+    assert await told(office, "+79151004003") == [
+        "Голосовое меню",
+        f"T нажато 2, ведёт на +{FLOWERS} (прослушано: приветствие, 1, 2)",
+        f"T звонок на +{FLOWERS}: отвечен",
+    ]
 
 
 async def test_a_key_interrupts_and_a_wrong_one_or_silence_leads_to_bitrix24(office: Stand) -> None:
@@ -198,6 +225,12 @@ async def test_a_key_interrupts_and_a_wrong_one_or_silence_leads_to_bitrix24(off
     assert heard(quick)["msgMp3/Цветы"] < 0.1
     assert heard(wrong)["msgMp3/Цветы"] < 0.1
     assert heard(silent) == {prompt: close(0.7) for prompt in SPOKEN}
+    pressed, rang = (await told(office, "+79151004004"))[1:]
+    assert re.fullmatch(rf"T нажато 1, ведёт на \+{CAKES} \(прослушано: приветствие(, 1)?\)", pressed)
+    assert rang == f"T звонок на +{CAKES}: отвечен"
+    (mistake,) = (await told(office, "+79151004005"))[1:]
+    assert re.fullmatch(r"T нажато 7: такой клавиши нет \(прослушано: приветствие(, 1)?\)", mistake)
+    assert (await told(office, "+79151004006"))[1:] == ["T ничего не нажато (прослушано: приветствие, 1, 2)"]
 
 
 @pytest.fixture
@@ -223,6 +256,11 @@ async def test_a_third_person_is_brought_in_by_the_companys_code(
     await talk.legs["third"].hangup()
     await talk.over()
     assert talk.differences() == []
+    number = f"+{talk.number_of('third')}"
+    assert await told(office, f"+{talk.number_of('client')}") == [
+        "Третьи лица",
+        f"{number}: разговор наедине T-T (D); в общем разговоре T-T (D)",
+    ]
 
 
 async def test_with_the_service_killed_or_hung_callers_reach_bitrix24(office: Stand) -> None:

@@ -85,6 +85,26 @@ STORIES: list[tuple[str, list[Fact], list[str]]] = [
         ["Voice menu", "03:16:52 nothing was pressed (heard: the greeting, 1, 2)"],
     ),
     ("given up in the menu", [menu(1, "began")], ["Voice menu", "03:16:41 the menu began, nothing was pressed"]),
+    (
+        "given up in the menu, as our dialplan tells it",
+        [menu(1, "began"), menu(3, "wrong", "9"), menu(6, "over", result="HANGUP")],
+        ["Voice menu", "03:16:43 pressed 9: there is no such key", "03:16:46 the caller hung up in the menu"],
+    ),
+    (
+        "on to Bitrix24: the menu's end says nothing",
+        [menu(1, "began"), menu(12, "silence"), menu(12, "over", result="PORTAL"), answers("101", 20)],
+        ["Voice menu", "03:16:52 nothing was pressed"],
+    ),
+    (
+        "given up while it rang, as our dialplan tells it; what comes later is nothing new",
+        [menu(1, "rings", to="103"), menu(9, "over", to="103", result="HANGUP"), menu(10, "over", result="HANGUP")],
+        ["Voice menu", "03:16:41 rang 103: cancelled"],
+    ),
+    (
+        "answered, by the dialplan's word alone",
+        [menu(1, "rings", to="103"), menu(90, "over", to="103", result="ANSWER")],
+        ["Voice menu", "03:16:41 rang 103: answered"],
+    ),
     ("one button, given up while it rang", [menu(1, "rings", to="103")], ["Voice menu", "03:16:41 rang 103"]),
     (
         "a menu that is not ours: its keys",
@@ -194,7 +214,8 @@ def test_the_setting_leaves_it_out_and_says_so() -> None:
 
 
 def test_in_russian() -> None:
-    facts = STORIES[1][1] + STORIES[9][1]
+    told = {story: facts for story, facts, _ in STORIES}
+    facts = told["a key, and whom it led to"] + told["a third person: alone, then with all"]
     policy = replace(TOLD, telling=Telling(catalog("ru").gettext, UTC))
     (step,) = described(run([started()], facts, [over(500)], policy=policy, people=NAMED))
     assert text_of(step).split("\n") == [

@@ -113,7 +113,7 @@ class MenuChosen:
 
 
 class MenuStep(StrEnum):
-    """What our own voice menu and its dialplan tell: `RINGS` whom a key leads to, until `OVER` when nobody answered."""
+    """What our own voice menu and its dialplan tell: `RINGS` whom a key leads to; `OVER` once, at last."""
 
     BEGAN = "began"
     KEY = "key"
@@ -126,7 +126,8 @@ class MenuStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class InMenu:
     """A caller's way through our own voice menu. `to`: who is rung, E.164 or an extension. `heard`: what was played to him
-    since the last step, the greeting as `intro`, announced buttons by their keys. `result`: DIALSTATUS of `OVER`."""
+    since the last step, the greeting as `intro`, announced buttons by their keys. `result`, of `OVER`: DIALSTATUS of
+    whoever was rung, else HANGUP, PORTAL or TIMEOUT."""
 
     call: str
     at: float

@@ -5,7 +5,7 @@ Names and numbers come from outside: whatever a portal could take for its BB cod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from perezvon.calls.facts import MenuStep
@@ -21,7 +21,13 @@ AT_ONCE = 1.0
 """Seconds: whoever is in the conference so soon after he answered has talked with nobody alone."""
 
 _BRACKETS = str.maketrans("[]<>", "()‹›")
-_DIALS = {"BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "cancelled"}
+_DIALS = {
+    "ANSWER": "answered",
+    "BUSY": "busy",
+    "NOANSWER": "no_answer",
+    "CANCEL": "cancelled",
+    "HANGUP": "cancelled",
+}
 
 
 def describe(finish: str, told: str) -> StepDraft:
@@ -30,10 +36,9 @@ def describe(finish: str, told: str) -> StepDraft:
     return StepDraft(f"{finish}:describe", Kind.DESCRIBE, params, Priority.CRM, DESCRIBED)
 
 
-def account(notes: Notes, until: float, people: People, telling: Telling, peers: Collection[str] = ()) -> str:
-    """What the activity says. `until`: when the call, or the turn, was over (POSIX seconds). `peers`: the portal's own
-    trunks, which are nobody's name."""
-    return "\n".join(_Account(until, people, telling, peers).lines(notes))
+def account(notes: Notes, until: float, people: People, telling: Telling) -> str:
+    """What the activity says. `until`: when the call, or the turn, was over (POSIX seconds)."""
+    return "\n".join(_Account(until, people, telling).lines(notes))
 
 
 def plain(text: str) -> str:
@@ -43,12 +48,11 @@ def plain(text: str) -> str:
 
 
 class _Account:
-    def __init__(self, until: float, people: People, telling: Telling, peers: Collection[str]) -> None:
+    def __init__(self, until: float, people: People, telling: Telling) -> None:
         self._until = until
         self._people = people
         self._zone = telling.zone
         self._translate = telling.translate
-        self._peers = peers
 
     def lines(self, notes: Notes) -> Iterator[str]:
         translate = self._translate
@@ -86,6 +90,8 @@ class _Account:
                 return translate("{time} pressed {key}: there is no such key").format(**told)
             case MenuStep.SILENCE:
                 return translate("{time} nothing was pressed").format(**told)
+            case MenuStep.OVER:
+                return translate("{time} the caller hung up in the menu").format(**told)
             case MenuStep.RINGS:
                 rang = translate("{time} rang {to}").format(**told)
                 if not moment.answered and not moment.result:
@@ -106,7 +112,7 @@ class _Account:
     def _guest(self, guest: Guest) -> str:
         translate = self._translate
         told = self._who(guest.number) or translate("unknown number")
-        if guest.by and guest.by not in self._peers:
+        if guest.by.isdigit() or self._people.user(guest.by):  # the trunk to Bitrix24 is nobody's name
             told += translate(", brought in by {employee}").format(employee=self._who(guest.by))
         over = guest.left if guest.left is not None else self._until
         parts: list[str] = []

@@ -18,7 +18,8 @@ MOST = 30
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One step in the menu. `answered`: whoever was rung (`to`) talked; `result`: DIALSTATUS when he did not."""
+    """One step in the menu; `OVER` only where the caller hung up. `answered`: whoever was rung (`to`) talked; `result`:
+    DIALSTATUS of him, as far as it is told."""
 
     at: float
     step: MenuStep
@@ -76,7 +77,7 @@ def note(notes: Notes, fact: Fact) -> Notes:
             return _in_menu(notes, fact)
         case MenuChosen(at=at, key=key) if not notes.scripted:
             return _more(notes, Moment(at, MenuStep.KEY, key))
-        case Answered(extension=extension) if _rings(notes, extension):
+        case Answered(extension=extension) if _rings(notes) and notes.menu[-1].to == extension:
             return replace(notes, menu=(*notes.menu[:-1], replace(notes.menu[-1], answered=True)))
         case ThirdParty(channel=channel, number=number, by=by, at=at, step=step, outcome=outcome):
             guest = _guest(notes, channel) or Guest(channel, number, by)
@@ -119,15 +120,17 @@ def _in_menu(notes: Notes, fact: InMenu) -> Notes:
         before = notes.menu if fact.step is MenuStep.BEGAN else ()
         notes = replace(notes, scripted=True, menu=before)
     if fact.step is MenuStep.OVER:
-        if _rings(notes, fact.to):
+        if _rings(notes):
             return replace(notes, menu=(*notes.menu[:-1], replace(notes.menu[-1], result=fact.result)))
-        return notes
+        if fact.result != "HANGUP" or (notes.menu and notes.menu[-1].step is MenuStep.RINGS):
+            return notes
     return _more(notes, Moment(fact.at, fact.step, fact.key, fact.to, fact.heard))
 
 
-def _rings(notes: Notes, to: str) -> bool:
+def _rings(notes: Notes) -> bool:
+    """Whether it is open what came of whoever the menu rang."""
     last = notes.menu[-1] if notes.menu else None
-    return last is not None and last.step is MenuStep.RINGS and last.to == to and not last.answered and not last.result
+    return last is not None and last.step is MenuStep.RINGS and not last.answered and not last.result
 
 
 def _more(notes: Notes, moment: Moment) -> Notes:

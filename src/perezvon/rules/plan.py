@@ -348,7 +348,7 @@ def _close(
     if state.notes and policy.telling is None:
         decisions.append(Decision(LEFT_OUT))
     elif state.notes and policy.telling is not None:
-        told = account(state.notes, at, people, policy.telling, policy.portal_peers)
+        told = account(state.notes, at, people, policy.telling)
         state = replace(state, accounts=(*state.accounts, (step.key, told)))
     return replace(state, shown=(), pushes=state.pushes + 1), decisions
 

@@ -177,6 +177,17 @@ async def test_a_finished_call_can_be_listened_to(app: Rest, page: Page) -> None
     await shoot(page, "journal")
 
 
+async def test_what_the_activity_tells_can_be_read(app: Rest, page: Page) -> None:
+    call = await register(app, PHONE_NUMBER="+79161234567", SHOW=0, CRM_CREATE=1)
+    done = await app.call("telephony.externalCall.finish", CALL_ID=call, USER_ID=13, DURATION=65)
+    row = page.locator(f'#calls tr[data-call="{call}"]')
+    await expect(row).to_contain_text("1:05")
+    await expect(row.locator("details")).to_have_count(0)
+    await app.call("crm.activity.update", id=done["CRM_ACTIVITY_ID"], fields={"DESCRIPTION": "нажато <b>2</b>\nдальше"})
+    await row.get_by_text("Текст дела").click()
+    await expect(row.locator(".described")).to_have_text("нажато <b>2</b>\nдальше")
+
+
 @pytest.mark.parametrize(("duration", "status", "words"), [(0, "304", "пропущен"), (30, "200", "входящий")])
 async def test_how_an_incoming_call_ended(app: Rest, page: Page, duration: int, status: str, words: str) -> None:
     call = await register(app)

@@ -126,10 +126,13 @@ class TestSnapshot:
             "telephony.externalCall.register", USER_ID=11, PHONE_NUMBER="+79161234567", TYPE=2, CRM_CREATE=1
         )
         assert snapshot(portal)["calls"][0]["live"] is True
-        await app.call("telephony.externalCall.finish", CALL_ID=call["CALL_ID"], USER_ID=12, DURATION=65)
+        done = await app.call("telephony.externalCall.finish", CALL_ID=call["CALL_ID"], USER_ID=12, DURATION=65)
         row = snapshot(portal)["calls"][0]
         assert (row["live"], row["talked"], row["duration"], row["responsible"]) == (False, True, 65, "Анна Петрова")
         assert (row["name"], row["record"]) == ("", None), "the title the portal made up for the lead is no name"
+        assert row["description"] == ""
+        await app.call("crm.activity.update", id=done["CRM_ACTIVITY_ID"], fields={"DESCRIPTION": HOSTILE})
+        assert snapshot(portal)["calls"][0]["description"] == HOSTILE
 
     async def test_texts_come_as_they_are(self, app: Rest, portal: PortalServer) -> None:
         await app.call("crm.contact.add", fields={"NAME": HOSTILE, "PHONE": [{"VALUE": "+79169998877"}]})

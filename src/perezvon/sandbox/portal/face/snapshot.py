@@ -91,6 +91,7 @@ def _card(portal: PortalState, call: PortalCall, since: float) -> dict[str, Json
 def _call(portal: PortalState, call: PortalCall) -> dict[str, Json]:
     responsible = portal.people.users.get(int(call.finish.get("user_id") or 0))
     file = portal.files.get(call.recording.file_id) if call.recording else None
+    activity = portal.crm.get("ACTIVITY", call.activity_id)
     return {
         "call_id": call.id,
         "direction": DIRECTIONS.get(call.type, "incoming"),
@@ -105,6 +106,7 @@ def _call(portal: PortalState, call: PortalCall) -> dict[str, Json]:
         "duration": int(call.finish.get("duration") or 0),
         "status_code": str(call.finish.get("status") or ""),
         "status_text": str(call.finish.get("reason") or ""),
+        "description": activity.text("DESCRIPTION") if activity else "",
         "record": {"url": file.path, "name": file.name, "size": len(file.content)} if file else None,
     }
 

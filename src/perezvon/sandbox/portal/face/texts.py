@@ -102,6 +102,7 @@ _BOTH: dict[str, tuple[str, str]] = {
     "status_incoming_missed": ("пропущен", "missed"),
     "status_outgoing_failed": ("не дозвонились · {code}", "not reached · {code}"),
     "status_callback_failed": ("не дозвонились · {code}", "not reached · {code}"),
+    "activity_text": ("Текст дела", "Text of the activity"),
     "record_of": ("Запись разговора с {number}", "Recording of the talk with {number}"),
     "crm": ("Клиенты в CRM", "Clients in CRM"),
     "leads_empty": ("Пока никого.", "Nobody yet."),

@@ -40,8 +40,13 @@ function callRow(call) {
     ),
     h("td", { class: "nowrap dim" }, moment(call.started)),
     h("td", { class: "num" }, call.live ? "…" : duration(call.duration)),
-    h("td", {}, player(call)),
+    h("td", {}, player(call), call.description ? described(call) : null),
   );
+}
+
+function described(call) {
+  const told = h("span", { class: "described" }, call.description);
+  return h("details", { class: "small" }, h("summary", { class: "dim" }, say("activity_text")), told);
 }
 
 function status(call, outcome) {
