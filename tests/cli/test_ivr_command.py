@@ -208,6 +208,7 @@ def test_another_wrong_key(house: House, pbx: Path) -> None:
     assert "A wrong key: the menu again; after 2 of them: 100." in done
 
 
+@pytest.mark.slow
 def test_all_that_is_wrong_is_in_the_answer_and_nothing_beside_it(house: House, pbx: Path) -> None:
     """Of a process of its own: also what libraries print, and the converting process."""
     broken = house.folder / "sounds" / "msgMp3" / "pref.mp3"
