@@ -160,6 +160,67 @@ def test_a_second_call_takes_the_managers_place(way: str) -> None:
     assert [(person.role, person.uniqueid) for person in room.people] == [(C, pbx.client.uid), (M, pbx.manager.uid)]
 
 
+def hasty(events: Iterable[Event]) -> list[Event]:
+    """As a busy Asterisk may tell it: that somebody is in the ConfBridge comes before the step with which he goes there."""
+    told: list[Event] = []
+    for event in events:
+        place = len(told)
+        for before in range(len(told) - 1, -1, -1):
+            step = told[before]
+            if event.name == "ConfbridgeJoin" and step.name == "UserEvent" and step["uniqueid"] == event["uniqueid"]:
+                place = before if event.at - step.at < 0.1 else place
+                break
+        told.insert(place, event)
+    return told
+
+
+def tardy(events: Iterable[Event]) -> list[Event]:
+    """The other way round: it comes after all that happens within the next tenth of a second."""
+    late = {id(event): event.at + 0.1 for event in events if event.name == "ConfbridgeJoin"}
+    return sorted(events, key=lambda event: late.get(id(event), event.at))
+
+
+@both_ways
+@pytest.mark.parametrize("told", [hasty, tardy])
+def test_the_conference_bridge_tells_earlier_or_later_than_the_rest(
+    way: str, told: Callable[[Iterable[Event]], list[Event]]
+) -> None:
+    pbx = begun(way)
+    seen: list[Stage] = []
+
+    def now() -> list[tuple[Role, Place]]:
+        assert told(pbx.events) != pbx.events
+        rooms, deltas = run(told(pbx.events))
+        seen[:] = [delta.now.stage for delta in deltas if delta.now is not None]
+        [room] = rooms
+        return places(room)
+
+    assert now() == [(C, IN), (M, AWAY)]
+    pbx.rings()
+    pbx.private()
+    pbx.merge()
+    assert now() == [(C, IN), (M, IN), (T, IN)]
+    assert [stage for place, stage in enumerate(seen) if not place or seen[place - 1] is not stage] == [
+        Stage.CODE, Stage.RING, Stage.PRIVATE, Stage.ROOM,
+    ]  # fmt: skip
+    pbx.end_by_client()
+    rooms, _ = run(told(pbx.events))
+    assert (len(rooms), rooms.early) == (0, {})
+
+
+def test_conferences_of_others_are_forgotten() -> None:
+    pbx = begun("incoming")
+    other = [
+        Event(name, 1.0, {"conference": "100", "uniqueid": "9.9", "channel": "PJSIP/105-1"})
+        for name in ("ConfbridgeJoin", "ConfbridgeLeave")
+    ]
+    rooms, deltas = run(other[:1])
+    assert (rooms.early, len(rooms), deltas) == ({"9.9": "100"}, 0, [])
+    assert run(other[1:], rooms)[0].early == {}
+    assert run([Event("Hangup", 2.0, {"uniqueid": "9.9", "channel": "PJSIP/105-1"})], rooms)[0].early == {}
+    assert resync(rooms, snapshot_after(pbx.events))[0].early == {}
+
+
 @both_ways
 def test_somebody_rung_by_a_button(way: str) -> None:
     pbx = begun(way)

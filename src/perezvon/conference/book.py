@@ -55,7 +55,7 @@ class RoomBook:
             self.rooms = rooms
             self._tell([delta] if delta is not None else [])
 
-    def resync(self, snapshot: Snapshot, members: Iterable[Mapping[str, str]] = ()) -> None:
+    def resync(self, snapshot: Snapshot, members: Iterable[Mapping[str, str]] | None = None) -> None:
         self.rooms, deltas = resync(self.rooms, snapshot, members)
         self._tell(deltas)
 

@@ -1,7 +1,8 @@
 """How the events of a PBX change its conferences. Pure; nonsense never raises, and the same events give the same changes.
 
 Our own dialplan tells of every step (`UserEvent PerezvonRoom`: asterisk/wiring). Where such an event was lost, dials,
-bridges and the ConfBridge's own events tell the same.
+bridges and the ConfBridge's own events tell the same. The latter go another way through Asterisk (confbridge_manager.c has
+a router of its own) and may come before the step that they belong to, or after the bridge's.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ FAILURES = frozenset({"busy", "noanswer", "badcode"})
 ENDINGS = frozenset({"left", "over", "dropped"})
 """Steps with which no room begins."""
 
+FIRST = frozenset({"UserEvent", "ConfbridgeJoin"})
+"""With which a conference can begin."""
+
 Step = tuple[Rooms, Delta | None]
 Entry = Mapping[str, str]
 _ROLES = {Party.CLIENT: Role.CLIENT, Party.EMPLOYEE: Role.MANAGER, Party.THIRD_PARTY: Role.THIRD}
@@ -41,7 +45,7 @@ _ROLES = {Party.CLIENT: Role.CLIENT, Party.EMPLOYEE: Role.MANAGER, Party.THIRD_P
 def reduce(rooms: Rooms, event: Event) -> Step:
     """The rooms after the event, and what has changed, if anything."""
     handler = HANDLERS.get(event.name)
-    if handler is None or (not rooms.rooms and event.name != "UserEvent"):
+    if handler is None or (not rooms.rooms and not rooms.early and event.name not in FIRST):
         return rooms, None
     return handler(rooms, event)
 
@@ -65,7 +69,8 @@ def _on_step(rooms: Rooms, event: Event) -> Step:
         room = Room(event["room"], Stage.CODE, at)
     teller = _teller(step, role)
     if teller is not None:
-        told = _told(event, "", teller, at)
+        there = rooms.early.get(event["uniqueid"]) == room.id
+        told = _told(event, "", teller, at, Place.ROOM if there else Place.AWAY)
         before = room.person(told.uniqueid)
         room = room.having(replace(before, role=teller) if before is not None else told)
         if before is None and teller is Role.MANAGER:  # a second call of his has taken the first one's place
@@ -150,7 +155,9 @@ def _moved(room: Room, person: Person, place: Place, at: float) -> Room:
 
 
 def _on_bridge_enter(rooms: Rooms, event: Event) -> Step:
-    """Into a bridge of two: the private talk. The room's own bridge is told of by ConfbridgeJoin, before."""
+    """Into a bridge of two: the private talk. The room's own bridge is told of by ConfbridgeJoin."""
+    if event["bridgecreator"] == "ConfBridge" or event["bridgetechnology"] == "softmix":
+        return rooms, None
     found = rooms.person(event["uniqueid"])
     if found is None or found[1].place is Place.ROOM or found[1].role is Role.CLIENT:
         return rooms, None
@@ -170,8 +177,10 @@ def _on_bridge_leave(rooms: Rooms, event: Event) -> Step:
 
 def _on_join(rooms: Rooms, event: Event) -> Step:
     room = rooms.get(event["conference"])
-    if room is None or not event["uniqueid"] or parse(event["channel"]).tech in HELPERS:
+    if not event["uniqueid"] or parse(event["channel"]).tech in HELPERS:
         return rooms, None
+    if room is None:
+        return replace(rooms, early={**rooms.early, event["uniqueid"]: event["conference"]}), None
     person = room.person(event["uniqueid"])
     if person is None:  # its step was lost
         role = Role.MANAGER if event["admin"] == "Yes" else Role.THIRD if room.who(Role.CLIENT) else Role.CLIENT
@@ -191,7 +200,7 @@ def _in_conference(rooms: Rooms, event: Event) -> tuple[Room, Person] | None:
 def _on_leave(rooms: Rooms, event: Event) -> Step:
     found = _in_conference(rooms, event)
     if found is None:
-        return rooms, None
+        return rooms.later(event["uniqueid"]), None
     return _put(rooms, _moved(*found, Place.AWAY, event.at), event.at, "left")
 
 
@@ -215,6 +224,7 @@ def _on_music(rooms: Rooms, event: Event) -> Step:
 def _on_hangup(rooms: Rooms, event: Event) -> Step:
     found = rooms.person(event["uniqueid"])
     if found is None:
+        rooms = rooms.later(event["uniqueid"])
         if event["uniqueid"] in rooms.promised:
             promised = {uid: room for uid, room in rooms.promised.items() if uid != event["uniqueid"]}
             return replace(rooms, promised=promised), None
@@ -245,10 +255,14 @@ HANDLERS: Mapping[str, Callable[[Rooms, Event], Step]] = {
 # ---- starting in the middle
 
 
-def resync(rooms: Rooms, snapshot: Snapshot, members: Iterable[Entry] = ()) -> tuple[Rooms, list[Delta]]:
+def resync(rooms: Rooms, snapshot: Snapshot, members: Iterable[Entry] | None = None) -> tuple[Rooms, list[Delta]]:
     """The rooms of a dump in place of those that were known. `members`: the `ConfbridgeList` entries of all rooms, keyed by
-    lower-cased header names: they tell who is muted. Doing it twice tells nothing new."""
-    muted = {entry.get("channel", "") for entry in members if entry.get("muted") == "Yes"}
+    lower-cased header names: they tell who is muted; None: whoever was. Doing it twice tells nothing new."""
+    if members is None:
+        muted = {person.channel for room in rooms for person in room.people if person.muted}
+    else:
+        muted = {entry.get("channel", "") for entry in members if entry.get("muted") == "Yes"}
+    rooms = replace(rooms, early={})
     found = _found(snapshot, muted)
     deltas: list[Delta] = []
     for room in list(rooms):

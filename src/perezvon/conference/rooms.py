@@ -104,10 +104,12 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """All conferences of one PBX. `promised`: channels that bear a room's name and are about to come there."""
+    """All conferences of one PBX. `promised`: channels that bear a room's name and are about to come there. `early`: those
+    in a ConfBridge that nobody has called ours yet; by unique id."""
 
     rooms: Mapping[str, Room] = field(default_factory=dict[str, Room])
     promised: Mapping[str, str] = field(default_factory=dict[str, str])
+    early: Mapping[str, str] = field(default_factory=dict[str, str])
     places: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
     def __iter__(self) -> Iterator[Room]:
@@ -134,7 +136,15 @@ class Rooms:
         if room.people:
             rooms[room.id] = room
         promised = {uid: where for uid, where in self.promised.items() if where in rooms}
-        return Rooms(rooms, promised, {person.uniqueid: one.id for one in rooms.values() for person in one.people})
+        places = {person.uniqueid: one.id for one in rooms.values() for person in one.people}
+        early = {uid: where for uid, where in self.early.items() if uid not in places}
+        return Rooms(rooms, promised, early, places)
 
     def promising(self, uniqueid: str, room: str) -> Rooms:
         return replace(self, promised={**self.promised, uniqueid: room})
+
+    def later(self, uniqueid: str) -> Rooms:
+        """Without what is known of a channel that came early: it has left again."""
+        if uniqueid not in self.early:
+            return self
+        return replace(self, early={uid: where for uid, where in self.early.items() if uid != uniqueid})
