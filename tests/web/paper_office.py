@@ -5,6 +5,7 @@ Real are the tracker, the rooms, the control, the service's desk; what the PBX d
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -90,6 +91,7 @@ class PaperPbx:
             raise self.error
         asked = dict(headers)
         self.acted.append(name)
+        await asyncio.sleep(0.002)  # others get their turn, as over a real wire
         if name == "Getvar":
             talk = self._talk_of(asked["Channel"])
             known = {"DYNAMIC_FEATURES": self.features, "PEREZVON_ROOM": talk.room, "PEREZVON_CLIENT": CLIENT}
