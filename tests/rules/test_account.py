@@ -207,6 +207,28 @@ def test_a_missed_call_is_told_of_too() -> None:
     assert "nothing was pressed" in text_of(step)
 
 
+THROUGH = "PJSIP/bitrix24-00000002"
+LEFT_TO_PORTAL: list[list[Fact]] = [
+    [started(), menu(1, "silence")],
+    [ring("bitrix24", THROUGH)],
+    [Answered("c", T + 3, "bitrix24", THROUGH)],
+    [third(10, UP), third(20, LEFT)],
+]
+
+
+def test_of_a_call_that_the_portal_writes_down_its_own_activity_is_found() -> None:
+    policy = replace(TOLD, portal_peers=frozenset({"bitrix24"}))
+    (step,) = steps(run(*LEFT_TO_PORTAL, [over(500, "bitrix24")], policy=policy))
+    assert (step.kind, step.key) == (Kind.DESCRIBE, "c:describe")
+    assert step.params["find"] == {"phone": "+79161234567", "since": T, "until": T + 500}
+    assert "nothing was pressed" in text_of(step)
+    assert "private talk" in text_of(step)
+    assert steps(run(*LEFT_TO_PORTAL, [over(500, "bitrix24")], policy=replace(policy, telling=None))) == []
+    hidden = [[started(client=""), *LEFT_TO_PORTAL[0][1:]], *LEFT_TO_PORTAL[1:]]
+    assert steps(run(*hidden, [over(500, "bitrix24")], policy=policy)) == []
+    assert steps(run([started()], *LEFT_TO_PORTAL[1:3], [over(500, "bitrix24")], policy=policy)) == []
+
+
 def test_the_setting_leaves_it_out_and_says_so() -> None:
     decisions = run([started()], [menu(1, "began")], [over(500)])
     assert described(decisions) == []

@@ -250,6 +250,12 @@ def statistic_filter(*, call_id: str = "", external_call_id: str = "") -> dict[s
     return {"FILTER": wanted, "SORT": "ID", "ORDER": "DESC"}
 
 
+def statistic_period(*, phone: str, since: str, until: str) -> dict[str, Any]:
+    """Finds the calls with a number (or the end of one) that began in a period; ISO 8601 with offset."""
+    wanted = {">=CALL_START_DATE": since, "<=CALL_START_DATE": until, "%PHONE_NUMBER": phone}
+    return {"FILTER": wanted, "SORT": "ID", "ORDER": "DESC"}
+
+
 async def statistic_find(
     portal: Portal, *, call_id: str = "", external_call_id: str = "", reserve: float | None = None
 ) -> StatisticRow | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery.activity import fields_of
+from perezvon.delivery.activity import fields_of, params_of
 from perezvon.delivery.kinds import FILE, KINDS
 from perezvon.delivery.runs import Move, source
 from perezvon.rules.vocabulary import Ref
@@ -77,7 +77,7 @@ def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Comm
         return Command(key(move.step), move.probe.method, move.probe.params)
     params = _resolved(move.step, lane, riding)
     if KINDS[move.step.kind].aside:
-        params["fields"] = fields_of(move.step)
+        params = params_of(move.step, params.get("id"))
     if FILE in params:
         file = Path(params.pop(FILE))
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
-from perezvon.delivery.activity import NO_ACTIVITY, ReadActivity, activity_of, question
+from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
@@ -31,7 +31,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | ReadActivity | None = None
+    probe: Probe | Question | None = None
 
     @property
     def method(self) -> str:

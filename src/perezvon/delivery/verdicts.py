@@ -21,7 +21,7 @@ from perezvon.bitrix24.errors import (
     UserNotFound,
 )
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery.activity import was_read, was_written
+from perezvon.delivery.activity import Question, was_asked, was_written
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
@@ -63,7 +63,8 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     for move, outcome in zip(moves, outcomes, strict=True):
         step = move.step
         if KINDS[step.kind].aside:
-            one = was_read(step, outcome) if move.probe is not None else was_written(step, outcome)
+            asked = move.probe
+            one = was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
             settled.append(one)
             wait = max(wait, _wait(step, outcome) if one.state is State.UNSURE else 0.0)
             continue

@@ -36,6 +36,16 @@ def describe(finish: str, told: str) -> StepDraft:
     return StepDraft(f"{finish}:describe", Kind.DESCRIBE, params, Priority.CRM, DESCRIBED)
 
 
+def describe_own(call: str, phone: str, since: float, until: float, told: str) -> StepDraft:
+    """The same for a call that the portal wrote down itself, through its own SIP line: its activity has to be found, by the
+    client's number (E.164) and the time (POSIX seconds)."""
+    params: dict[str, Json | Ref] = {
+        "find": {"phone": phone, "since": since, "until": until},
+        "fields": {"DESCRIPTION": told},
+    }
+    return StepDraft(f"{call}:describe", Kind.DESCRIBE, params, Priority.CRM, DESCRIBED)
+
+
 def account(notes: Notes, until: float, people: People, telling: Telling) -> str:
     """What the activity says. `until`: when the call, or the turn, was over (POSIX seconds)."""
     return "\n".join(_Account(until, people, telling).lines(notes))

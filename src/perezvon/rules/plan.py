@@ -31,7 +31,7 @@ from perezvon.calls.facts import (
     StoppedRinging,
     Transferred,
 )
-from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe
+from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
 from perezvon.rules.notes import Notes, note, pass_on
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
@@ -274,7 +274,8 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     call = ended.record
     if _left_to_portal(state, policy):
         why = Reason("left to the portal: it writes down the calls of its own SIP line itself")
-        return replace(state, finished=True, ringing=(), talking=()), [Decision(why)]
+        decisions = [Decision(why), *_described_there(state, ended, policy, people)]
+        return replace(state, finished=True, ringing=(), talking=()), decisions
     if state.turn.later:
         state, decisions = _finish_later_turn(state, call, ended.at, policy, people)
     else:
@@ -287,6 +288,17 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     if state.accounts:
         decisions.append(Decision(DESCRIBED, tuple(describe(finish, told) for finish, told in state.accounts)))
     return replace(state, finished=True, ringing=(), talking=()), decisions
+
+
+def _described_there(state: PlanState, ended: CallEnded, policy: Policy, people: People) -> list[Decision]:
+    """In the portal's own activity. It is found by the client's number only."""
+    started = state.started
+    assert started is not None
+    if not state.notes or policy.telling is None or not _PHONE.fullmatch(started.client):
+        return []
+    told = account(state.notes, ended.at, people, policy.telling)
+    step = describe_own(started.call, started.client, started.at, ended.at, told)
+    return [Decision(DESCRIBED, (step,))]
 
 
 def _finish_later_turn(
