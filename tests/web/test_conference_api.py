@@ -33,7 +33,7 @@ from perezvon.service import conferences
 from perezvon.settings.secrets import SecretBox
 from perezvon.web import Badges, conference_api, create_app, event_stream
 from perezvon.web.badges import BadBadge, OldBadge
-from perezvon.web.conference_api import BURST, ERRORS, LARGEST_BODY, Pace, order_of
+from perezvon.web.conference_api import ACTIONS, BURST, ERRORS, LARGEST_BODY, Pace, order_of
 
 Json = Any
 ADMINISTRATOR = Operator("administrator")
@@ -353,6 +353,20 @@ def test_every_error_has_its_status() -> None:
             yield from below(one)
 
     assert set(ERRORS) == set(below(ConferenceError))
+
+
+@pytest.mark.parametrize("page", ["conference-api.md", "conference-api.ru.md"])
+def test_everything_is_documented(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    refusals = [one for one in vars(conference_api).values() if isinstance(one, conference_api.Refusal)]
+    assert len(refusals) > 10
+    codes = {(one.status, one.code) for one in refusals} | set(ERRORS.values())
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    missing = [
+        (status, code) for status, code in codes if not any(str(status) in row and f"`{code}`" in row for row in rows)
+    ]
+    assert not missing
+    assert not [action for action in ACTIONS if f"`{action}`" not in text]
 
 
 async def test_errors_speak_the_readers_language(web: Server, office: Office, talk: Talk) -> None:

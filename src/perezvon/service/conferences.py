@@ -6,6 +6,7 @@ Lives as long as the service; houses move in and out under it, and onlookers are
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -45,6 +46,9 @@ from perezvon.service.house import House
 TICK = 0.5
 """Seconds between two looks for talks that have begun or ended, while somebody looks on."""
 
+SHARE = 30
+"""How many times as long as such a look takes is waited at least: a thousand calls must cost a few percent only."""
+
 TURN = 5.0
 """Seconds that an order waits for another one about the same call."""
 
@@ -78,10 +82,10 @@ class Conferences:
     async def run(self) -> None:
         """Until cancelled: looks for what nobody tells of, and owns those who are being invited."""
         try:
+            pause = TICK
             while True:
-                await asyncio.sleep(TICK)
-                if self._live.watched:
-                    self._refresh()
+                await asyncio.sleep(pause)
+                pause = max(TICK, SHARE * self._refresh()) if self._live.watched else TICK
         finally:
             self._hooks.close()
             for inviting in self._inviting:
@@ -227,11 +231,14 @@ class Conferences:
             tuple(PbxState(one.settings.name, one.supervisor.status.state.value) for one in exchanges),
         )
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> float:
+        """The seconds that it took."""
+        began = time.perf_counter()
         try:
             self._live.refresh()
         except Exception:
             log.exception("conference: the state cannot be looked at")
+        return time.perf_counter() - began
 
     def _happened(self, exchange: Exchange, delta: Delta) -> None:
         """A change of a room, told to those who look on. A defect here must not touch the calls."""
