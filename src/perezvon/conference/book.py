@@ -63,6 +63,9 @@ class RoomBook:
         """The names of all channels that are in a conference."""
         return frozenset(person.channel for room in self.rooms for person in room.people)
 
+    def by_channel(self) -> dict[str, Room]:
+        return {person.channel: room for room in self.rooms for person in room.people}
+
     def find(self, channels: Iterable[str]) -> Room | None:
         """The room in which one of these channels is (by name)."""
         wanted = set(channels)

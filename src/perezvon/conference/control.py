@@ -15,7 +15,7 @@ Source: asterisk/wiring/templates/extensions.conf; tests/e2e/test_room_control.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -113,16 +113,18 @@ class Control:
 
     def consultations(self) -> list[Consultation]:
         """Every running call with a client who talks, or waits in a conference."""
-        return [seen for call in self._live() if (seen := self._seen(call)) is not None]
+        rooms = self._book.by_channel()
+        return [seen for call in self._live() if (seen := self._seen(call, rooms)) is not None]
 
     def look(self, call: str, employee: str = "") -> Consultation:
-        seen = self._seen(self._call(call, employee))
+        seen = self._seen(self._call(call, employee), self._book.by_channel())
         if seen is None:
             raise NoSuchCall(Reason(_NO_CALL.text, {"call": call, "employee": employee or "—"}))
         return seen
 
-    def _seen(self, call: Call) -> Consultation | None:
-        room = self._book.find(leg.channel for leg in call.legs if leg.ended is None) or talk(call)
+    def _seen(self, call: Call, rooms: Mapping[str, Room]) -> Consultation | None:
+        conferring = (rooms[leg.channel] for leg in call.legs if leg.ended is None and leg.channel in rooms)
+        room = next(conferring, None) or talk(call)
         return None if room is None else consultation(self._book.pbx, call, room)
 
     def of_room(self, room: Room) -> Consultation | None:
