@@ -16,9 +16,8 @@ Source of the order register, show, hide, finish: the telephony tutorial of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from perezvon.calls.call import Call, Direction, LegOutcome, Outcome, iso
 from perezvon.calls.facts import (
@@ -32,10 +31,11 @@ from perezvon.calls.facts import (
     Transferred,
 )
 from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
-from perezvon.rules.notes import Notes, note, pass_on
+from perezvon.rules.notes import note, pass_on
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
-from perezvon.rules.turns import Turn, follow, following, gives_away
+from perezvon.rules.state import PlanState
+from perezvon.rules.turns import follow, following, gives_away
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
 CALL_TYPE = {Direction.OUTGOING: 1, Direction.INTERNAL: 1, Direction.INCOMING: 2}
@@ -60,54 +60,6 @@ class Decision:
     reason: Reason
     steps: tuple[StepDraft, ...] = ()
     unmapped: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlanState:
-    """What the planner remembers of a call. `portal_call`: the CALL_ID that a click on a number brought along; such a call
-    is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices).
-    `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call.
-    `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX. `notes`: what
-    the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
-    and what its activity shall tell. They are sent when the call is over, so that they hold up no card."""
-
-    started: CallStarted | None = None
-    portal_call: str = ""
-    registered: bool = False
-    finished: bool = False
-    shown: tuple[str, ...] = ()
-    ringing: tuple[tuple[str, str], ...] = ()
-    talking: tuple[str, ...] = ()
-    pushes: int = 0
-    at_portal: bool = False
-    desk: bool = False
-    turn: Turn = field(default_factory=Turn)
-    notes: Notes = field(default_factory=Notes)
-    accounts: tuple[tuple[str, str], ...] = ()
-
-    def as_json(self) -> dict[str, Json]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> PlanState:
-        started: dict[str, Any] | None = body.get("started")
-        if started is not None:
-            started = dict(started, direction=Direction(started["direction"]))
-        return cls(
-            started=CallStarted(**started) if started is not None else None,
-            portal_call=body.get("portal_call", ""),
-            registered=body.get("registered", False),
-            finished=body.get("finished", False),
-            shown=tuple(body.get("shown", ())),
-            ringing=tuple((channel, extension) for channel, extension in body.get("ringing", ())),
-            talking=tuple(body.get("talking", ())),
-            pushes=body.get("pushes", 0),
-            at_portal=body.get("at_portal", False),
-            desk=body.get("desk", False),
-            turn=Turn.from_json(body.get("turn", {})),
-            notes=Notes.from_json(body.get("notes", {})),
-            accounts=tuple((finish, told) for finish, told in body.get("accounts", ())),
-        )
 
 
 def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:

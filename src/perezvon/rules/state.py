@@ -1,0 +1,61 @@
+"""What the planner remembers of a call between two rounds, as JSON too: it is stored with the call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from perezvon.calls.call import Direction
+from perezvon.calls.facts import CallStarted
+from perezvon.rules.notes import Notes
+from perezvon.rules.turns import Turn
+from perezvon.rules.vocabulary import Json
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """What the planner remembers of a call. `portal_call`: the CALL_ID that a click on a number brought along; such a call
+    is never registered by us. `ringing` pairs a channel with its extension (one employee may have several devices).
+    `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call.
+    `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX. `notes`: what
+    the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
+    and what its activity shall tell. They are sent when the call is over, so that they hold up no card."""
+
+    started: CallStarted | None = None
+    portal_call: str = ""
+    registered: bool = False
+    finished: bool = False
+    shown: tuple[str, ...] = ()
+    ringing: tuple[tuple[str, str], ...] = ()
+    talking: tuple[str, ...] = ()
+    pushes: int = 0
+    at_portal: bool = False
+    desk: bool = False
+    turn: Turn = field(default_factory=Turn)
+    notes: Notes = field(default_factory=Notes)
+    accounts: tuple[tuple[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> PlanState:
+        started: dict[str, Any] | None = body.get("started")
+        if started is not None:
+            started = dict(started, direction=Direction(started["direction"]))
+        return cls(
+            started=CallStarted(**started) if started is not None else None,
+            portal_call=body.get("portal_call", ""),
+            registered=body.get("registered", False),
+            finished=body.get("finished", False),
+            shown=tuple(body.get("shown", ())),
+            ringing=tuple((channel, extension) for channel, extension in body.get("ringing", ())),
+            talking=tuple(body.get("talking", ())),
+            pushes=body.get("pushes", 0),
+            at_portal=body.get("at_portal", False),
+            desk=body.get("desk", False),
+            turn=Turn.from_json(body.get("turn", {})),
+            notes=Notes.from_json(body.get("notes", {})),
+            accounts=tuple((finish, told) for finish, told in body.get("accounts", ())),
+        )
