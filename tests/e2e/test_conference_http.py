@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from talks import Answers, Steps, Talk
 
+from perezvon.asterisk import AmiAddress
 from perezvon.conference import Employee
 from perezvon.sandbox.pbx import Leg, PbxSandbox
 from perezvon.sandbox.portal import PortalServer
@@ -70,8 +71,7 @@ class Onlooker:
 
     calls: dict[str, Json] = field(default_factory=dict[str, Json])
     told: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
-    states: int = 0
-    refused: str = ""
+    pbx: str = ""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def follow(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -92,7 +92,7 @@ class Onlooker:
         match name:
             case "state":
                 self.calls = {call["id"]: call for call in told["calls"]}
-                self.states += 1
+                self.pbx = "".join(pbx["state"] for pbx in told["pbxs"])
             case "call":
                 self.calls.pop(told["call"], None)
                 if told["now"] is not None:
@@ -100,7 +100,7 @@ class Onlooker:
                 stage = told["now"]["room"]["stage"] if told["now"] else ""
                 self.told.append((told["call"], told["what"], stage))
             case _:
-                self.refused = told.get("error", "")
+                self.pbx = told["state"]
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -317,3 +317,78 @@ async def test_a_service_that_is_stopped_and_started_again(office: Stand, steps:
             await talk.legs["client"].hangup()
             with suppress(asyncio.CancelledError):
                 following.cancel()
+
+
+@dataclass
+class Cable:
+    """Between the service and the PBX's manager port; it can be pulled out."""
+
+    host: str
+    port: int
+    pulled: bool = False
+    _ends: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[int]:
+        """The port at this end."""
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            self.pull()
+            server.close()
+            await server.wait_closed()
+
+    def pull(self) -> None:
+        self.pulled = True
+        for end in self._ends:
+            end.close()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.pulled:
+            writer.close()
+            return
+        there, to_there = await asyncio.open_connection(self.host, self.port)
+        self._ends |= {writer, to_there}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pass(reader, to_there))
+            tasks.create_task(self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+async def test_a_pbx_that_goes_away_and_comes_back(office: Stand, steps: Steps, codes: Path) -> None:
+    """In a private talk. New settings that need all parts anew are taken over under an open stream, too."""
+    address = AmiAddress.parse(office.pbx.office_ami)
+    cable = Cable(address.host, address.port)
+    more = MORE.format(agi=office.pbx.agi_bind, codes=codes)
+    before = office.settings(more=more)
+    place = f"{address.host}:{address.port}"
+    assert place in before
+    async with cable.laid() as port, card(office, steps, codes, incoming=True) as its:
+        talk = its.talk
+        third = await its.rings("add", code=talk.code("third"))
+        await third.answer()
+        await its.stage("private", "client")
+        await office.service.configure(before.replace(place, f"127.0.0.1:{port}"))
+        await its.live.until(lambda: cable._ends or None, "the settings are taken over")
+        await its.live.until(lambda: its.live.pbx == "live", "the PBX is watched again")
+        await its.stage("private", "client")
+        cable.pull()
+        await its.live.until(lambda: its.live.pbx != "live", "the PBX is away")
+        assert await its.press("join", status=503) == "pbx_away"
+        assert its.live.calls[its.call]["room"]["stage"] == "private"
+        await talk.listen(1.2, client="music", manager="third", third="manager")
+        cable.pulled = False
+        await its.live.until(lambda: its.live.pbx == "live", "the PBX is back")
+        await its.press("join")
+        await its.stage("room", "client", "manager", "third")
+        await talk.listen(1.2, client="manager third", manager="client third", third="client manager")
+        await third.hangup()
+        await talk.legs["client"].hangup()
+        await office.service.configure(before)

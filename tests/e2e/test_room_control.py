@@ -233,6 +233,7 @@ async def test_invited_straight_into_the_room(pbx: PbxSandbox, desk: Desk, steps
         await number.rings()
         inviting = asyncio.create_task(desk.control.invite(call, talk.number_of("third")))
         talk.legs["third"] = third = await number.ringing()
+        assert await desk.book.until(lambda rooms: any(one.who(Role.THIRD) for one in rooms), 5)
         room = desk.control.look(call).room
         assert (room.stage, [one.place for one in room.people if one.role is Role.THIRD]) == (Stage.ROOM, [Place.RINGING])
         await talk.parties("client", "manager")
