@@ -148,7 +148,7 @@ def test_a_semicolon_in_a_password_is_no_comment(etc: Path) -> None:
         (Wiring(record_private=True), "Gosub(perezvon-record,s,1(private))", "§"),
         (Wiring(with_menu=False), "exten => s,1,Gosub(perezvon-record,s,1(in))\n same => n,Goto(perezvon-portal,s,1)", "§"),
         (Wiring(transfer_number=""), "[perezvon-out]\nexten => _[+0-9].", "exten => 900"),
-        (Wiring(manager_leaves="stay"), "GROUP_COUNT", '= "manager"]?everybody'),
+        (Wiring(manager_leaves="stay"), "GROUP_MATCH_COUNT", '= "manager"]?everybody'),
     ],
 )
 def test_what_a_setting_changes(wiring: Wiring, there: str, not_there: str) -> None:

@@ -168,6 +168,7 @@ class Control:
         if KEY not in features.split("#") or not room_id:
             raise NotNow(_NOT_WIRED)
         await self._set(manager.channel, "PEREZVON_CONSULT", "1")
+        await self._set(manager.channel, "__PEREZVON_HELD", client.channel)
         try:
             await self._set(manager.channel, "GROUP(perezvon)", f"{room_id}-out")
             await self._redirect(client.channel, CLIENT)
