@@ -263,6 +263,37 @@ async def test_a_third_person_is_brought_in_by_the_companys_code(
     ]
 
 
+async def test_of_a_call_left_to_the_portal_its_own_activity_is_told(office: Stand, company: Company, steps: Steps) -> None:
+    """The pretend portal writes down no calls of its own SIP line: here the test does."""
+    before = (office.service.data_dir / "settings.toml").read_text(encoding="utf-8")
+    left = before.replace('own_line = "perezvon"', "").replace("contexts =", 'portal_peers = ["bitrix24"]\ncontexts =')
+    await office.service.stop()
+    await office.service.configure(left)
+    await office.service.start()
+    await office.ready()
+    talk = Talk(office.pbx, steps, Answers(), incoming=True, number=43)
+    await company.run(f"INSERT INTO sAsterisk_prefix VALUES ('{talk.code('third')}', '{talk.number_of('third')}')")
+    state = office.portal.state
+    activity = state.crm.add("ACTIVITY", {"TYPE_ID": "2", "PROVIDER_ID": "VOXIMPLANT_CALL", "DESCRIPTION": "a word"})
+    await talk.begin()
+    await talk.consult()
+    await talk.private()
+    await talk.legs["third"].hangup()
+    await talk.back()
+    await talk.legs["client"].hangup()
+    await talk.over()
+    row: dict[str, Any] = {"ID": "900", "CALL_ID": "own", "PHONE_NUMBER": talk.number_of("client")}
+    row |= {"CALL_START_DATE": state.iso(), "CRM_ACTIVITY_ID": str(activity.id), "EXTERNAL_CALL_ID": None}
+    state.book.statistics.append(row)
+
+    def described() -> str | None:
+        return activity.text("DESCRIPTION") if "\n" in activity.text("DESCRIPTION") else None
+
+    text = await office.until(described, "the portal's own activity tells of the conference", 60)
+    assert text.startswith(f"a word\n\nТретьи лица\n+{talk.number_of('third')}: разговор наедине ")
+    assert [call for call in office.portal.calls() if call.phone == f"+{talk.number_of('client')}"] == []
+
+
 async def test_with_the_service_killed_or_hung_callers_reach_bitrix24(office: Stand) -> None:
     world = office.pbx.world
     os.kill(office.service.pid, signal.SIGSTOP)
