@@ -11,7 +11,7 @@ import pytest
 from scripted_agi import ENVIRONMENT, QUICK, Caller, Peer, greeting, served
 
 from perezvon.asterisk.agi import AgiCall, AgiServer, NotPlayed, Patience
-from perezvon.asterisk.agi_wire import AgiRefused, AgiSilent, ChannelGone, Unsendable
+from perezvon.asterisk.agi_wire import AgiError, AgiRefused, AgiSilent, ChannelGone, Unsendable
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +41,38 @@ async def test_a_script_sees_the_call_and_speaks_to_the_channel() -> None:
         ["WAIT", "FOR", "DIGIT", "200"],
         ["EXEC", "UserEvent", "PerezvonMenu,Step: key,To: a\\,b"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ("200 result=0\n200 result=0\n", "done"),
+        ("200 result=0\n200 result=-2\n", "AgiRefused"),
+        ("511 Command Not Permitted on a dead channel\n", "AgiRefused"),
+        ("HANGUP\n200 result=-1\n200 result=-1\n", "ChannelGone"),
+        ("200 result=0\n", "AgiSilent"),
+        ("200 result=0\n200 OK\n", "AgiBroken"),
+    ],
+)
+async def test_the_last_commands_wait_for_nobody(answers: str, outcome: str) -> None:
+    """Event, decision and the end of what we say are there before Asterisk has answered anything."""
+    over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def script(call: AgiCall) -> None:
+        try:
+            await call.end({"PEREZVON_RING": "20", "PEREZVON_TO": "102"}, "PerezvonMenu", Step="key", To="a,b")
+        except AgiError as error:
+            over.set_result(type(error).__name__)
+        else:
+            over.set_result("done")
+
+    async with served(script) as server:
+        peer = await Peer.to(server)
+        assert await peer.hears() == r'EXEC "UserEvent" "PerezvonMenu,Step: key,To: a\\,b"'
+        assert await peer.hears() == 'EXEC "MSet" "PEREZVON_RING=20,PEREZVON_TO=102"'
+        assert await peer.closed()
+        peer.says(answers)
+        assert await asyncio.wait_for(over, 5) == outcome
 
 
 async def test_a_variable_is_read() -> None:

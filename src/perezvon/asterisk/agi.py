@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -30,6 +31,8 @@ from perezvon.asterisk.agi_wire import (
     application_argument,
     command_line,
 )
+
+T = TypeVar("T")
 
 ANY_KEY = "0123456789*#ABCD"
 
@@ -87,11 +90,17 @@ class AgiCall:
 
     async def set_all(self, values: Mapping[str, str]) -> None:
         """Several at once, in this order: one way to Asterisk and back instead of one for each."""
-        if all(_PLAIN.fullmatch(value) for value in values.values()):
-            await self.execute("MSet", *(f"{name}={value}" for name, value in values.items()))
-        else:
-            for name, value in values.items():
-                await self.set(name, value)
+        for command in _setting(values):
+            _existing(await self._ask(*command), *command)
+
+    async def end(self, values: Mapping[str, str], event: str = "", **headers: str) -> None:
+        """Tells an event, sets variables, and the dialplan goes on: at once, however busy we are. Nothing may follow."""
+        told = [_user_event(event, headers)] if event else []
+        commands = [*told, *_setting(values)]
+        asking = self._wire.ask_last([command_line(*command) for command in commands])
+        answers = await self._within(self._patience.answer, "the last commands", asking)
+        for command, answer in zip(commands, answers, strict=True):
+            _existing(answer, *command)
 
     async def play(self, path: str, keys: str = "", *, seconds: float = 600.0) -> str:
         """`path`: absolute, without its ending, as the PBX names it. One of `keys` ends it and is given back, else "".
@@ -109,16 +118,14 @@ class AgiCall:
 
     async def user_event(self, name: str, **headers: str) -> None:
         """An AMI event with these headers and the channel's own."""
-        body = (f"{key}: {application_argument(value)}" for key, value in headers.items())
-        await self.execute("UserEvent", name, *body)
+        command = _user_event(name, headers)
+        _existing(await self._ask(*command), *command)
 
     async def execute(self, application: str, *arguments: str, seconds: float = 0.0) -> str:
         """A dialplan application, with `seconds` for it to end; gives its result. Where one of the arguments has a comma
         that shall be taken literally, the caller escapes it."""
-        answer = await self._ask("EXEC", application, ",".join(arguments), within=seconds + self._patience.answer)
-        if answer.result == "-2":
-            raise AgiRefused(200, "EXEC", f"there is no application {application}: load its module")
-        return answer.result
+        command = "EXEC", application, ",".join(arguments)
+        return _existing(await self._ask(*command, within=seconds + self._patience.answer), *command).result
 
     async def _done(self, *words: str) -> None:
         answer = await self._ask(*words)
@@ -132,15 +139,37 @@ class AgiCall:
 
     async def _ask(self, *words: str, within: float | None = None) -> Answer:
         within = self._patience.answer if within is None else within
+        return await self._within(within, words[0], self._wire.ask(command_line(*words)))
+
+    async def _within(self, seconds: float, what: str, asking: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(within):
-                return await self._wire.ask(command_line(*words))
+            async with asyncio.timeout(seconds):
+                return await asking
         except TimeoutError:
             self._wire.close()
-            raise AgiSilent(f"Asterisk did not answer {words[0]} within {within:g} s") from None
+            raise AgiSilent(f"Asterisk did not answer {what} within {seconds:g} s") from None
         except AgiBroken:
             self._wire.close()
             raise
+
+
+def _existing(answer: Answer, command: str, *words: str) -> Answer:
+    """Raises AgiRefused when the application that was to be carried out does not exist."""
+    if command == "EXEC" and answer.result == "-2":
+        raise AgiRefused(200, command, f"there is no application {words[0]}: load its module")
+    return answer
+
+
+def _user_event(name: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    body = (f"{key}: {application_argument(value)}" for key, value in headers.items())
+    return "EXEC", "UserEvent", ",".join((name, *body))
+
+
+def _setting(values: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """The commands that set these variables, in this order."""
+    if all(_PLAIN.fullmatch(value) for value in values.values()):
+        return [("EXEC", "MSet", ",".join(f"{name}={value}" for name, value in values.items()))]
+    return [("SET VARIABLE", name, value) for name, value in values.items()]
 
 
 def _digit(answer: Answer) -> str:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -190,7 +190,22 @@ class Wire(asyncio.Protocol):
             raise ChannelGone("the caller has hung up")
         return found
 
-    async def _answer(self, command: str) -> Answer:
+    async def ask_last(self, lines: Sequence[bytes]) -> list[Answer]:
+        """The last commands of a script, at once. Asterisk reads to the end of what we say, and goes on in the dialplan
+        without waiting for us to hang up. Raises as `ask`, for the first that went wrong; all are carried out."""
+        self._expect_nothing()
+        if self._ended or self.gone or self.transport is None:
+            raise ChannelGone("the connection with Asterisk has ended")
+        self.ours_since = None
+        self.transport.write(b"".join(lines))
+        self.transport.write_eof()
+        answers = [await self._answer(line.partition(b'"')[0].decode().strip(), alone=False) for line in lines]
+        if self.gone:
+            raise ChannelGone("the caller has hung up")
+        return answers
+
+    async def _answer(self, command: str, *, alone: bool = True) -> Answer:
+        """`alone`: nothing else may have come."""
         while True:
             line = await self._line()
             if line == "HANGUP":
@@ -207,7 +222,7 @@ class Wire(asyncio.Protocol):
             found = answer(line)
             if found is None:
                 raise AgiBroken(f"no AGI answer: {line[:80]!r}")
-            if not self.gone:
+            if alone and not self.gone:
                 self._expect_nothing()
             return found
 

@@ -8,7 +8,7 @@ so that a service that hangs holds nobody for longer than the prompt and `margin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -72,14 +72,14 @@ async def run_menu(call: AgiCall, scenario: Scenario | None, prompts: Prompts, r
     if scenario is None or not scenario.buttons:
         return Outcome(Ended.NO_MENU)
     if (alone := scenario.alone) is not None:
-        await _ring(call, alone.to, rules)
+        await call.end(_ring(alone.to, rules))
         return Outcome(Ended.ONE_BUTTON, alone.to)
     return await _Menu(call, scenario, prompts, rules).run()
 
 
-async def _ring(call: AgiCall, to: str, rules: MenuRules) -> None:
-    ring = {"TIMEOUT(absolute)": "0", "PEREZVON_RING": str(round(rules.ring)), "PEREZVON_TO": to}
-    await call.set_all(ring)
+def _ring(to: str, rules: MenuRules) -> dict[str, str]:
+    """The decision, in the dialplan's variables."""
+    return {"TIMEOUT(absolute)": "0", "PEREZVON_RING": str(round(rules.ring)), "PEREZVON_TO": to}
 
 
 class _Menu:
@@ -98,24 +98,24 @@ class _Menu:
         await self._tell("began")
         await self._prompts.ready(self._scenario)
         await call.answer()
-        ended = Ended.WRONG
-        while len(pressed) < self._rules.wrong_keys:
+        while True:
             key = await self._ask(first=not pressed)
+            heard = " ".join(self._heard)
             if not key:
-                ended = Ended.SILENCE
-                await self._tell("silence", Heard=" ".join(self._heard))
-                break
+                return await self._end(Ended.SILENCE, self._rules.fallback, pressed, Heard=heard)
             pressed.append(key)
             if key in self._targets:
-                ended = Ended.KEY
-                await self._tell("key", Key=key, To=self._targets[key], Heard=" ".join(self._heard))
-                break
-            await self._tell("wrong", Key=key, Heard=" ".join(self._heard))
-        to = self._targets[pressed[-1]] if ended is Ended.KEY else self._rules.fallback
-        if to:
-            await _ring(call, to, self._rules)
-        else:
-            await call.set("TIMEOUT(absolute)", "0")
+                to = self._targets[key]
+                return await self._end(Ended.KEY, to, pressed, Key=key, To=to, Heard=heard)
+            if len(pressed) >= self._rules.wrong_keys:
+                return await self._end(Ended.WRONG, self._rules.fallback, pressed, Key=key, Heard=heard)
+            await self._tell("wrong", Key=key, Heard=heard)
+
+    async def _end(self, ended: Ended, to: str, pressed: Sequence[str], **headers: str) -> Outcome:
+        """A caller waits: the last event and the decision go together."""
+        self._note(ended, headers)
+        values = _ring(to, self._rules) if to else {"TIMEOUT(absolute)": "0"}
+        await self._call.end(values, EVENT, Step=ended, Line=self._scenario.line, **headers)
         return Outcome(ended, to, tuple(pressed))
 
     async def _ask(self, *, first: bool) -> str:
@@ -160,8 +160,11 @@ class _Menu:
         await self._call.set("TIMEOUT(absolute)", f"{seconds + self._rules.margin:.1f}")
 
     async def _tell(self, step: str, **headers: str) -> None:
-        self._log.info("menu", step=step, **{name.lower(): value for name, value in headers.items()})
+        self._note(step, headers)
         await self._call.user_event(EVENT, Step=step, Line=self._scenario.line, **headers)
+
+    def _note(self, step: str, headers: Mapping[str, str]) -> None:
+        self._log.info("menu", step=str(step), **{name.lower(): value for name, value in headers.items()})
 
 
 def may_go_on(typed: str, keys: Collection[str]) -> bool:
