@@ -18,7 +18,13 @@ from perezvon.sandbox.pbx.errors import SandboxError
 
 pytestmark = pytest.mark.asterisk
 
-PAUSE = "System(sleep 0.${RAND(0,3)})"
+SLOW = '"${DB(slow/${PEREZVON_CLIENT})}"'
+"""Who of a scene is on his way into the room for a second; without anybody there are short pauses by chance everywhere."""
+PAUSE = f'ExecIf($[{SLOW} = ""]?System(sleep 0.${{RAND(0,3)}}))'
+
+
+async def slow(talk: Talk, who: str) -> None:
+    await talk.pbx.office.command(f"database put slow {talk.number_of('client')} {who}")
 
 
 async def out_again_as_the_third_leaves(talk: Talk) -> None:
@@ -26,13 +32,10 @@ async def out_again_as_the_third_leaves(talk: Talk) -> None:
     await talk.consult()
     third = await talk.private()
     await talk.merge()
-    await talk.listen(client="manager third")
     await asyncio.gather(talk.press("*3"), third.hangup())
     await talk.parties("client")
-    await talk.listen(client="music")
     await talk.press("*")
     await talk.back()
-    await talk.listen(client="manager", manager="client")
     await talk.legs["client"].hangup()
     await talk.over()
 
@@ -43,45 +46,54 @@ async def third_leaves_at_the_merge(talk: Talk) -> None:
     third = await talk.private()
     await asyncio.gather(talk.press("#"), third.hangup())
     await talk.back()
-    await talk.listen(client="manager", manager="client")
     await talk.legs["manager"].hangup()
     await talk.over()
 
 
 async def client_leaves_at_the_merge(talk: Talk) -> None:
     """The other two go on."""
+    await slow(talk, "manager")
     await talk.begin()
     await talk.consult()
     third = await talk.private()
-    await asyncio.gather(talk.press("#"), talk.legs["client"].hangup())
+    await talk.press("#")
+    await talk.step("joined", 3)
+    await talk.legs["client"].hangup()
     await talk.parties("manager", "third")
-    await talk.listen(manager="third", third="manager")
     await third.hangup()
     await talk.over()
 
 
 async def manager_leaves_at_the_merge(talk: Talk) -> None:
+    await slow(talk, "third")
     await talk.begin()
     await talk.consult()
     await talk.private()
     await talk.press("#")
+    await talk.step("joined", 2)
     await talk.legs["manager"].hangup()
     await talk.over()
 
 
 async def nobody_is_left_at_the_merge(talk: Talk) -> None:
+    await slow(talk, "manager")
     await talk.begin()
     await talk.consult()
     third = await talk.private()
     await talk.legs["client"].hangup()
-    await asyncio.gather(talk.press("#"), third.hangup())
+    await talk.press("#")
+    await talk.step("joined", 3)
+    await third.hangup()
     await talk.over()
 
 
 async def client_leaves_as_the_manager_comes_back(talk: Talk) -> None:
+    await slow(talk, "manager")
     await talk.begin()
     await talk.consult()
-    await asyncio.gather(talk.press("*"), talk.legs["client"].hangup())
+    await talk.press("*")
+    await talk.step("back")
+    await talk.legs["client"].hangup()
     await talk.over()
 
 
@@ -97,19 +109,21 @@ async def client_leaves_as_he_is_held(talk: Talk) -> None:
 
 
 async def manager_leaves_as_he_holds(talk: Talk) -> None:
+    await slow(talk, "client")
     await talk.begin()
     await talk.press("*3")
+    await talk.step("joined")
     await talk.legs["manager"].hangup()
     await talk.over()
 
 
 async def back_at_once(talk: Talk) -> None:
+    await slow(talk, "client")
     await talk.begin()
     await talk.press("*3")
     await talk.step("code")
     await talk.press("*")
     await talk.back()
-    await talk.listen(client="manager", manager="client")
     await talk.legs["client"].hangup()
     await talk.over()
 
@@ -126,7 +140,6 @@ async def given_up_as_the_third_answers(talk: Talk) -> None:
     await asyncio.gather(talk.press("*"), answer())
     await third.ended()
     await talk.back()
-    await talk.listen(client="manager", manager="client")
     await talk.legs["manager"].hangup()
     await talk.over()
 
@@ -168,16 +181,19 @@ WAYS = (
 
 
 def paced(dialplan: str) -> str:
-    """A pause by chance before each line of these."""
     for way in WAYS:
         found = re.search(way, dialplan, flags=re.M | re.S)
         assert found, way
         dialplan = dialplan.replace(found[0], re.sub(r"(?m)^ same => n", f" same => n,{PAUSE}\n same => n", found[0]))
+    for who in ("client", "manager", "third"):
+        arrives = f" same => n,ConfBridge(${{PEREZVON_ROOM}},perezvon_room,perezvon_{who}"
+        assert arrives in dialplan
+        dialplan = dialplan.replace(arrives, f' same => n,ExecIf($[{SLOW} = "{who}"]?System(sleep 1))\n{arrives}')
     return dialplan
 
 
 @pytest.fixture(scope="module")
-async def slow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PbxSandbox]:
+async def pbx_paced(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PbxSandbox]:
     async with await PbxSandbox.start(tmp_path_factory.mktemp("paced"), verbose=3) as pbx:
         file = pbx.office.folder / "etc" / FOLDER / "extensions.conf"
         file.write_text(paced(file.read_text(encoding="utf-8")), encoding="utf-8")
@@ -186,11 +202,11 @@ async def slow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PbxSan
         yield pbx
 
 
-async def test_nobody_is_sent_home_or_left_alone(slow: PbxSandbox) -> None:
+async def test_nobody_is_sent_home_or_left_alone(pbx_paced: PbxSandbox) -> None:
     answers, wrong = Answers(), list[str]()
-    async with Steps(slow).following() as steps, answers.serving(slow.agi_bind):
+    async with Steps(pbx_paced).following() as steps, answers.serving(pbx_paced.agi_bind):
         scenes = [(scene, way) for scene in PLAYED for way in scene.ways.split()]
-        programme = Programme(scenes, slow, steps, answers)
+        programme = Programme(scenes, pbx_paced, steps, answers)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(programme.run(), name="programme")
             for scene, way in scenes:
