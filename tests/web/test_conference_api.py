@@ -125,6 +125,7 @@ def talk(office: Office) -> Talk:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "SOON", 0.1)
+    monkeypatch.setattr(control, "PROMPT", 0.0)
     monkeypatch.setattr(conferences, "TICK", 0.02)
 
 

@@ -59,6 +59,10 @@ KEY = "perezvon_third"
 SOON = 3.0
 """Seconds within which the PBX is seen to do what it was told."""
 
+PROMPT = 0.15
+"""Seconds after the step in which the prompt for a code has surely begun. A redirect just before lets it play on in the
+room: Read then goes without stopping it (ast_app_getdata, ast_readstring)."""
+
 _NO_CALL = Reason("there is no running call {call} with {employee}")
 _NOT_WIRED = Reason(
     "this call does not go through Perezvon's dialplan, or the client does not talk with this employee just now: see "
@@ -160,7 +164,9 @@ class Control:
                 await self._redirect(_member(room, Role.MANAGER).channel, MANAGER)
             case _:
                 raise _not_now(room)
-        return await self._seen_at(room_id, {Stage.CODE})
+        await self._seen_at(room_id, {Stage.CODE})
+        await asyncio.sleep(PROMPT)
+        return self._still(room_id)
 
     async def _begin(self, room: Room, manager: Person, client: Person) -> str:
         features = await self._get(manager.channel, "DYNAMIC_FEATURES")
