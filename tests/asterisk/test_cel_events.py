@@ -4,6 +4,7 @@ channel event log alone must be what it makes of AMI."""
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from perezvon.asterisk.cel import parse
 from perezvon.asterisk.cel_events import events_of
 from perezvon.calls import CallEnded, Event, ExpectedCall, Numbering, Tracker
-from perezvon.calls.call import Call
+from perezvon.calls.call import Call, Outcome
 from perezvon.calls.recorded import read_recording
 
 KEPT = Path(__file__).parent / "cel"
@@ -47,6 +48,15 @@ def told(call: Call) -> dict[str, Any]:
 def from_cel(story: str) -> list[Event]:
     rows = sorted(parse(gzip.decompress((KEPT / f"{story}.csv.gz").read_bytes()).split(b"\n")), key=lambda row: row.at)
     return events_of(rows)
+
+
+def test_the_log_may_tell_of_the_dialler_before_who_was_busy() -> None:
+    rows = sorted(parse(gzip.decompress((KEPT / "outgoing_busy.csv.gz").read_bytes()).split(b"\n")), key=lambda row: row.at)
+    [first, *others] = [place for place, row in enumerate(rows) if row.kind == "HANGUP"]
+    assert rows[others[-1]].uniqueid == rows[others[-1]].linkedid, "recorded the other way round"
+    dialler, busy = rows[others[-1]], rows[first]
+    rows[first], rows[others[-1]] = replace(dialler, at=busy.at), replace(busy, at=dialler.at)
+    assert [call.outcome for call in played(events_of(rows))] == [Outcome.BUSY]
 
 
 @pytest.mark.parametrize("story", STORIES)

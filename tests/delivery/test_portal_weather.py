@@ -93,7 +93,7 @@ async def test_nothing_is_lost_while_we_are_not_let_in(
             assert (code or "HTTP 401") in str(told.error)
         sender.notify()
         await quiet(sender)
-        now[0] += 100.0
+        now[0] += 100.0 if gate.struck else 0.0  # a busy machine may not have begun yet
     await sender.stop(0.0)
     await running
     assert seen == {sky}

@@ -40,6 +40,7 @@ class _Channel:
     app: str = ""
     data: str = ""
     status: str = ""
+    cause: str = ""
     ended: float = float("inf")
     dialler: str = ""
     dialled: bool = False
@@ -62,6 +63,7 @@ class _Translation:
                 channel.to_come.append((row.at, row.data))
             if row.kind == "HANGUP":
                 channel.status = row.extra.get("dialstatus", "")
+                channel.cause = row.extra.get("hangupcause", "")
                 channel.ended = row.at
 
     def events(self) -> list[Event]:
@@ -183,7 +185,17 @@ class _Translation:
         if channel.dialled and not channel.up and not row.channel.endswith(";2"):
             dest = {f"dest{name}": value for name, value in self._headers(row).items()}
             self._say("DialEnd", row, {**dest, "dialstatus": self._status(row, channel, cause)})
+        if channel.status == "BUSY":
+            self._busy(row)
         self._say("Hangup", row, {**self._headers(row), "cause": cause})
+
+    def _busy(self, row: Row) -> None:
+        """Whoever dialled hangs up, and the log may tell of that a millisecond before it tells of those who were busy."""
+        for uid, other in self._linked.get(row.linkedid, {}).items():
+            rung = other.dialler == row.uniqueid and other.dialled and not other.up
+            if rung and other.cause in BUSY and other.ended > row.at:
+                self._say("DialEnd", row, {**self._named("dest", uid, row), "dialstatus": "BUSY"})
+                other.dialled = False
 
     def _status(self, row: Row, channel: _Channel, cause: str) -> str:
         if cause in BUSY:
