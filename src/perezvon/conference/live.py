@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from perezvon.calls.call import iso
@@ -43,6 +43,11 @@ class Whole:
     at: float
     calls: tuple[Consultation, ...] = ()
     pbxs: tuple[PbxState, ...] = ()
+
+    def seen_by(self, operator: Operator) -> Whole:
+        """What he may know of it."""
+        calls = tuple(seen for seen in self.calls if operator.may(seen))
+        return Whole(self.at, calls, tuple(pbx for pbx in self.pbxs if operator.may_know_of(pbx.name)))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -123,9 +128,8 @@ class Onlooker:
 
     def _for_him(self, news: Change | PbxState) -> Change | PbxState | None:
         """As he may see it. A call in which he does not talk any more is over for him."""
-        employee = self._operator.employee
         if isinstance(news, PbxState):
-            return news if employee is None or employee.pbx == news.name else None
+            return news if self._operator.may_know_of(news.name) else None
         if news.now is not None and self._operator.may(news.now):
             self._shown.add(news.call)
             return news
@@ -135,13 +139,10 @@ class Onlooker:
         return news if news.now is None else Change(news.call, NOT_YOURS, news.at, None)
 
     def _anew(self) -> Whole:
-        whole = self._whole()
+        whole = self._whole().seen_by(self._operator)
         self._behind = False
-        employee = self._operator.employee
-        calls = tuple(seen for seen in whole.calls if self._operator.may(seen))
-        self._shown = {seen.call for seen in calls}
-        pbxs = tuple(pbx for pbx in whole.pbxs if employee is None or employee.pbx == pbx.name)
-        return replace(whole, calls=calls, pbxs=pbxs)
+        self._shown = {seen.call for seen in whole.calls}
+        return whole
 
 
 class Live:

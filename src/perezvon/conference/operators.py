@@ -38,6 +38,9 @@ class Operator:
     def may(self, seen: Consultation) -> bool:
         return self.employee is None or self.employee.talks_in(seen)
 
+    def may_know_of(self, pbx: str) -> bool:
+        return self.employee is None or self.employee.pbx == pbx
+
 
 @dataclass(frozen=True, slots=True)
 class Consult:

@@ -99,10 +99,7 @@ class Conferences:
     # ---- web.ConferenceDesk
 
     def whole(self, who: Operator) -> Whole:
-        whole = self._look()
-        mine = tuple(seen for seen in whole.calls if who.may(seen))
-        pbxs = tuple(pbx for pbx in whole.pbxs if who.employee is None or who.employee.pbx == pbx.name)
-        return Whole(whole.at, mine, pbxs)
+        return self._look().seen_by(who)
 
     def look(self, who: Operator, call: str) -> Consultation:
         return self._find(who, call)[1]
