@@ -80,6 +80,7 @@ def test_rules_of_a_line_know_it_by_every_name(rules: Path, line: str) -> None:
     assert (shown["to_crm"]["result"], shown["to_crm"]["rule"]) == ("+74957654321", 0)
     assert (shown["to_pbx"]["result"], shown["to_pbx"]["rule"]) == ("97654321", 0)
     assert [rule["verdict"] for rule in shown["to_crm"]["rules"]] == ["matches"] + ["not tried any more"] * 2
+    assert "no line" not in perezvon("numbers", "test", "7654321", "--line", line, "--settings", rules).stdout
 
 
 def test_an_unknown_line_is_told(rules: Path) -> None:

@@ -84,13 +84,19 @@ def test(
         }
     )
     _ = speech.translate
-    if line and not any(line in (entry.number, *entry.aliases) for entry in chosen.line):
+    if line and not _is_known(line, chosen):
         speech.say(_("The settings name no line {line}.").format(line=line), "yellow")
     speech.say(_("Understood as: {number}").format(number=understood or "—"), "bold")
     _show(_("Towards the CRM"), to_crm, speech)
     _show(_("Towards the PBX"), to_pbx, speech)
     if to_crm.outcome.refused or to_pbx.outcome.refused:
         raise typer.Exit(Exit.PROBLEM)
+
+
+def _is_known(line: str, settings: Settings) -> bool:
+    names = {name for entry in settings.line for name in (entry.number, *entry.aliases)}
+    plain = Numbering(region=settings.calls.region)
+    return line in names or plain.international(line) in map(plain.international, names)
 
 
 async def _saved(data_dir: Path) -> Settings:
@@ -102,7 +108,7 @@ def _towards_crm(understood: str, line: str, settings: Settings) -> _Tried:
     from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
 
     rules = policies.number_rules(settings, Towards.CRM)
-    line = _known(line, rules, settings)
+    line = Numbering(region=settings.calls.region).international(line) or line
     outcome = formatted(understood, line, rules, Towards.CRM)
     reasons = (outcome.reason,) if outcome.reason is not None else ()
     if PHONE.fullmatch(outcome.number):
@@ -115,19 +121,13 @@ def _towards_crm(understood: str, line: str, settings: Settings) -> _Tried:
 def _towards_pbx(number: str, line: str, settings: Settings) -> _Tried:
     from perezvon.service import clicks, policies  # noqa: PLC0415  as above
 
+    numbering = Numbering(region=settings.calls.region)
     rules = policies.number_rules(settings, Towards.PBX)
-    line = _known(line, rules, settings)
-    outcome = clicks.dialled(number, Numbering(region=settings.calls.region), line, rules)
+    outcome = clicks.dialled(number, numbering, line, rules)
     reasons = (outcome.reason,) if outcome.reason is not None else ()
     if not outcome.number:
         reasons = (Reason("{number} is no number that can be dialled", {"number": number[:40] or "—"}),)
-    return _Tried(rules, line, outcome, outcome.number, reasons)
-
-
-def _known(line: str, rules: Sequence[NumberRule], settings: Settings) -> str:
-    """The line as rules may name it: as it is given, or in international form."""
-    named = {name for rule in rules for name in rule.lines}
-    return line if line in named else Numbering(region=settings.calls.region).international(line) or line
+    return _Tried(rules, numbering.international(line) or line, outcome, outcome.number, reasons)
 
 
 def _show(title: str, tried: _Tried, speech: Speech) -> None:

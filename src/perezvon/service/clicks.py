@@ -318,12 +318,14 @@ def originate(settings: AsteriskSettings, extension: str, client: str, number: s
 
 def dialled(number: str, numbering: Numbering, line: str = "", rules: Sequence[NumberRule] = ()) -> Formatted:
     """What is dialled: digits only, unless a rule says otherwise. `number` is "" for anything that is not a phone number as
-    people write them (an extension behind it is left off): digits are not gathered out of other text."""
+    people write them (an extension behind it is left off): digits are not gathered out of other text. `line`: as the portal
+    names it."""
     match = _NUMBER.fullmatch(number)
     understood = "" if match is None else numbering.international(match[1])
     digits = re.sub(r"[^0-9]", "", understood)
     if not 1 <= len(digits) <= LONGEST:
         return Formatted("")
+    line = numbering.international(line) or line
     return formatted(f"+{digits}" if understood.startswith("+") else digits, line, rules, Towards.PBX)
 
 

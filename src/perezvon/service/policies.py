@@ -73,7 +73,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
 
 
 def number_rules(settings: Settings, towards: Towards) -> tuple[NumberRule, ...]:
-    """A rule for one line knows all names of that line."""
+    """A rule for one line knows all names of that line, as they are set and in international form."""
     plain = Numbering(region=settings.calls.region)
     made: list[NumberRule] = []
     for rule in settings.numbers.rules(towards):
