@@ -1,5 +1,6 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
+from perezvon.rules.numbers import NumberRule, Towards
 from perezvon.rules.plan import Decision, plan, refuse_click
 from perezvon.rules.policy import Line, People, Policy, Telling
 from perezvon.rules.state import PlanState
@@ -10,6 +11,7 @@ __all__ = [
     "Json",
     "Kind",
     "Line",
+    "NumberRule",
     "People",
     "PlanState",
     "Policy",
@@ -18,6 +20,7 @@ __all__ = [
     "Ref",
     "StepDraft",
     "Telling",
+    "Towards",
     "plan",
     "refuse_click",
 ]

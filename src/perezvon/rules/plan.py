@@ -15,7 +15,6 @@ Source of the order register, show, hide, finish: the telephony tutorial of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +31,7 @@ from perezvon.calls.facts import (
 )
 from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
 from perezvon.rules.notes import note, pass_on
+from perezvon.rules.numbers import PHONE, Towards, formatted
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
 from perezvon.rules.state import PlanState
@@ -48,9 +48,6 @@ STATUS_CODE = {
     Outcome.CANCELLED: "603-S",
     Outcome.FAILED: "503",
 }
-
-# The portal refuses to register anything else ("Unsupported phone number format", contract.json): SIP user names, garbage.
-_PHONE = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +243,7 @@ def _described_there(state: PlanState, ended: CallEnded, policy: Policy, people:
     """In the portal's own activity. It is found by the client's number only."""
     started = state.started
     assert started is not None
-    if not state.notes or policy.telling is None or not _PHONE.fullmatch(started.client):
+    if not state.notes or policy.telling is None or not PHONE.fullmatch(started.client):
         return []
     told = account(state.notes, ended.at, people, policy.telling)
     step = describe_own(started.call, started.client, started.at, ended.at, told)
@@ -346,10 +343,13 @@ def _registered(
     assert started is not None
     line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
-    phone = started.client if _PHONE.fullmatch(started.client) else ""
-    stranger = bool(phone) and not people.user(phone)
+    client = formatted(started.client, line.number, policy.to_crm, Towards.CRM)
+    phone = client.number if PHONE.fullmatch(client.number) else ""
+    stranger = bool(phone) and not people.user(started.client) and not people.user(phone)
     lead = stranger and not turn.later and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
     decisions: list[Decision] = []
+    if client.reason is not None and not turn.later:
+        decisions.append(Decision(client.reason))
     if started.client and not phone and not turn.later:
         args = {"client": started.client[:80], "number": policy.anonymous_number}
         decisions.append(Decision(Reason("{client} is no phone number: the portal is told {number}", args)))

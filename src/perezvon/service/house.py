@@ -15,6 +15,7 @@ from perezvon.conference import Control, Dialling, Matching, RoomBook
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
+from perezvon.rules import Towards
 from perezvon.service import policies
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
@@ -100,6 +101,7 @@ class House:
                 exchange=lambda name=name: self._exchange_of(name),
                 stored=self.senders[name].notify,
                 clock=self._clock,
+                to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
         if self.settings.recordings.mode == "upload":
             self.worker = self._recording_worker()

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
-from perezvon.rules import Line, People, Policy, Telling
+from perezvon.rules import Line, NumberRule, People, Policy, Telling, Towards
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
@@ -68,7 +68,20 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         telling=_telling(portal) if calls.describe else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
+        to_crm=number_rules(settings, Towards.CRM),
     )
+
+
+def number_rules(settings: Settings, towards: Towards) -> tuple[NumberRule, ...]:
+    """A rule for one line knows all names of that line, as they are set and in international form."""
+    plain = Numbering(region=settings.calls.region)
+    made: list[NumberRule] = []
+    for rule in settings.numbers.rules(towards):
+        lines = [entry for entry in settings.line if rule.line and rule.line in _names(entry)]
+        named = [name for entry in lines for name in _names(entry)]
+        names = frozenset({*named, *map(plain.international, named)}) - {""}
+        made.append(NumberRule(rule.match, rule.replace, rule.name, names))
+    return tuple(made)
 
 
 def people(directory: Directory) -> People:

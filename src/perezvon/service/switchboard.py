@@ -231,9 +231,12 @@ class Switchboard:
 
     def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
         state = self._plans.get(call, PlanState())
+        of_click: list[Decision] = []
         for fact in facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
                 state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
+                if (reason := self._clicks.reason(fact.expected)) is not None:
+                    of_click.append(Decision(reason))
         if rules is None:
             decisions: list[Decision] = []
             started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
@@ -249,7 +252,7 @@ class Switchboard:
         return _Round(
             row=self._row(call, state, ended, rules.portal if rules and reported else ""),
             facts=tuple(facts),
-            decisions=tuple(decisions),
+            decisions=(*of_click, *decisions),
             steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,

@@ -11,12 +11,14 @@ from typing import Annotated, Literal, Self
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.ivr import IvrSettings
+from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
 from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
@@ -261,6 +263,12 @@ class Settings(Section):
     calls: CallSettings = Field(
         default_factory=CallSettings, title="Calls", description="How calls are understood and reported."
     )
+    numbers: NumbersSettings = Field(
+        default_factory=NumbersSettings,
+        title="Numbers",
+        description="How numbers are written for the CRM and dialled by the PBX, where E.164 is not wanted (numbers.md). "
+        "`perezvon numbers test NUMBER` shows what becomes of a number, and why.",
+    )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
     )
@@ -308,6 +316,12 @@ class Settings(Section):
                         ),
                         ("line", index, "number" if number == line.number else "aliases"),
                     )
+        for towards in Towards:
+            for index, rule in enumerate(self.numbers.rules(towards)):
+                if rule.line and rule.line not in taken:
+                    known = {"line": rule.line, "known": ", ".join(line.number for line in self.line) or "—"}
+                    reason = Reason("there is no line {line}; known: {known}", known)
+                    raise Wrong(reason, ("numbers", towards.value, index, "line"))
         return self
 
     def portal_of(self, pbx: str) -> PortalSettings | None:
