@@ -20,6 +20,7 @@ from perezvon.storage.errors import DatabaseGone
 from perezvon.web import (
     CallRow,
     EventsStatus,
+    LeftOut,
     MachineStatus,
     PbxStatus,
     PortalStatus,
@@ -231,6 +232,7 @@ async def test_foreign_text_is_escaped_everywhere(browser: Browser, service: Ser
         portals=(replace(WELL.portals[0], name=HOSTILE, last_error=HOSTILE, state="blocked", directory_problem=HOSTILE),),
         calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,)),),
         unmapped=(Unmapped(HOSTILE, HOSTILE, 1, NOW),),
+        left_out=(LeftOut(HOSTILE, HOSTILE, 1, NOW),),
         recordings=RecordingsStatus(failed=1, last_error=HOSTILE),
     )
     service.checks = [Check("x", HOSTILE, State.PROBLEM, Reason("{x}", {"x": HOSTILE}), Reason("{x}", {"x": HOSTILE}))]

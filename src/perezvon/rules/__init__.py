@@ -1,5 +1,7 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
+from perezvon.rules.filters import Filter, Filters
+from perezvon.rules.patterns import Patterns
 from perezvon.rules.plan import Decision, plan, refuse_click
 from perezvon.rules.policy import Line, People, Policy, Telling
 from perezvon.rules.state import PlanState
@@ -7,9 +9,12 @@ from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDra
 
 __all__ = [
     "Decision",
+    "Filter",
+    "Filters",
     "Json",
     "Kind",
     "Line",
+    "Patterns",
     "People",
     "PlanState",
     "Policy",

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Literal
 
 from perezvon.calls.names import parse
+from perezvon.rules.filters import Filters
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
@@ -42,7 +43,7 @@ class Policy:
     caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
     `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
     calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
-    passed on. `telling`: None where activities tell nothing.
+    passed on. `telling`: None where activities tell nothing. `filters`: what is not told at all.
     """
 
     installation: str
@@ -61,6 +62,7 @@ class Policy:
     telling: Telling | None = None
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
+    filters: Filters = field(default_factory=Filters)
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""

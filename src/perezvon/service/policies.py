@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
-from perezvon.rules import Line, People, Policy, Telling
+from perezvon.rules import Filters, Line, Patterns, People, Policy, Telling
+from perezvon.rules.filters import Filter
+from perezvon.rules.patterns import Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
@@ -49,6 +53,9 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         for name in _names(entry):
             lines[name] = line
             lines.setdefault(plain.international(name), line)
+    portal_peers = frozenset(
+        peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
+    )
     return Policy(
         installation=installation,
         fallback_user=portal.fallback_user or own_user or "1",
@@ -61,13 +68,29 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         anonymous_number=calls.anonymous_number,
         responsible=calls.responsible,
         transfers=calls.transfers,
-        portal_peers=frozenset(
-            peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
-        ),
+        portal_peers=portal_peers,
         own_line=portal.own_line,
         telling=_telling(portal) if calls.describe else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
+        filters=_filters(settings, plain, portal_peers),
+    )
+
+
+def _filters(settings: Settings, numbering: Numbering, portal_peers: frozenset[str]) -> Filters:
+    wanted = settings.filters
+
+    def filtered(name: str, chosen: Chosen, read: Callable[[str], Pattern], numbering: Numbering | None) -> Filter:
+        only, never = (Patterns.of(map(read, texts), numbering) for texts in (chosen.only, chosen.never))
+        return Filter(name, only, never)
+
+    return Filters(
+        extensions=filtered("extensions", wanted.extensions, extension_pattern, None),
+        lines=filtered("lines", wanted.lines, number_pattern, numbering),
+        clients=filtered("clients", wanted.clients, client_pattern, numbering),
+        staff=Patterns.of(map(number_pattern, wanted.staff), numbering),
+        region=numbering.region,
+        elsewhere=portal_peers,
     )
 
 

@@ -35,6 +35,7 @@ from perezvon.web.status import (
     DatabaseStatus,
     DialplanStatus,
     EventsStatus,
+    LeftOut,
     MachineStatus,
     PausedMethod,
     PbxStatus,
@@ -72,6 +73,7 @@ class _Stored:
 
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     recordings: RecordingsStatus = field(default_factory=RecordingsStatus)
     sending: Mapping[str, SenderStatus] = field(default_factory=dict[str, SenderStatus])
 
@@ -125,6 +127,7 @@ class Reporter:
             recordings=stored.recordings,
             calls=stored.calls,
             unmapped=stored.unmapped,
+            left_out=stored.left_out,
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
             dialplan=_dialplan(house) if house else DialplanStatus(),
@@ -150,6 +153,7 @@ class Reporter:
             rows = await calls.search(conn, Search(), LAST_CALLS)
             steps = await lanes.load(conn, [row.id for row in rows])
             unmapped = await counters.read(conn, "unmapped:")
+            left_out = await counters.read(conn, "left_out:")
             counts = await recordings.count(conn)
             trouble = await recordings.troubled(conn, 1)
         senders = self.house.senders if self.house else {}
@@ -159,6 +163,11 @@ class Reporter:
                 Unmapped(portal, extension, counter.value, counter.last)
                 for counter in unmapped
                 for _, portal, extension in [counter.name.split(":", 2)]
+            ),
+            left_out=tuple(
+                LeftOut(portal, setting, counter.value, counter.last)
+                for counter in left_out
+                for _, portal, setting in [counter.name.split(":", 2)]
             ),
             recordings=RecordingsStatus(
                 waiting=sum(counts.get(state, 0) for state in (RecordingState.NEW, RecordingState.PART)),

@@ -16,6 +16,7 @@ from perezvon.settings.agi import AgiSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
+from perezvon.settings.filters import FilterSettings
 from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
@@ -260,6 +261,12 @@ class Settings(Section):
     line: tuple[LineSettings, ...] = Field(default=(), title="Line", description="The company's own numbers.")
     calls: CallSettings = Field(
         default_factory=CallSettings, title="Calls", description="How calls are understood and reported."
+    )
+    filters: FilterSettings = Field(
+        default_factory=FilterSettings,
+        title="Filters",
+        description="Which calls the portal is not told of: no card, no call, no lead, no recording (filters.md). They "
+        "stay in our own list. A list holds numbers in any of their written forms, or beginnings with * behind them.",
     )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."

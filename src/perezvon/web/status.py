@@ -168,6 +168,16 @@ class Unmapped:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Calls that the portal was not told of because of `setting`, a filter."""
+
+    portal: str
+    setting: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
     """`kind`: sqlite | postgresql. `trouble`: why it cannot be written at present."""
 
@@ -219,6 +229,7 @@ class Status:
     recordings: RecordingsStatus = RecordingsStatus()
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)
