@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_plan import PEOPLE, POLICY, T, answer, answered_by, end, ring, run, started, steps, stop, told
+from test_turns import courses, obeys_the_portal
 
 from perezvon.calls import Numbering
 from perezvon.calls.call import Direction, Outcome, TransferKind
 from perezvon.calls.facts import Answered, CallEnded, Fact, Ringing, Transferred
-from perezvon.rules import Filter, Filters, Patterns, People, PlanState, Policy, plan
-from perezvon.rules.patterns import client_pattern, extension_pattern, number_pattern
+from perezvon.rules import Filter, Filters, NumberList, People, PlanState, Policy, plan
+from perezvon.rules.number_lists import client_pattern, extension_pattern, number_pattern
 
 NUMBERING = Numbering()
 EVERYBODY = People({**PEOPLE.users, "+79990000101": "11", "104": "14"})
@@ -32,8 +35,8 @@ def policy(
 ) -> Policy:
     """Lists, their entries separated by spaces."""
 
-    def of(text: str, read: Any, numbering: Numbering | None = NUMBERING) -> Patterns:
-        return Patterns.of(map(read, text.split()), numbering)
+    def of(text: str, read: Any, numbering: Numbering | None = NUMBERING) -> NumberList:
+        return NumberList.of(map(read, text.split()), numbering)
 
     filters = Filters(
         extensions=Filter("extensions", of(only, extension_pattern, None), of(never, extension_pattern, None)),
@@ -309,7 +312,7 @@ def test_the_portals_own_line_is_no_extension() -> None:
 @pytest.mark.parametrize(("staff", "lead"), [("8 (916)*", 0), ("+79161234567", 0), ("+7495*", 1)])
 def test_colleagues_own_phones_make_no_lead(staff: str, lead: int) -> None:
     chosen = policy()
-    chosen = replace(chosen, filters=replace(chosen.filters, staff=Patterns.of([number_pattern(staff)], NUMBERING)))
+    chosen = replace(chosen, filters=replace(chosen.filters, staff=NumberList.of([number_pattern(staff)], NUMBERING)))
     decisions = run(*ANSWERED, policy=chosen)
     assert told(decisions) == TOLD
     assert steps(decisions)[0].params["CRM_CREATE"] == lead
@@ -326,3 +329,28 @@ def test_a_thousand_employees_and_patterns_cost_little() -> None:
         for some in facts:
             state, _ = plan(state, some, chosen, people)
     assert (time.perf_counter() - began) / 20 < 0.05
+
+
+LISTS = ({"never": "101"}, {"only": "102 199"}, {"never": "10*"}, {"never_client": "+7*"}, {"only_line": "+7812*"})
+
+
+@given(courses(), st.booleans(), st.sampled_from(LISTS), st.sampled_from(("one", "each")))
+def test_whatever_happens_nothing_slips_through_and_nothing_stays_open(
+    rounds: list[list[Fact]], click: bool, lists: dict[str, str], transfers: Any
+) -> None:
+    clicked = PlanState(portal_call="externalCall.x.1", shown=("11",)) if click else PlanState()
+    chosen = policy(transfers=transfers, **lists)
+    decisions = run(*rounds, policy=chosen, state=clicked)
+    asked = steps(decisions)
+    assert len({step.key for step in asked}) == len(asked)
+    obeys_the_portal(asked, "externalCall.x.1" if click else "")
+    left_out = [made.left_out for made in decisions if made.left_out]
+    assert len(left_out) == (0 if asked else 1), "each call is told or counted"
+    if click:
+        return
+    silent = {user for extension, user in PEOPLE.users.items() if chosen.filters.employee(extension, PEOPLE.users)}
+    for step in asked:
+        users: Any = step.params["USER_ID"]
+        assert not silent & set(map(str, users if isinstance(users, list) else [users]))
+    if "never_client" in lists or "only_line" in lists:
+        assert asked == []

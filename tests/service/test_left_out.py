@@ -17,8 +17,8 @@ from perezvon.asterisk.cel_source import CelFile
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering, Tracker
 from perezvon.recordings import Folder
-from perezvon.rules import Filter, Filters, Patterns, People, Policy
-from perezvon.rules.patterns import client_pattern, extension_pattern
+from perezvon.rules import Filter, Filters, NumberList, People, Policy
+from perezvon.rules.number_lists import client_pattern, extension_pattern
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import Backfill, Fate, Late
 from perezvon.service.clickbook import ClickBook
@@ -39,8 +39,8 @@ OPEN = Policy(installation="house", fallback_user="1")
 
 
 def without(*, clients: str = "", extensions: str = "") -> Policy:
-    never = Patterns.of(map(client_pattern, clients.split()), NUMBERING)
-    silent = Patterns.of(map(extension_pattern, extensions.split()))
+    never = NumberList.of(map(client_pattern, clients.split()), NUMBERING)
+    silent = NumberList.of(map(extension_pattern, extensions.split()))
     return replace(
         OPEN, filters=Filters(extensions=Filter("extensions", never=silent), clients=Filter("clients", never=never))
     )

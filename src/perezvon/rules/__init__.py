@@ -1,7 +1,7 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
 from perezvon.rules.filters import Filter, Filters
-from perezvon.rules.patterns import Patterns
+from perezvon.rules.number_lists import NumberList
 from perezvon.rules.plan import Decision, plan, refuse_click
 from perezvon.rules.policy import Line, People, Policy, Telling
 from perezvon.rules.state import PlanState
@@ -14,7 +14,7 @@ __all__ = [
     "Json",
     "Kind",
     "Line",
-    "Patterns",
+    "NumberList",
     "People",
     "PlanState",
     "Policy",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from perezvon.calls.call import Direction
 from perezvon.calls.facts import CallStarted
-from perezvon.rules.patterns import HIDDEN_CALLER, Patterns, forms, spelled
+from perezvon.rules.number_lists import HIDDEN_CALLER, NumberList, forms, spelled
 from perezvon.rules.vocabulary import Reason
 
 
@@ -49,8 +49,8 @@ class Filter:
     """`name`: of its section. With `only`, whatever is not in it is left out; `never` goes before `only`."""
 
     name: str
-    only: Patterns = field(default_factory=Patterns)
-    never: Patterns = field(default_factory=Patterns)
+    only: NumberList = field(default_factory=NumberList)
+    never: NumberList = field(default_factory=NumberList)
 
     def __bool__(self) -> bool:
         return bool(self.only or self.never)
@@ -73,7 +73,7 @@ class Filters:
     extensions: Filter = field(default_factory=lambda: Filter("extensions"))
     lines: Filter = field(default_factory=lambda: Filter("lines"))
     clients: Filter = field(default_factory=lambda: Filter("clients"))
-    staff: Patterns = field(default_factory=Patterns)
+    staff: NumberList = field(default_factory=NumberList)
     region: str = "RU"
     elsewhere: frozenset[str] = frozenset()
 

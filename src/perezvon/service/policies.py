@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
-from perezvon.rules import Filters, Line, Patterns, People, Policy, Telling
+from perezvon.rules import Filters, Line, NumberList, People, Policy, Telling
 from perezvon.rules.filters import Filter
-from perezvon.rules.patterns import Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
 from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -81,14 +81,14 @@ def _filters(settings: Settings, numbering: Numbering, portal_peers: frozenset[s
     wanted = settings.filters
 
     def filtered(name: str, chosen: Chosen, read: Callable[[str], Pattern], numbering: Numbering | None) -> Filter:
-        only, never = (Patterns.of(map(read, texts), numbering) for texts in (chosen.only, chosen.never))
+        only, never = (NumberList.of(map(read, texts), numbering) for texts in (chosen.only, chosen.never))
         return Filter(name, only, never)
 
     return Filters(
         extensions=filtered("extensions", wanted.extensions, extension_pattern, None),
         lines=filtered("lines", wanted.lines, number_pattern, numbering),
         clients=filtered("clients", wanted.clients, client_pattern, numbering),
-        staff=Patterns.of(map(number_pattern, wanted.staff), numbering),
+        staff=NumberList.of(map(number_pattern, wanted.staff), numbering),
         region=numbering.region,
         elsewhere=portal_peers,
     )

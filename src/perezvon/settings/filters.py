@@ -7,13 +7,13 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from perezvon.rules.patterns import BadPattern, Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.rules.number_lists import BadPattern, Pattern, client_pattern, extension_pattern, number_pattern
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.section import Section
 
 MOST = 2000
-"""Patterns in a list."""
+"""NumberList in a list."""
 
 
 class Chosen(Protocol):

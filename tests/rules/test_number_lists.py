@@ -8,8 +8,8 @@ import time
 import pytest
 
 from perezvon.calls import Numbering
-from perezvon.rules import Patterns
-from perezvon.rules.patterns import BadPattern, client_pattern, extension_pattern, forms, number_pattern
+from perezvon.rules import NumberList
+from perezvon.rules.number_lists import BadPattern, client_pattern, extension_pattern, forms, number_pattern
 
 MOSCOW = forms("+74951234567", "84951234567", "RU")
 BELARUS = forms("+375291234567", "+375291234567", "RU")
@@ -33,7 +33,7 @@ BELARUS = forms("+375291234567", "+375291234567", "RU")
     ],
 )
 def test_every_written_form_fits(text: str) -> None:
-    patterns = Patterns.of([number_pattern(text)], Numbering())
+    patterns = NumberList.of([number_pattern(text)], Numbering())
     assert patterns.find(MOSCOW) == text
     assert patterns.find(BELARUS) == ""
     assert bool(patterns.find(forms("+79161234567", "89161234567", "RU"))) is (text == "+7*")
@@ -43,16 +43,16 @@ def test_every_written_form_fits(text: str) -> None:
     ("text", "fits"), [("+375*", True), ("375291234567", True), ("+375291234567", True), ("8*", False), ("29*", False)]
 )
 def test_another_country(text: str, fits: bool) -> None:
-    assert bool(Patterns.of([number_pattern(text)], Numbering()).find(BELARUS)) is fits
+    assert bool(NumberList.of([number_pattern(text)], Numbering()).find(BELARUS)) is fits
 
 
 def test_a_foreign_number_is_not_taken_for_a_national_one() -> None:
     vietnam = forms("+84951234567", "+84951234567", "RU")
-    assert Patterns.of([number_pattern("8495*")], Numbering()).find(vietnam) == ""
+    assert NumberList.of([number_pattern("8495*")], Numbering()).find(vietnam) == ""
 
 
 def test_a_name_fits_as_it_is_written() -> None:
-    patterns = Patterns.of([number_pattern("Multifon-In"), number_pattern("sip-*")], Numbering())
+    patterns = NumberList.of([number_pattern("Multifon-In"), number_pattern("sip-*")], Numbering())
     assert patterns.find(forms("multifon-in", "multifon-in", "RU")) == "Multifon-In"
     assert patterns.find(forms("sip-7", "sip-7", "RU")) == "sip-*"
     assert patterns.find(forms("multifon", "multifon", "RU")) == ""
@@ -68,7 +68,7 @@ def test_a_name_fits_as_it_is_written() -> None:
     ],
 )
 def test_extensions(text: str, fitting: set[str], others: set[str]) -> None:
-    patterns = Patterns.of([extension_pattern(text)])
+    patterns = NumberList.of([extension_pattern(text)])
     assert {number for number in fitting | others if patterns.find((number,))} == fitting
 
 
@@ -101,12 +101,12 @@ def test_what_is_refused(read: type, text: str, complaint: str) -> None:
 
 @pytest.mark.parametrize("text", ["hidden", "Anonymous", "unknown"])
 def test_hidden_callers_are_one(text: str) -> None:
-    assert Patterns.of([client_pattern(text)], Numbering()).find(("hidden",)) == text
+    assert NumberList.of([client_pattern(text)], Numbering()).find(("hidden",)) == text
 
 
 def test_a_long_list_costs_little_whatever_is_asked() -> None:
     texts = [f"+7{number:07d}*" for number in range(1000)] + [f"+7495{number:07d}" for number in range(1000)]
-    patterns = Patterns.of(map(number_pattern, texts), Numbering())
+    patterns = NumberList.of(map(number_pattern, texts), Numbering())
     began = time.perf_counter()
     for _ in range(20):
         assert patterns.find(("a" * 10_000, "+" * 10_000, "9" * 10_000)) == ""

@@ -1,4 +1,4 @@
-"""Patterns of numbers as people list them in the settings, and which of them a number fits. Pure.
+"""NumberList of numbers as people list them in the settings, and which of them a number fits. Pure.
 
 A pattern is a number in any of its written forms, or the beginning of one with `*` behind it; for extensions a range
 `100-199` too. Nothing is a regular expression: whatever is listed, a look takes time in proportion to the list.
@@ -132,7 +132,7 @@ def forms(number: str, raw: str, region: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
+class NumberList:
     """A list of them, made ready to be asked. False while it is empty."""
 
     whole: dict[str, str] = field(default_factory=dict[str, str])
@@ -143,7 +143,7 @@ class Patterns:
         return bool(self.whole or self.beginnings or self.ranges)
 
     @classmethod
-    def of(cls, patterns: Iterable[Pattern], numbering: Numbering | None = None) -> Patterns:
+    def of(cls, patterns: Iterable[Pattern], numbering: Numbering | None = None) -> NumberList:
         """`numbering`: how whole numbers are read, where these are no extensions."""
         whole: dict[str, str] = {}
         beginnings: list[tuple[str, str]] = []
