@@ -29,6 +29,7 @@ from perezvon.web import (
     RecordingsStatus,
     SentStep,
     Status,
+    UnknownLine,
     Unmapped,
     create_app,
 )
@@ -232,6 +233,7 @@ async def test_foreign_text_is_escaped_everywhere(browser: Browser, service: Ser
         portals=(replace(WELL.portals[0], name=HOSTILE, last_error=HOSTILE, state="blocked", directory_problem=HOSTILE),),
         calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,)),),
         unmapped=(Unmapped(HOSTILE, HOSTILE, 1, NOW),),
+        unknown_lines=(UnknownLine(HOSTILE, HOSTILE, 1, NOW),),
         left_out=(LeftOut(HOSTILE, HOSTILE, 1, NOW),),
         recordings=RecordingsStatus(failed=1, last_error=HOSTILE),
     )

@@ -69,12 +69,14 @@ _PHONE = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided, why, and what the portal is to be asked for. `unmapped`: extensions without a portal user.
-    `left_out`: the filter for which the portal never hears of the call, told once."""
+    `left_out`: the filter for which the portal never hears of the call, told once. `unknown_line`: a company number that is
+    not in the settings, once a call."""
 
     reason: Reason
     steps: tuple[StepDraft, ...] = ()
     unmapped: tuple[str, ...] = ()
     left_out: str = ""
+    unknown_line: str = ""
 
 
 def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
@@ -399,8 +401,10 @@ def _registered(
     incoming = started.direction is Direction.INCOMING
     phone = started.client if _PHONE.fullmatch(started.client) else ""
     stranger = bool(phone) and not people.user(phone)
-    lead = stranger and not state.told and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
+    lead = stranger and not state.told and policy.lead(line, incoming=incoming)
     decisions: list[Decision] = []
+    if stranger and not lead and (line.lead_for_incoming if incoming else line.lead_for_outgoing) is False:
+        decisions.append(Decision(Reason("no lead: the settings of the line {line} want none", {"line": line.number})))
     if lead and (colleague := policy.filters.colleague(started)):
         decisions.append(Decision(colleague))
         lead = False
@@ -417,8 +421,11 @@ def _registered(
         "ADD_TO_CHAT": 0,
         "EXTERNAL_CALL_ID": f"{policy.installation}-{started.call}{turn.suffix}",
     }
-    if line.number:
+    if line.number and (line.known or policy.unknown_lines):
         params["LINE_NUMBER"] = line.number
+    elif line.number:
+        why = Reason("{line} is not among the lines of the settings: the portal is not told of it", {"line": line.number})
+        decisions.append(Decision(why, unknown_line="" if state.told else line.number))
     if line.source:
         params["CRM_SOURCE"] = line.source
     step = StepDraft(_register_key(state), Kind.REGISTER, params, Priority.CARD, reason)

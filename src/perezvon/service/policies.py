@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
 from perezvon.rules import Filters, Line, NumberList, People, Policy, Telling
 from perezvon.rules.filters import Filter
@@ -49,7 +50,12 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
     plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
     lines: dict[str, Line] = {}
     for entry in settings.line:
-        line = Line(plain.international(entry.number) or entry.number, entry.source)
+        line = Line(
+            plain.international(entry.number) or entry.number,
+            entry.source,
+            lead_for_incoming=entry.create_lead_incoming,
+            lead_for_outgoing=entry.create_lead_outgoing,
+        )
         for name in _names(entry):
             lines[name] = line
             lines.setdefault(plain.international(name), line)
@@ -73,8 +79,24 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         telling=_telling(portal) if calls.describe else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
+        unknown_lines=portal.unknown_lines == "sent",
         filters=_filters(settings, plain, portal_peers),
     )
+
+
+def external_lines(settings: Settings) -> list[ExternalLine]:
+    """The company's numbers as lines of the portal, by the numbers with which calls are told."""
+    calls = settings.calls
+    plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
+    everywhere = calls.create_lead_outgoing
+    return [
+        ExternalLine(
+            plain.international(entry.number) or entry.number,
+            entry.name,
+            everywhere if entry.create_lead_outgoing is None else entry.create_lead_outgoing,
+        )
+        for entry in settings.line
+    ]
 
 
 def _filters(settings: Settings, numbering: Numbering, portal_peers: frozenset[str]) -> Filters:

@@ -44,6 +44,7 @@ from perezvon.web.status import (
     RecordingsStatus,
     SentStep,
     Status,
+    UnknownLine,
     Unmapped,
 )
 
@@ -74,6 +75,7 @@ class _Stored:
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    unknown_lines: tuple[UnknownLine, ...] = ()
     recordings: RecordingsStatus = field(default_factory=RecordingsStatus)
     sending: Mapping[str, SenderStatus] = field(default_factory=dict[str, SenderStatus])
 
@@ -128,6 +130,7 @@ class Reporter:
             calls=stored.calls,
             unmapped=stored.unmapped,
             left_out=stored.left_out,
+            unknown_lines=tuple(one for one in stored.unknown_lines if self._unknown(one)),
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
             dialplan=_dialplan(house) if house else DialplanStatus(),
@@ -154,6 +157,7 @@ class Reporter:
             steps = await lanes.load(conn, [row.id for row in rows])
             unmapped = await counters.read(conn, "unmapped:")
             left_out = await counters.read(conn, "left_out:")
+            lines = await counters.read(conn, "line:")
             counts = await recordings.count(conn)
             trouble = await recordings.troubled(conn, 1)
         senders = self.house.senders if self.house else {}
@@ -169,6 +173,11 @@ class Reporter:
                 for counter in left_out
                 for _, portal, setting in [counter.name.split(":", 2)]
             ),
+            unknown_lines=tuple(
+                UnknownLine(portal, number, counter.value, counter.last)
+                for counter in lines
+                for _, portal, number in [counter.name.split(":", 2)]
+            ),
             recordings=RecordingsStatus(
                 waiting=sum(counts.get(state, 0) for state in (RecordingState.NEW, RecordingState.PART)),
                 done=sum(
@@ -180,6 +189,11 @@ class Reporter:
             ),
             sending={name: await sender.status() for name, sender in senders.items()},
         )
+
+    def _unknown(self, line: UnknownLine) -> bool:
+        """Whether the settings still know nothing of it."""
+        link = self.house.portals.get(line.portal) if self.house else None
+        return link is not None and not link.rules().policy.line(line.number, line.number, "").known
 
     async def close(self) -> None:
         """A database that does not answer is not waited for."""
@@ -225,6 +239,7 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
+            lines_problem=link.lines_problem,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
             directory_problem=link.directory.problem,

@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_LINES = 200
+"""Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -333,6 +335,8 @@ class Switchboard:
             for _, made in decided:
                 if made.left_out:
                     await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
+                if made.unknown_line:
+                    await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
             paths = [(done.row.id, path) for done in rounds for path in done.recordings]
             await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 

@@ -125,7 +125,7 @@ class LineSettings(Section):
     name: OneLine = Field(
         default="",
         title="Name",
-        description="How people call this number.",
+        description="How people call this number. The portal shows it on the card and in reports.",
         examples=["Billboard on the ring road"],
     )
     trunk: OneLine = Field(
@@ -140,6 +140,18 @@ class LineSettings(Section):
         title="Source",
         description="The STATUS_ID of the CRM source that a new lead from this number gets.",
         examples=["CALL"],
+    )
+    create_lead_incoming: bool | None = Field(
+        default=None,
+        title="Lead for an unknown caller",
+        description="Whether a call of an unknown number to this line makes a lead. Not set: as in [calls].",
+        examples=[False],
+    )
+    create_lead_outgoing: bool | None = Field(
+        default=None,
+        title="Lead for an unknown callee",
+        description="The same for an outgoing call through this line.",
+        examples=[False],
     )
     menu: bool = Field(
         default=True,

@@ -22,6 +22,7 @@ from perezvon.web.status import (
     SentStep,
     Status,
     StatusSource,
+    UnknownLine,
     Unmapped,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "SentStep",
     "Status",
     "StatusSource",
+    "UnknownLine",
     "Unmapped",
     "create_app",
 ]

@@ -86,7 +86,8 @@ class PortalStatus:
     """`state`: ready | waiting for installation | paused | blocked | unreachable. `way`: webhook | application. `tokens`:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
-    that the portal did not know any more and that were registered anew."""
+    that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
+    lines of the portal, or not as the settings name them."""
 
     name: str
     state: str
@@ -113,6 +114,7 @@ class PortalStatus:
     moved_from: str = ""
     forgotten: int = 0
     forgotten_last: float | None = None
+    lines_problem: str = ""
 
     @property
     def waiting(self) -> int:
@@ -178,6 +180,16 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownLine:
+    """Calls to a number of the company that is not in the settings."""
+
+    portal: str
+    number: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
     """`kind`: sqlite | postgresql. `trouble`: why it cannot be written at present."""
 
@@ -230,6 +242,7 @@ class Status:
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    unknown_lines: tuple[UnknownLine, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)
