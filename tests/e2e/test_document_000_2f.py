@@ -87,7 +87,7 @@ async def test_2f_a_call_left_out_stays_here(office: Stand, client: str, to: str
     before = (await counted(office)).get(setting, 0)
     await talk(office, client, to)
     row = await kept(office, client)
-    assert (row["outcome"], row["sent"]) == ("answered", [])
+    assert (row["outcome"], row["sent"], row["left_out"]) == ("answered", [], setting)
     assert (await counted(office))[setting] == before + 1
     assert calls_with(office, client) == []
 

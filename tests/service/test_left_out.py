@@ -129,6 +129,7 @@ async def test_kept_with_the_reason_counted_and_told_when_the_filter_is_gone(
     status = await reporter.status()
     await reporter.close()
     assert [(case.portal, case.setting, case.count) for case in status.left_out] == [("main", "filters.clients.never", 3)]
+    assert [call.left_out for call in status.calls] == ["filters.clients.never"] * 3
     assert status.unmapped == ()
 
     still = without(clients="+7*")

@@ -6,7 +6,9 @@ import pytest
 
 from perezvon.calls.call import Direction
 from perezvon.calls.facts import CallStarted
+from perezvon.rules import People
 from perezvon.service import policies
+from perezvon.service.policies import PortalRules
 from perezvon.settings import InvalidSettings, Settings
 from perezvon.settings.filters import MOST
 from perezvon.settings.load import parse, settings_from
@@ -66,6 +68,15 @@ def test_what_the_planner_is_given() -> None:
     assert filters.call(started("+79161234567", "office"), line) is not None
     assert filters.colleague(started("+79160000001")) is not None
     assert filters.colleague(started("+79160000002")) is None
+
+
+def test_what_needs_no_warning() -> None:
+    """An extension without an employee that is left out anyway; a number that is in the table by now."""
+    settings = of(HOUSE + LISTS)
+    rules = PortalRules("main", policies.policy(settings, settings.portal[0], "i", "1"), People({}))
+    assert {number for number in ("101", "150", "200") if rules.leaves_out(number)} == {"150", "200"}
+    known = {number for number in ("+74951234567", "office", "+74957777777") if rules.knows_line(number)}
+    assert known == {"+74951234567", "office"}
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ async def test_foreign_text_is_escaped_everywhere(browser: Browser, service: Ser
         WELL,
         pbxs=(PbxStatus(HOSTILE, HOSTILE, NOW - 99, HOSTILE, HOSTILE, last_error=HOSTILE),),
         portals=(replace(WELL.portals[0], name=HOSTILE, last_error=HOSTILE, state="blocked", directory_problem=HOSTILE),),
-        calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,)),),
+        calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,), HOSTILE),),
         unmapped=(Unmapped(HOSTILE, HOSTILE, 1, NOW),),
         unknown_lines=(UnknownLine(HOSTILE, HOSTILE, 1, NOW),),
         left_out=(LeftOut(HOSTILE, HOSTILE, 1, NOW),),

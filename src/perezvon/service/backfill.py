@@ -183,7 +183,7 @@ class Backfill:
 
     async def _there(self, conn: AsyncConnection, found: Sequence[Late]) -> set[str]:
         ids = [one.call.id for one in found]
-        stored = await calls.stored_among(conn, ids) - await calls.left_out_among(conn, ids)
+        stored = await calls.stored_among(conn, ids) - (await calls.left_out_among(conn, ids)).keys()
         known = await lanes.known_keys(conn, self.portal, [step.key for one in found for step in one.steps])
         return stored | {one.call.id for one in found if any(step.key in known for step in one.steps)}
 

@@ -28,6 +28,14 @@ class PortalRules:
     policy: Policy
     people: People
 
+    def knows_line(self, number: str) -> bool:
+        """Whether a number of the company is (by now) in the settings."""
+        return self.policy.line(number, number, "").known
+
+    def leaves_out(self, extension: str) -> bool:
+        """Whether the settings want to hear nothing of an extension."""
+        return self.policy.filters.employee(extension, self.people.users) is not None
+
 
 def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
     """How the numbers of one PBX are read."""

@@ -121,13 +121,14 @@ async def stored_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
     return known
 
 
-async def left_out_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
-    """Those of the calls that are over, and that a filter kept from the portal."""
+async def left_out_among(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
+    """Those of the calls that are over, and that a filter kept from the portal: the filter."""
     wanted = list(ids)
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for start in range(0, len(wanted), MOST_AT_ONCE):
         query = select(call.c.id, call.c.plan).where(call.c.id.in_(wanted[start : start + MOST_AT_ONCE]), _UNTOLD)
-        found.update(row.id for row in await conn.execute(query) if json.loads(row.plan).get("left_out"))
+        plans = {row.id: json.loads(row.plan) for row in await conn.execute(query)}
+        found |= {call_id: plan["left_out"] for call_id, plan in plans.items() if plan.get("left_out")}
     return found
 
 

@@ -144,7 +144,8 @@ class SentStep:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """`outcome` is "" while the call is under way. `duration`: seconds of talk. `responsible`: extension or name."""
+    """`outcome` is "" while the call is under way. `duration`: seconds of talk. `responsible`: extension or name.
+    `left_out`: the filter for which the portal was not told."""
 
     id: str
     pbx: str
@@ -157,6 +158,7 @@ class CallRow:
     duration: float = 0.0
     responsible: str = ""
     sent: tuple[SentStep, ...] = ()
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
