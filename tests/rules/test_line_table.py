@@ -54,7 +54,8 @@ def test_no_number_at_all_is_none_to_list() -> None:
 @pytest.mark.parametrize("direction", [Direction.INCOMING, Direction.OUTGOING])
 def test_a_line_has_its_own_mind_about_leads(direction: Direction, own: bool | None, everywhere: bool) -> None:
     incoming = direction is Direction.INCOMING
-    line = Line("+74951234567", **{"lead_for_incoming" if incoming else "lead_for_outgoing": own})
+    number = "+74951234567"
+    line = Line(number, lead_for_incoming=own) if incoming else Line(number, lead_for_outgoing=own)
     names = {"lead_for_incoming" if incoming else "lead_for_outgoing": everywhere}
     policy = replace(POLICY, lines={line.number: line}, **names)
     params, decisions = registered(policy, direction=direction, extension="" if incoming else "101")

@@ -110,4 +110,4 @@ def test_a_long_list_costs_little_whatever_is_asked() -> None:
     began = time.perf_counter()
     for _ in range(20):
         assert patterns.find(("a" * 10_000, "+" * 10_000, "9" * 10_000)) == ""
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < 0.1

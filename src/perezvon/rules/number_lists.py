@@ -133,10 +133,12 @@ def forms(number: str, raw: str, region: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class NumberList:
-    """A list of them, made ready to be asked. False while it is empty."""
+    """A list of them, made ready to be asked: plain text -> as it was written. False while it is empty. `lengths`: of the
+    beginnings, each once, so that a look does not go through all of them."""
 
     whole: dict[str, str] = field(default_factory=dict[str, str])
-    beginnings: tuple[tuple[str, str], ...] = ()
+    beginnings: dict[str, str] = field(default_factory=dict[str, str])
+    lengths: tuple[int, ...] = ()
     ranges: tuple[tuple[int, int, int, str], ...] = ()
 
     def __bool__(self) -> bool:
@@ -146,27 +148,27 @@ class NumberList:
     def of(cls, patterns: Iterable[Pattern], numbering: Numbering | None = None) -> NumberList:
         """`numbering`: how whole numbers are read, where these are no extensions."""
         whole: dict[str, str] = {}
-        beginnings: list[tuple[str, str]] = []
+        beginnings: dict[str, str] = {}
         ranges: list[tuple[int, int, int, str]] = []
         for one in patterns:
             if one.ends is not None:
                 ranges.append((len(one.plain), *one.ends, one.text))
             elif one.begins:
-                beginnings.append((one.plain, one.text))
+                beginnings.setdefault(one.plain, one.text)
             else:
                 whole.setdefault(one.plain, one.text)
                 if numbering is not None and one.plain != HIDDEN_CALLER:
                     whole.setdefault(numbering.international(one.plain), one.text)
-        return cls(whole, tuple(beginnings), tuple(ranges))
+        return cls(whole, beginnings, tuple(sorted(set(map(len, beginnings)))), tuple(ranges))
 
     def find(self, written: Iterable[str]) -> str:
         """The pattern that one of the forms fits, as it was written; "" for none."""
         for form in written:
             if found := self.whole.get(form):
                 return found
-            for beginning, text in self.beginnings:
-                if form.startswith(beginning):
-                    return text
+            for length in self.lengths:
+                if found := self.beginnings.get(form[:length]):
+                    return found
             if self.ranges and form.isascii() and form.isdecimal():
                 for digits, first, last, text in self.ranges:
                     if len(form) == digits and first <= int(form) <= last:
