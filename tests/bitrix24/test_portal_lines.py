@@ -15,10 +15,10 @@ QUIET = Line("+74957654321", "", False)
 
 
 async def test_lines_are_made_and_made_right(app: Portal) -> None:
-    await methods.add_line(app, "+74950000001", "Кто-то другой")
+    other = Line("+74950000001", "Кто-то другой", True)
+    await methods.add_line(app, other.number, other.name)
     for _ in range(2):
         await keep_lines(app, [SALES, QUIET])
-        other = Line("+74950000001", "Кто-то другой", True)
         assert await methods.lines(app) == [other, SALES, QUIET]
     renamed = Line(SALES.number, "Реклама", False)
     await keep_lines(app, [renamed, Line(other.number, "", True)])
