@@ -1,5 +1,7 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
+from perezvon.rules.filters import Filter, Filters
+from perezvon.rules.number_lists import NumberList
 from perezvon.rules.numbers import NumberRule, Towards
 from perezvon.rules.plan import Decision, plan, refuse_click
 from perezvon.rules.policy import Line, People, Policy, Telling
@@ -8,9 +10,12 @@ from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDra
 
 __all__ = [
     "Decision",
+    "Filter",
+    "Filters",
     "Json",
     "Kind",
     "Line",
+    "NumberList",
     "NumberRule",
     "People",
     "PlanState",

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Literal
 
 from perezvon.calls.names import parse
+from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
 
 OwnLine = Literal["portal", "perezvon"]
@@ -17,10 +18,14 @@ Transfers = Literal["one", "each"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory."""
+    """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory.
+    `lead_for_incoming`, `lead_for_outgoing`: None where it is as everywhere. `known`: it is one of the settings."""
 
     number: str
     source: str = ""
+    lead_for_incoming: bool | None = None
+    lead_for_outgoing: bool | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Policy:
     `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
     calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
     passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
+    passed on. `telling`: None where activities tell nothing. `filters`: what is not told at all.
+    `unknown_lines`: whether the portal is told of a company number that is not in the settings; it makes a line of it.
     """
 
     installation: str
@@ -63,15 +70,26 @@ class Policy:
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     to_crm: tuple[NumberRule, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    unknown_lines: bool = True
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""
         return bool(self.portal_peers) and parse(channel).peer in self.portal_peers
 
+    def lead(self, line: Line, *, incoming: bool) -> bool:
+        """Whether a call of an unknown number through this line makes a lead."""
+        own, everywhere = (
+            (line.lead_for_incoming, self.lead_for_incoming)
+            if incoming
+            else (line.lead_for_outgoing, self.lead_for_outgoing)
+        )
+        return everywhere if own is None else own
+
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""
         if number or raw:
-            return self.lines.get(number) or self.lines.get(raw) or Line(number or raw)
+            return self.lines.get(number) or self.lines.get(raw) or Line(number or raw, known=False)
         return self.trunk_lines.get(trunk) or Line("")
 
 

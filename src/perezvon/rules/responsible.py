@@ -55,6 +55,10 @@ def or_fallback(extension: str, text: str, policy: Policy, people: People) -> Ow
     if extension in policy.portal_peers:
         text = "responsible: user {user} of the settings, because the PBX does not know who answered in the portal"
         return fallback, Reason(text, args), ()
+    if why := policy.filters.employee(extension, people.users):
+        args["setting"] = why.setting
+        text = "responsible: user {user} of the settings, because {extension} is left out by {setting}"
+        return fallback, Reason(text, args), ()
     if extension.startswith("+"):
         text = "responsible: user {user} of the settings, because the outside number {extension} is no employee's"
         return fallback, Reason(text, args), ()

@@ -284,7 +284,10 @@ def dialling(settings: Settings, pbx: str) -> Dialling:
 
 def _skeleton(settings: Settings) -> object:
     """What parts are built from; the rest is read anew for each decision."""
-    portals = [portal.model_copy(update={"fallback_user": "", "missed_user": ""}) for portal in settings.portal]
+    portals = [
+        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed"})
+        for portal in settings.portal
+    ]
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))

@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_LINES = 200
+"""Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -247,7 +249,8 @@ class Switchboard:
         reported = rules is not None and (state.registered or bool(state.portal_call))
         ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
         kept: tuple[str, ...] = ()
-        if ended and reported and ended.record.answered is not None and self._keep_recordings():
+        answered = ended is not None and ended.record.answered is not None
+        if ended and answered and reported and not state.recording_stays and self._keep_recordings():
             kept = ended.record.recordings
         return _Round(
             row=self._row(call, state, ended, rules.portal if rules and reported else ""),
@@ -332,6 +335,11 @@ class Switchboard:
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
+            for _, made in decided:
+                if made.left_out:
+                    await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
+                if made.unknown_line:
+                    await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
             paths = [(done.row.id, path) for done in rounds for path in done.recordings]
             await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 

@@ -12,6 +12,7 @@ from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
     EventsStatus,
+    LeftOut,
     MachineStatus,
     PausedMethod,
     PbxStatus,
@@ -21,6 +22,7 @@ from perezvon.web.status import (
     SentStep,
     Status,
     StatusSource,
+    UnknownLine,
     Unmapped,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "DatabaseStatus",
     "EventSink",
     "EventsStatus",
+    "LeftOut",
     "MachineStatus",
     "PausedMethod",
     "PbxStatus",
@@ -53,6 +56,7 @@ __all__ = [
     "SentStep",
     "Status",
     "StatusSource",
+    "UnknownLine",
     "Unmapped",
     "create_app",
 ]

@@ -95,6 +95,18 @@ def metrics(status: Status) -> Iterator[Metric]:
         ["portal", "extension"],
         [((case.portal, case.extension), case.count) for case in status.unmapped],
     )
+    yield _counter(
+        "perezvon_unknown_line_calls",
+        "Calls to numbers of the company that are not in the settings",
+        ["portal", "line"],
+        [((case.portal, case.number), case.count) for case in status.unknown_lines],
+    )
+    yield _counter(
+        "perezvon_left_out_calls",
+        "Calls that the portal was not told of because of a filter",
+        ["portal", "setting"],
+        [((case.portal, case.setting), case.count) for case in status.left_out],
+    )
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
