@@ -34,6 +34,9 @@ METHODS = {
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
     Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
+    Kind.MISSED_TASK: methods.ADD_TASK,
+    Kind.CLOSE_TASK: methods.COMPLETE_TASK,
+    Kind.REMIND_TASK: methods.UPDATE_TASK,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
 }
 

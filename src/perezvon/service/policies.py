@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
-from perezvon.rules import Line, People, Policy, Telling
+from perezvon.rules import Line, MissedTasks, People, Policy, Telling
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
@@ -45,7 +45,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
     plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
     lines: dict[str, Line] = {}
     for entry in settings.line:
-        line = Line(plain.international(entry.number) or entry.number, entry.source)
+        line = Line(plain.international(entry.number) or entry.number, entry.source, entry.name, entry.missed_user)
         for name in _names(entry):
             lines[name] = line
             lines.setdefault(plain.international(name), line)
@@ -66,6 +66,8 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         ),
         own_line=portal.own_line,
         telling=_telling(portal) if calls.describe else None,
+        missed_chain=settings.missed.responsible,
+        missed=_missed(settings, portal) if settings.missed.task else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
     )
@@ -86,6 +88,27 @@ def people(directory: Directory) -> People:
 
 def _telling(portal: PortalSettings) -> Telling:
     return Telling(catalog(portal.language).gettext, ZoneInfo(portal.time_zone) if portal.time_zone else None)
+
+
+def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
+    wanted = settings.missed
+    return MissedTasks(
+        telling=_telling(portal),
+        title=wanted.title,
+        description=wanted.description,
+        comment=wanted.comment,
+        deadline=wanted.deadline * 60,
+        important=wanted.important,
+        raise_after=wanted.raise_after,
+        tags=wanted.tags,
+        group=wanted.group,
+        observers=wanted.observers,
+        close=wanted.close,
+        again=wanted.again,
+        reopen_within=wanted.reopen_within * 3600,
+        remind_after=wanted.remind_after * 60,
+        remind_user=wanted.remind_user,
+    )
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

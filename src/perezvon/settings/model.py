@@ -17,8 +17,9 @@ from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.ivr import IvrSettings
+from perezvon.settings.missed import MissedSettings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, UserId
 from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
 from perezvon.settings.urls import OwnDatabaseUrl
 
@@ -140,6 +141,13 @@ class LineSettings(Section):
         description="The STATUS_ID of the CRM source that a new lead from this number gets.",
         examples=["CALL"],
     )
+    missed_user: UserId = Field(
+        default="",
+        title="User for missed calls",
+        description="The id of the portal user who is responsible for calls to this number that nobody answered, where the "
+        "order of [missed] wants the line's. Empty: nobody.",
+        examples=["1"],
+    )
     menu: bool = Field(
         default=True,
         title="Voice menu",
@@ -260,6 +268,11 @@ class Settings(Section):
     line: tuple[LineSettings, ...] = Field(default=(), title="Line", description="The company's own numbers.")
     calls: CallSettings = Field(
         default_factory=CallSettings, title="Calls", description="How calls are understood and reported."
+    )
+    missed: MissedSettings = Field(
+        default_factory=MissedSettings,
+        title="Missed calls",
+        description="Calls that nobody answered: whose they are, and the task that is made of them.",
     )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
