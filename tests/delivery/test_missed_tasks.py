@@ -147,7 +147,7 @@ async def test_2h_a_talk_with_anybody_closes_it(
     assert "Petrova (102)" in comments(task)[0]
     assert "1 min 40 s after the missed call" in comments(task)[0]
     row = await row_of(database)
-    assert row.called_back == row.closed == 1100.0
+    assert (row.called_back, row.closed) == (1100.0, 1160.0)
     await end(database, talk(3, 1200.0))
     assert len(await steps_of_client(database)) == 2, "a second talk closes nothing"
 
@@ -324,6 +324,21 @@ FAULTS: dict[str, Callable[[], Any]] = {
 }
 
 
+async def delivered(portal: DirectPortal, sender: Sender, start: Start, settled: Settled) -> Sender:
+    """Waits until nothing is left to be sent; a sender that is killed has a successor."""
+    sender.notify()
+    waiting = asyncio.create_task(settled())
+    killed = asyncio.create_task(portal.killed.wait())
+    await asyncio.wait([waiting, killed], return_when=asyncio.FIRST_COMPLETED)
+    if killed.done() and not waiting.done():
+        portal.killed.clear()
+        await sender.stop(0.0)
+        sender = start()
+    killed.cancel()
+    await waiting
+    return sender
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("fault", ["no answer", "refused", "kill"])
@@ -348,16 +363,7 @@ async def test_nothing_twice_and_nothing_lost_whatever_request_fails(
     now = portal.state.now()
     for call in (missed_call(1, now), missed_call(2, now + 1), talk(3, now + 2), missed_call(4, now + 100)):
         await end(database, call)
-        sender.notify()
-        waiting = asyncio.create_task(settled())
-        killed = asyncio.create_task(portal.killed.wait())
-        await asyncio.wait([waiting, killed], return_when=asyncio.FIRST_COMPLETED)
-        if killed.done() and not waiting.done():
-            portal.killed.clear()
-            await sender.stop(0.0)
-            sender = start()
-        killed.cancel()
-        await waiting
+        sender = await delivered(portal, sender, start, settled)
     assert not portal.before
     assert not portal.after, "every request was reached"
     first, second = tasks(portal.state)
@@ -368,3 +374,50 @@ async def test_nothing_twice_and_nothing_lost_whatever_request_fails(
     assert "called the client back" in comments(first)[1]
     assert second.comments == []
     assert {step.state for step in await steps_of_client(database)} == {State.DONE}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("fault", ["no answer", "kill"])
+@pytest.mark.parametrize("request_number", range(9))
+async def test_a_task_is_opened_again_once_whatever_request_fails(
+    database: Database,
+    portal: DirectPortal,
+    start: Start,
+    settled: Settled,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    fault: str,
+    request_number: int,
+) -> None:
+    monkeypatch.setattr("perezvon.delivery.tasks._LATE", 0.0)
+    monkeypatch.setattr("perezvon.delivery.tasks._FIRST_WAIT", 0.01)
+    getattr(portal, where).extend([None] * request_number + [KILL if fault == "kill" else FAULTS[fault]])
+    now = portal.state.now()
+    sender = start()
+    for call in (missed_call(1, now), talk(2, now + 1), missed_call(3, now + 70)):
+        await end(database, call, by=rules(again="reopen"))
+        sender = await delivered(portal, sender, start, settled)
+    assert not portal.before
+    assert not portal.after, "every request was reached"
+    (task,) = tasks(portal.state)
+    assert (task.status, len(task.comments)) == (2, 2)
+    assert task.title.endswith("×2")
+
+
+async def test_a_task_is_found_behind_many_others(
+    database: Database, portal: DirectPortal, start: Start, settled: Settled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perezvon.delivery.tasks._LATE", 0.0)
+    board = portal.state.part(TaskBoard)
+    for number in range(120):
+        fields = {"TITLE": f"another {number}", "RESPONSIBLE_ID": 1}
+        await portal.call("tasks.task.add", {"fields": fields})
+    portal.after.extend([None, lambda: Ambiguous("no answer")])
+    await end(database, missed_call(1), now=portal.state.now())
+    start()
+    await settled()
+    assert len(board.tasks) == 121
+    (step,) = await steps_of_client(database)
+    assert step.state is State.DONE
+    assert "answer was lost" in str(step.note)

@@ -37,7 +37,8 @@ _PHONE = re.compile(r"\+?[0-9]{5,20}", re.ASCII)
 class Missed:
     """One episode of a client whom nobody answered; times are POSIX seconds. `first`: the missed call since which nobody
     has talked with him, `called_back`: the first talk after it. `task`, `responsible`: as far as the portal has told.
-    `closed`: the task is closed by us, or shall be. `remind`: when it shall be brought to mind."""
+    `closed`: the end of the talk after which the task is closed, or shall be. `remind`: when it shall be brought to mind.
+    """
 
     portal: str
     client: str
@@ -158,7 +159,8 @@ def _talked(known: Missed | None, call: Call, tasks: MissedTasks, policy: Policy
         reason = Reason("talked with {client}: told in the task of his missed calls", {"client": call.client})
         row = replace(known, called_back=at, remind=None)
     else:
-        row = replace(known, called_back=_first(known, at), closed=at, remind=None)
+        closed = call.ended if call.ended is not None else at
+        row = replace(known, called_back=_first(known, at), closed=closed, remind=None)
     translate = tasks.telling.translate
     named = ", ".join(_who(extension, people) for extension in call.talkers) or "?"
     text = (
