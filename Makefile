@@ -59,7 +59,7 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync test-with-asterisk test-weather test-without lint
 
 # Most of the time with the real Asterisk goes by in talk: three at the same time fit beside one another.
-WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py weather_of_portal.py)
+WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py weather_of_portal.py conference_killed.py wiring_paced.py wiring_unrecorded.py)
 
 test-with-asterisk: dev
 	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(WEATHER:%=--ignore=%)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, inspect
 from typer import testing
 
+from perezvon import log
 from perezvon.storage import upgrade
 
 # A busy machine must not fail a test for being slow. `make check` tries fewer examples than `make test`.
@@ -70,3 +73,16 @@ def tables_at_once() -> Iterator[None]:
 def command_made_once() -> None:
     """Typer's runner makes the whole tree of commands anew for each call."""
     testing._get_command = functools.cache(testing._get_command)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Commands, the demo and the tests of the log set it up for the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    log.hide(())

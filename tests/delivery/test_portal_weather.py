@@ -16,6 +16,7 @@ from perezvon.bitrix24.errors import Ambiguous, PortalError, refusal
 from perezvon.delivery import Sender, pacing
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY
 from perezvon.delivery.verdicts import FORGOTTEN
+from perezvon.rules.account import describe
 from perezvon.rules.vocabulary import Kind, StepDraft
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.faults import Fault
@@ -220,10 +221,11 @@ async def test_a_request_that_is_too_large_for_a_web_server_goes_in_pieces(
 # ---- nobody knows whether it was done
 
 CARD_AND_END: dict[Kind, list[StepDraft]] = {
-    Kind.REGISTER: [register("c")],
+    Kind.REGISTER: [register("c", CRM_CREATE=1)],
     Kind.SHOW: [show("c", 1, 2)],
     Kind.HIDE: [hide("c", 2)],
     Kind.FINISH: [finish("c", 1)],
+    Kind.DESCRIBE: [describe("c:finish", "pressed 2")],
     Kind.ATTACH_RECORD: [record("c", MP3)],
 }
 
@@ -242,8 +244,9 @@ async def test_every_verb_has_its_way_to_find_out(
         await put(database, "c", *drafts)
         sender.notify()
         await settled()
-    assert await states(database, "c") == [DONE] * 5
+    assert await states(database, "c") == [DONE] * 6
     assert portal.executed()["finish"] == len(portal.statistics) == len(portal.calls()) == 1
+    assert [one.fields["DESCRIPTION"] for one in portal.state.crm.of("ACTIVITY")] == ["pressed 2"]
     (call,) = portal.calls()
     assert call.external_id == "test-c"
     assert call.recording is not None
