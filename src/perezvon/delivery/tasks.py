@@ -52,7 +52,7 @@ NONE_MADE = Reason("not sent: there is no task")
 OTHERS = Reason("not sent: the task belongs to user {user}, who has not talked with the client")
 IN_TIME = Reason("not sent: somebody has talked with the client before the task could be made")
 
-FRESH = 30.0
+FRESH = 10.0
 """Seconds for which it counts what was read."""
 SLACK = 900.0
 """Seconds by which the portal's clock may differ from ours."""
