@@ -28,6 +28,7 @@ from perezvon.delivery import weather as weathers
 from perezvon.rules import Line
 from perezvon.sandbox.portal.handlers.task_board import COMPLETED, TaskBoard
 from perezvon.storage import Database
+from perezvon.storage.missed import Tally
 from perezvon.storage.steps import State
 
 Start = Callable[..., Sender]
@@ -150,6 +151,17 @@ async def test_2h_a_talk_with_anybody_closes_it(
     assert (row.called_back, row.closed) == (1100.0, 1160.0)
     await end(database, talk(3, 1200.0))
     assert len(await steps_of_client(database)) == 2, "a second talk closes nothing"
+
+
+async def test_call_back_time_is_measured(database: Database, portal: DirectPortal, start: Start, settled: Settled) -> None:
+    now = portal.state.now()
+    sender = start(clock=lambda: now)
+    await end(database, missed_call(1, now - 200))
+    waits = missed_call(2, now - 50, client="+79160000002")
+    await end(database, waits)
+    assert (await sender.status()).missed == Tally(2, now - 200, 0, None)
+    await end(database, talk(3, now - 100))
+    assert (await sender.status()).missed == Tally(1, now - 50, 1, 100.0)
 
 
 async def test_2h_only_the_responsible_closes_it(

@@ -36,6 +36,7 @@ from perezvon.web.status import (
     DialplanStatus,
     EventsStatus,
     MachineStatus,
+    MissedStatus,
     PausedMethod,
     PbxStatus,
     PortalStatus,
@@ -224,6 +225,9 @@ class Reporter:
             moved_from=link.moved_from,
             forgotten=sending.forgotten,
             forgotten_last=sending.forgotten_last,
+            missed=MissedStatus(
+                sending.missed.waiting, sending.missed.oldest, sending.missed.called_back, sending.missed.after
+            ),
         )
 
     # ---- web.EventSink

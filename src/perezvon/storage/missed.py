@@ -16,6 +16,9 @@ from perezvon.rules.missed import Missed
 from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import missed
 
+DAY = 86400.0
+WEEK = 7 * DAY
+
 _COLUMNS = tuple(field.name for field in fields(Missed))
 
 
@@ -65,6 +68,26 @@ async def heed(conn: AsyncConnection, seen: Seen) -> None:
         back = func.coalesce(missed.c.called_back, seen.over)
         over = its.where(missed.c.last <= seen.over, missed.c.closed.is_(None))
         await conn.execute(over.values(closed=seen.over, called_back=back, remind=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Clients who wait for a call back since the last week, and since when the first of them (POSIX seconds); of the last
+    day, how many were talked to after a missed call, and after how many seconds on average."""
+
+    waiting: int = 0
+    oldest: float | None = None
+    called_back: int = 0
+    after: float | None = None
+
+
+async def tally(conn: AsyncConnection, portal: str, now: float) -> Tally:
+    its, back = missed.c.portal == portal, missed.c.called_back
+    waits = (its, back.is_(None), missed.c.closed.is_(None), missed.c.first >= now - WEEK)
+    waiting, oldest = (await conn.execute(select(func.count(), func.min(missed.c.first)).where(*waits))).one()
+    lasted = select(func.count(), func.avg(back - missed.c.first)).where(its, back >= now - DAY, back >= missed.c.first)
+    called_back, after = (await conn.execute(lasted)).one()
+    return Tally(waiting, oldest, called_back, after)
 
 
 async def due(conn: AsyncConnection, portal: str, now: float) -> list[Missed]:

@@ -251,6 +251,7 @@ missed = Table(
     Column("remind", Float, doc="when the task is to be brought to mind; empty: not, or done"),
     UniqueConstraint("lane"),
     Index("ix_missed_remind", "portal", "remind"),
+    Index("ix_missed_called_back", "portal", "called_back"),
 )
 
 menu = Table(

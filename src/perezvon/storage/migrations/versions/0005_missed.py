@@ -30,3 +30,4 @@ def upgrade() -> None:
         sa.UniqueConstraint("lane", name=op.f("uq_missed_lane")),
     )
     op.create_index("ix_missed_remind", "missed", ["portal", "remind"])
+    op.create_index("ix_missed_called_back", "missed", ["portal", "called_back"])
