@@ -27,6 +27,7 @@ from perezvon.delivery import Sender, pacing
 from perezvon.delivery import weather as weathers
 from perezvon.rules import Line
 from perezvon.sandbox.portal.handlers.task_board import COMPLETED, TaskBoard
+from perezvon.service.missed import Reminder
 from perezvon.storage import Database
 from perezvon.storage.missed import Tally
 from perezvon.storage.steps import State
@@ -151,6 +152,33 @@ async def test_2h_a_talk_with_anybody_closes_it(
     assert (row.called_back, row.closed) == (1100.0, 1160.0)
     await end(database, talk(3, 1200.0))
     assert len(await steps_of_client(database)) == 2, "a second talk closes nothing"
+
+
+async def test_the_task_that_follows_a_closed_one_is_brought_to_mind_too(
+    database: Database, portal: DirectPortal, start: Start, settled: Settled
+) -> None:
+    wanted = rules(remind_after=60.0, remind_user="14")
+    now = portal.state.now()
+    sender = start()
+    await end(database, missed_call(1, now - 200), by=wanted)
+    sender.notify()
+    await settled()
+    (task,) = tasks(portal.state)
+    task.status, task.closed = COMPLETED, now
+    await end(database, missed_call(2, now - 100), by=wanted)
+    sender.notify()
+    await settled()
+    reminder = Reminder("main", database, lambda: wanted, lambda _: sender.notify(), clock=lambda: now)
+    running = asyncio.create_task(reminder.run())
+    async with asyncio.timeout(10):
+        while not open_tasks(portal.state)[0].comments:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    await settled()
+    (second,) = open_tasks(portal.state)
+    assert (second.priority, second.auditors) == (2, [14])
+    assert comments(second) == ["Nobody has called back for 1 min 0 s. Missed calls: 1."]
 
 
 async def test_call_back_time_is_measured(database: Database, portal: DirectPortal, start: Start, settled: Settled) -> None:

@@ -29,7 +29,7 @@ from perezvon.bitrix24.errors import (
     Permanent,
     PortalError,
 )
-from perezvon.bitrix24.values import Json, mapping, moment, number, rows, text
+from perezvon.bitrix24.values import Json, mapping, moment, number, real, rows, text
 from perezvon.calls.call import iso
 from perezvon.delivery.kinds import KINDS
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
@@ -354,7 +354,8 @@ def _done(step: Step, progress: _Progress, note: Reason) -> Outcome:
 def _seen(step: Step, progress: _Progress) -> Seen:
     at = step.params.get("at")
     anew = float(at) if progress.anew and isinstance(at, (int, float)) else None
-    return Seen(step.lane, progress.task, progress.responsible, anew=anew)
+    remind = real(step.params.get("remind")) if anew is not None else None
+    return Seen(step.lane, progress.task, progress.responsible, anew=anew, remind=remind)
 
 
 def _over(step: Step, progress: _Progress) -> Seen:

@@ -134,6 +134,7 @@ def _missed(known: Missed | None, call: Call, portal: str, tasks: MissedTasks, p
         "comment": _signed(_filled(tasks.comment or _usual_comment(tasks.telling), places), mark),
         "mark": mark,
         "change": change,
+        "remind": at + tasks.remind_after if tasks.remind_after else None,
         "reopen": at - tasks.reopen_within if tasks.again == "reopen" else None,
     }
     reason = Reason("missed call: a task for whoever shall call {client} back", {"client": call.client})

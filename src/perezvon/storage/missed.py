@@ -25,13 +25,15 @@ _COLUMNS = tuple(field.name for field in fields(Missed))
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the portal's answers say of an episode. `anew`: the missed call (POSIX seconds) with which counting begins anew,
-    because the task before was closed or deleted by hand. `over`: the successful call after which it was closed."""
+    because the task before was closed or deleted by hand; `remind`: when the new one is to be brought to mind. `over`: the
+    successful call after which it was closed."""
 
     lane: str
     task: str = ""
     responsible: str = ""
     anew: float | None = None
     over: float | None = None
+    remind: float | None = None
 
 
 def _save(insert: Callable[[Table], Insert]) -> Executable:
@@ -64,6 +66,8 @@ async def heed(conn: AsyncConnection, seen: Seen) -> None:
         await conn.execute(its.values(first=seen.anew))
         await conn.execute(its.where(missed.c.last <= seen.anew).values(misses=1))
         await conn.execute(its.where(missed.c.called_back < seen.anew).values(called_back=None))
+        waits = its.where(missed.c.called_back.is_(None), missed.c.closed.is_(None))
+        await conn.execute(waits.values(remind=seen.remind))
     if seen.over is not None:
         back = func.coalesce(missed.c.called_back, seen.over)
         over = its.where(missed.c.last <= seen.over, missed.c.closed.is_(None))
