@@ -4,7 +4,7 @@ from perezvon.rules.filters import Filter, Filters
 from perezvon.rules.number_lists import NumberList
 from perezvon.rules.numbers import NumberRule, Towards
 from perezvon.rules.plan import Decision, plan, refuse_click
-from perezvon.rules.policy import Line, People, Policy, Telling
+from perezvon.rules.policy import Line, MissedTasks, People, Policy, Telling
 from perezvon.rules.state import PlanState
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
@@ -15,6 +15,7 @@ __all__ = [
     "Json",
     "Kind",
     "Line",
+    "MissedTasks",
     "NumberList",
     "NumberRule",
     "People",

@@ -22,6 +22,7 @@ from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.missed import Reminder
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
 from perezvon.service.switchboard import Switchboard
@@ -128,6 +129,9 @@ class House:
                 for link in self.portals.values():
                     assert link.clicks is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
+                for name, link in self.portals.items():
+                    reminder = Reminder(name, self._database, link.rules, self._queued, clock=self._clock)
+                    others.append(tasks.create_task(reminder.run(), name=f"reminders of {name}"))
                 others.append(tasks.create_task(self._database.watch(), name="database"))
                 others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
                 others.append(tasks.create_task(self.dialplan.run(), name="dialplan"))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
-from perezvon.rules import Filters, Line, NumberList, NumberRule, People, Policy, Telling, Towards
+from perezvon.rules import Filters, Line, MissedTasks, NumberList, NumberRule, People, Policy, Telling, Towards
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
 from perezvon.settings.filters import Chosen
@@ -61,6 +61,8 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         line = Line(
             plain.international(entry.number) or entry.number,
             entry.source,
+            entry.name,
+            entry.missed_user,
             lead_for_incoming=entry.create_lead_incoming,
             lead_for_outgoing=entry.create_lead_outgoing,
         )
@@ -85,6 +87,8 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         portal_peers=portal_peers,
         own_line=portal.own_line,
         telling=_telling(portal) if calls.describe else None,
+        missed_chain=settings.missed.responsible,
+        missed=_missed(settings, portal) if settings.missed.task else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
         to_crm=number_rules(settings, Towards.CRM),
@@ -152,6 +156,27 @@ def people(directory: Directory) -> People:
 
 def _telling(portal: PortalSettings) -> Telling:
     return Telling(catalog(portal.language).gettext, ZoneInfo(portal.time_zone) if portal.time_zone else None)
+
+
+def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
+    wanted = settings.missed
+    return MissedTasks(
+        telling=_telling(portal),
+        title=wanted.title,
+        description=wanted.description,
+        comment=wanted.comment,
+        deadline=wanted.deadline * 60,
+        important=wanted.important,
+        raise_after=wanted.raise_after,
+        tags=wanted.tags,
+        group=wanted.group,
+        observers=wanted.observers,
+        close=wanted.close,
+        again=wanted.again,
+        reopen_within=wanted.reopen_within * 3600,
+        remind_after=wanted.remind_after * 60,
+        remind_user=wanted.remind_user,
+    )
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from perezvon.web.status import (
     EventsStatus,
     LeftOut,
     MachineStatus,
+    MissedStatus,
     PausedMethod,
     PbxStatus,
     PortalStatus,
@@ -254,6 +255,9 @@ class Reporter:
             moved_from=link.moved_from,
             forgotten=sending.forgotten,
             forgotten_last=sending.forgotten_last,
+            missed=MissedStatus(
+                sending.missed.waiting, sending.missed.oldest, sending.missed.called_back, sending.missed.after
+            ),
         )
 
     # ---- web.EventSink

@@ -19,10 +19,11 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
+from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.rules import Decision, PlanState, StepDraft, plan
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
@@ -56,6 +57,7 @@ class _Round:
     steps: tuple[StepDraft, ...]
     recordings: tuple[str, ...]
     plan: PlanState
+    ended: Call | None = None
 
 
 class Switchboard:
@@ -226,7 +228,7 @@ class Switchboard:
                 self._plans[done.row.id] = done.plan
             else:
                 self._plans.pop(done.row.id, None)
-        if rules is not None and any(done.steps for done in rounds):
+        if rules is not None and any(done.steps or (done.ended and rules.policy.missed) for done in rounds):
             self._stored(rules.portal)
         if any(done.recordings for done in rounds):
             self._to_convert()
@@ -259,6 +261,7 @@ class Switchboard:
             steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,
+            ended=ended.record if ended is not None else None,
         )
 
     def _by_our_clock(self, step: StepDraft) -> StepDraft:
@@ -322,6 +325,9 @@ class Switchboard:
                 await progress.save(conn, self.pbx, reached)
             await calls.save(conn, [done.row for done in rounds])
             decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
+            ended = [done.ended for done in rounds if done.ended is not None and not done.plan.left_out]
+            followed = [] if rules is None else await follow(conn, rules, ended)
+            decided += [(one.call, one.decision) for one in followed]
             await journal.append(
                 conn,
                 [fact for done in rounds for fact in done.facts],
@@ -333,6 +339,8 @@ class Switchboard:
             if rules is None:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
+            for one in followed:
+                await lanes.append(conn, rules.portal, one.lane, one.decision.steps, now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
             for _, made in decided:

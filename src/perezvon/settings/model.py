@@ -19,9 +19,10 @@ from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.filters import FilterSettings
 from perezvon.settings.ivr import IvrSettings
+from perezvon.settings.missed import MissedSettings
 from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, UserId
 from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
 from perezvon.settings.urls import OwnDatabaseUrl
 
@@ -155,6 +156,13 @@ class LineSettings(Section):
         description="The same for an outgoing call through this line.",
         examples=[False],
     )
+    missed_user: UserId = Field(
+        default="",
+        title="User for missed calls",
+        description="The id of the portal user who is responsible for calls to this number that nobody answered, where the "
+        "order of [missed] wants the line's. Empty: nobody.",
+        examples=["1"],
+    )
     menu: bool = Field(
         default=True,
         title="Voice menu",
@@ -287,6 +295,11 @@ class Settings(Section):
         title="Filters",
         description="Which calls the portal is not told of: no card, no call, no lead, no recording (filters.md). They "
         "stay in our own list. A list holds numbers in any of their written forms, or beginnings with * behind them.",
+    )
+    missed: MissedSettings = Field(
+        default_factory=MissedSettings,
+        title="Missed calls",
+        description="Calls that nobody answered: whose they are, and the task that is made of them.",
     )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."

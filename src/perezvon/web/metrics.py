@@ -81,6 +81,30 @@ def metrics(status: Status) -> Iterator[Metric]:
         ["portal"],
         [((p.name,), p.employees) for p in portals],
     )
+    yield _gauge(
+        "perezvon_missed_waiting",
+        "Clients who wait for a call back",
+        ["portal"],
+        [((p.name,), p.missed.waiting) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_missed_oldest_seconds",
+        "How long the first of them has waited",
+        ["portal"],
+        [((p.name,), max(0.0, status.now - p.missed.oldest) if p.missed.oldest else 0.0) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_called_back",
+        "Clients who were talked to after a missed call, in the last day",
+        ["portal"],
+        [((p.name,), p.missed.called_back) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_called_back_seconds",
+        "How long that took on average",
+        ["portal"],
+        [((p.name,), p.missed.after or 0.0) for p in portals],
+    )
     recordings = status.recordings
     yield _gauge(
         "perezvon_recordings",

@@ -82,6 +82,17 @@ class EventsStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MissedStatus:
+    """Clients who wait for a call back since the last week, `oldest`: since when the first of them. `called_back`: how many
+    were talked to after a missed call in the last day; `after`: seconds, on average."""
+
+    waiting: int = 0
+    oldest: float | None = None
+    called_back: int = 0
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PortalStatus:
     """`state`: ready | waiting for installation | paused | blocked | unreachable. `way`: webhook | application. `tokens`:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
@@ -115,6 +126,7 @@ class PortalStatus:
     forgotten: int = 0
     forgotten_last: float | None = None
     lines_problem: str = ""
+    missed: MissedStatus = MissedStatus()
 
     @property
     def waiting(self) -> int:
