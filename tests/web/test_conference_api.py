@@ -32,6 +32,7 @@ from perezvon.rules import Reason
 from perezvon.service import conferences
 from perezvon.settings.secrets import SecretBox
 from perezvon.web import Badges, conference_api, create_app, event_stream
+from perezvon.web import refusals as refusals_of_the_gate
 from perezvon.web.badges import BadBadge, OldBadge
 from perezvon.web.conference_api import ACTIONS, BURST, ERRORS, LARGEST_BODY, Pace, order_of
 
@@ -359,7 +360,8 @@ def test_every_error_has_its_status() -> None:
 @pytest.mark.parametrize("page", ["conference-api.md", "conference-api.ru.md"])
 def test_everything_is_documented(page: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
-    refusals = [one for one in vars(conference_api).values() if isinstance(one, conference_api.Refusal)]
+    rooms = vars(conference_api) | vars(refusals_of_the_gate)
+    refusals = [one for one in rooms.values() if isinstance(one, conference_api.Refusal)]
     assert len(refusals) > 10
     codes = {(one.status, one.code) for one in refusals} | set(ERRORS.values())
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -690,7 +692,10 @@ async def test_a_stream_ends_with_its_badge(web: Server, office: Office, talk: T
 
 
 async def test_silence_is_filled(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = event_stream.EventStream(office.desk, Operator("x"), lambda: None, 0.01)
+    async def welcome() -> None:
+        return None
+
+    stream = event_stream.EventStream(office.desk, Operator("x"), welcome, 0.01)
     with office.desk.onlooker(Operator("x")) as stream._onlooker:
         frames = stream._frames()
         told = [await anext(frames) for _ in range(4)]

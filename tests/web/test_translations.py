@@ -20,12 +20,14 @@ from perezvon.doctor.check import State as CheckState
 from perezvon.rules import Kind
 from perezvon.settings import docs
 from perezvon.settings.load import _REASONS  # pyright: ignore[reportPrivateUsage]
+from perezvon.web.deeds import Deed
+from perezvon.web.rights import Right, Role
 from perezvon.web.translations import LANGUAGES, LOCALE, catalog
 
 SOURCE = Path(perezvon.__file__).parent
 
 # Words of ours that pages show through the filter `word`.
-ENUMS: tuple[type[StrEnum], ...] = (PbxState, Direction, Outcome, CheckState, Kind)
+ENUMS: tuple[type[StrEnum], ...] = (PbxState, Direction, Outcome, CheckState, Kind, Deed, Right, Role)
 WORDS = (
     *("ready", "waiting for installation", "paused", "blocked", "unreachable", "webhook", "application"),
     *("cards", "finish", "crm", "records", "directories"),
@@ -51,6 +53,8 @@ def of_python(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            for keyword in node.keywords:
+                yield from texts(keyword.value) if keyword.arg == "summary" else ()  # of the API's description
             for index in CALLS.get(name, ()):
                 if index < len(node.args):
                     yield from texts(node.args[index])

@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
@@ -42,6 +43,7 @@ from perezvon.storage import installation
 from perezvon.storage.database import Database
 from perezvon.storage.reserve import Reserve
 from perezvon.web.badges import Badges
+from perezvon.web.first_link import first_link
 
 if TYPE_CHECKING:
     import uvicorn
@@ -100,7 +102,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
             badges = Badges(box, clock)
-            pages = partial(_web, reporter, conferences, badges, store, doctor)
+            pages = partial(_web, reporter, conferences, badges, store, doctor, database, box, clock)
             web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
@@ -109,6 +111,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 tasks.create_task(conferences.run(), name="conferences"),
             ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
+            await _welcome(database, clock, bind)
             await _keep_house(store, database, box, identity.id, data_dir, reporter, conferences, stopping, clock)
             for task in others:
                 task.cancel()
@@ -221,12 +224,30 @@ def _spare_collector() -> None:
     gc.set_threshold(_GARBAGE, 10, 10)
 
 
+async def _welcome(database: Database, clock: Clock, bind: str) -> None:
+    """While nobody can sign in: prints the one-time link with which the first administrator sets a password. It is no line
+    of the log, which may go anywhere."""
+    if (link := await first_link(database, clock())) is not None:
+        host, _, port = bind.rpartition(":")
+        shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # noqa: S104
+        sys.stderr.write(f"\nBecome the administrator: http://{shown}:{port}/welcome/{link}\n(once, within a day)\n\n")
+        sys.stderr.flush()
+
+
 def _web(
-    reporter: Reporter, conferences: Conferences, badges: Badges, store: SettingsStore, doctor: Doctor
+    reporter: Reporter,
+    conferences: Conferences,
+    badges: Badges,
+    store: SettingsStore,
+    doctor: Doctor,
+    database: Database,
+    box: SecretBox,
+    clock: Clock,
 ) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415  see _pages
 
     from perezvon.web.app import create_app  # noqa: PLC0415
+    from perezvon.web.people import People  # noqa: PLC0415
 
     config = uvicorn.Config(
         create_app(
@@ -234,6 +255,7 @@ def _web(
             reporter,
             desk=conferences,
             badges=badges,
+            people=People(database, box, clock),
             doctor=doctor,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,

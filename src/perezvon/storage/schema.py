@@ -289,3 +289,68 @@ company_answer = Table(
     Column("body", Text, nullable=False, doc="JSON: the rows"),
     Column("at", Float, nullable=False),
 )
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("login", String(100), nullable=False, doc="lower case; what is typed when signing in"),
+    Column("name", Words, nullable=False, default=""),
+    Column("role", String(16), nullable=False, doc="administrator | supervisor | observer"),
+    Column("password", Text, nullable=False, default="", doc="argon2; empty: none is set yet"),
+    Column("totp", LargeBinary, doc="sealed: the key of the one-time codes; empty: none are wanted"),
+    Column("totp_used", BigInteger, nullable=False, default=0, doc="the last half minute whose code was taken"),
+    Column("recovery", Text, nullable=False, default="[]", doc="JSON list of digests of the codes that are left"),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("login"),
+)
+
+web_session = Table(
+    "web_session",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of what the cookie holds"),
+    Column("person", RowId, ForeignKey("person.id", ondelete="CASCADE"), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("peer", Words, nullable=False, default=""),
+    Column("agent", Words, nullable=False, default=""),
+    Index("ix_web_session_person", "person"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("digest", String(64), nullable=False, doc="SHA-256 of the token"),
+    Column("person", RowId, ForeignKey("person.id", ondelete="CASCADE"), nullable=False, doc="whose rights bound it"),
+    Column("name", Words, nullable=False),
+    Column("scopes", Text, nullable=False, doc="JSON list of rights (web/rights.py)"),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("used", Float),
+    UniqueConstraint("digest"),
+    Index("ix_api_token_person", "person"),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of what the link holds"),
+    Column("person", RowId, ForeignKey("person.id", ondelete="CASCADE"), doc="empty: whoever is the first administrator"),
+    Column("expires", Float, nullable=False),
+    Index("ix_invitation_person", "person"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Words, nullable=False, default=""),
+    Column("detail", Words, nullable=False, default=""),
+    Column("peer", Words, nullable=False, default="", doc="from where"),
+    Index("ix_audit_at", "at"),
+)

@@ -1,4 +1,5 @@
-"""Who may see the status: with a password, whoever knows it; without one, this machine alone.
+"""Who is let in without a name (gate.py): with a password, whoever knows it; without one, and while nobody has been added,
+this machine alone.
 
 The pages tell who called whom. Requests that a proxy passes on are not "this machine", and a foreign Host is refused, so
 that no web page of somebody else can read ours through the administrator's browser.
@@ -31,17 +32,16 @@ class Access:
     def __init__(self, password: Callable[[], str]) -> None:
         self._password = password
 
-    def judge(self, request: Request) -> Verdict:
+    def judge(self, request: Request, *, local: bool = True) -> Verdict:
+        """`local`: this machine is let in when no password is set."""
         password = self._password()
         if password:
             given = _basic(request.headers.get("authorization", ""))
             right = hmac.compare_digest(given.encode("utf-8", "replace"), password.encode("utf-8", "replace"))
             return Verdict.WELCOME if right else Verdict.PASSWORD_WANTED
-        local = (
-            request.client is not None and _is_loopback(request.client.host) and _is_loopback(request.url.hostname or "")
-        )
+        here = request.client is not None and _is_loopback(request.client.host) and _is_loopback(request.url.hostname or "")
         passed_on = any(name in request.headers for name in FORWARDED)
-        return Verdict.WELCOME if local and not passed_on else Verdict.THIS_MACHINE_ONLY
+        return Verdict.WELCOME if here and local and not passed_on else Verdict.THIS_MACHINE_ONLY
 
 
 def is_foreign(request: Request) -> bool:

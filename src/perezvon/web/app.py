@@ -1,45 +1,53 @@
-"""The web application: the status page, the same as JSON and as metrics, the doctor, control of conferences, and what
-portals send to us."""
+"""The web application: pages, the state as JSON and as metrics, control of conferences, and what portals send to us.
+
+Each room of pages adds its routes here; the gate stands before all of them (gate.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perezvon.doctor.check import Check, worst
+from perezvon.settings.errors import told
 from perezvon.storage.errors import Unavailable
-from perezvon.web import conference_api, intake, metrics
-from perezvon.web.access import Access, Verdict
+from perezvon.web import account_pages, conference_api, door_pages, intake, metrics, people_pages
+from perezvon.web.access import Access
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
+from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
+from perezvon.web.gate import Gate, wants_page
 from perezvon.web.intake import EventSink
-from perezvon.web.pages import Page
+from perezvon.web.pages import STATIC
+from perezvon.web.people import People
+from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
+from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
-from perezvon.web.translations import LANGUAGES, Language, catalog, wanted
+from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
 
-STATIC = Path(__file__).parent / "static"
-
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+KEPT = "public, max-age=31536000, immutable"
+"""For static files: another content has another address (`pages.asset`)."""
 
 Doctor = Callable[[], Awaitable[Sequence[Check]]]
 
@@ -56,6 +64,8 @@ class SafeHeaders:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if scope["path"].startswith("/static/") and b"v=" in scope["query_string"]:
+                    headers.setdefault("Cache-Control", KEPT)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -69,37 +79,86 @@ def create_app(
     *,
     desk: ConferenceDesk | None = None,
     badges: Badges | None = None,
+    people: People | None = None,
     doctor: Doctor | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
-    """`password` and `language` are asked at every request, so that a change of the settings applies at once."""
-    app = FastAPI(title="Perezvon", docs_url=None, redoc_url=None, openapi_url=None)
-    access = Access(password)
+    """`password` and `language` are asked at every request, so that a change of the settings applies at once. Without
+    `people` nobody can sign in."""
+    gate = Gate(Access(password), people, badges, desk)
+    app = FastAPI(title="Perezvon", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(gate.guard)])
+    known: list[frozenset[str]] = []
+
+    def paths() -> frozenset[str]:
+        if not known:
+            known.append(frozenset(path for _, path, _ in endpoints(app.routes)))
+        return known[0]
+
+    frame = Frame(language, paths)
     examining = asyncio.Lock()
-
-    def spoken(request: Request) -> Language:
-        asked = request.query_params.get("lang", "")
-        for ours in LANGUAGES:
-            if asked == ours:
-                return ours
-        fixed = language()
-        return wanted(request.headers.get("accept-language", "")) if fixed == "auto" else fixed
-
-    def refusal(request: Request) -> Response | None:
-        match access.judge(request):
-            case Verdict.WELCOME:
-                return None
-            case Verdict.PASSWORD_WANTED:
-                return PlainTextResponse(
-                    "password, please", 401, {"WWW-Authenticate": 'Basic realm="Perezvon", charset="UTF-8"'}
-                )
-            case Verdict.THIS_MACHINE_ONLY:
-                page = Page("closed.html", spoken(request), {})
-                return HTMLResponse(page.html(), 403)
-
     app.add_middleware(SafeHeaders)
+    _tell_errors(app, frame)
 
+    @app.get("/", include_in_schema=False)
+    @needs(Right.STATUS)
+    async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        now = await status.status()
+        return frame.page(request, "status.html", status=now, troubles=troubles(now), doctor=doctor is not None)
+
+    @app.get("/status", tags=["state"], summary="The state of everything")
+    @needs(Right.STATUS)
+    async def plain(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        now = await status.status()
+        translate = catalog(frame.spoken(request) if "lang" in request.query_params else "en").gettext
+        told = [trouble.as_json(translate) for trouble in troubles(now)]
+        return JSONResponse({**now.as_json(), "troubles": told})
+
+    @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus")
+    @needs(Right.STATUS)
+    async def numbers() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(metrics.exposition(await status.status()), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/health", tags=["state"], summary="Answers as long as the service does")
+    async def health() -> Response:  # pyright: ignore[reportUnusedFunction]
+        """For load balancers and watchdogs: tells nothing but that we answer."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/preferences", include_in_schema=False)
+    async def preferences(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Remembers language, light or dark in cookies; then back to where one was."""
+        answer = RedirectResponse(local_path(request.query_params.get("back", "/")), 303)
+        for name, choices in (("lang", LANGUAGES), ("theme", THEMES)):
+            if (chosen := request.query_params.get(name)) in choices:
+                remember(request, answer, name, str(chosen))
+        return answer
+
+    if doctor is not None:
+
+        @app.post("/doctor", tags=["state"], summary="Examine everything")
+        @needs(Right.DOCTOR)
+        async def examine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+            """One examination at a time: it takes requests of the portal's limit."""
+            async with examining:
+                checks = await doctor()
+            if "application/json" in request.headers.get("accept", ""):
+                translate = catalog(frame.spoken(request)).gettext
+                told = [check.as_json(translate) for check in checks]
+                return JSONResponse({"state": worst(checks).value, "checks": told})
+            return frame.page(request, "doctor.html", checks=checks)
+
+    if people is not None:
+        app.include_router(door_pages.routes(people, gate, frame))
+        app.include_router(account_pages.routes(people, frame, app.openapi))
+        app.include_router(people_pages.routes(people, frame))
+    if desk is not None:
+        app.include_router(conference_api.routes(desk, gate, frame.spoken))
+    app.include_router(intake.routes(events))
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC)), name="static")
+    return app
+
+
+def _tell_errors(app: FastAPI, frame: Frame) -> None:
     @app.exception_handler(Unavailable)
     async def no_database(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse({"error": "the database is not available", "why": str(error)}, 503)
@@ -109,57 +168,50 @@ def create_app(
         assert isinstance(error, HTTPException)
         return PlainTextResponse(str(error.detail), error.status_code, error.headers)
 
+    @app.exception_handler(RequestValidationError)
+    async def no_such(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Parts of an address that are of the wrong kind: bodies are read by the rooms themselves."""
+        return await refused(request, Refused(NOT_THERE))
+
     @app.exception_handler(Exception)
     async def defect(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
         log.error("request failed", path=request.url.path, exc_info=error)
         return PlainTextResponse("internal error: see the log", 500, HEADERS)
 
-    @app.get("/")
-    async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if refused := refusal(request):
-            return refused
-        now = await status.status()
-        values = {"status": now, "troubles": troubles(now), "doctor": doctor is not None}
-        return HTMLResponse(Page("status.html", spoken(request), values).html())
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(error, Refused)
+        refusal = error.refusal
+        if refusal is SIGN_IN and wants_page(request):
+            return _to_the_door(request)
+        peer = request.client.host if request.client else ""
+        about = "conference: refused" if request.url.path.startswith("/api/") else "web: refused"
+        log.warning(about, code=refusal.code, path=request.url.path[:200], peer=peer)
+        if refusal is ELSEWHERE and not request.url.path.startswith("/api/"):
+            return frame.page(request, "closed.html", refusal.status)
+        if wants_page(request) and refusal.status in (403, 404):
+            return frame.page(request, "refused.html", refusal.status, why=refusal.reason)
+        message = told(refusal.reason, catalog(frame.spoken(request)).gettext)
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"error": refusal.code, "message": message}, refusal.status, dict(refusal.headers))
+        return PlainTextResponse(message, refusal.status, dict(refusal.headers))
 
-    @app.get("/status")
-    async def plain(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if refused := refusal(request):
-            return refused
-        now = await status.status()
-        translate = catalog(spoken(request)).gettext if "lang" in request.query_params else catalog("en").gettext
-        told = [trouble.as_json(translate) for trouble in troubles(now)]
-        return JSONResponse({**now.as_json(), "troubles": told})
 
-    @app.get("/metrics")
-    async def numbers(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if refused := refusal(request):
-            return refused
-        return Response(metrics.exposition(await status.status()), media_type="text/plain; version=0.0.4; charset=utf-8")
+def _to_the_door(request: Request) -> Response:
+    """To the page where one signs in, and then back."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    back = local_path(request.url.path + query) if request.method == "GET" else "/"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+    return RedirectResponse(f"/login?{urlencode({'back': back})}" if back != "/" else "/login", 303)
 
-    @app.get("/health")
-    async def health() -> Response:  # pyright: ignore[reportUnusedFunction]
-        """For load balancers and watchdogs: tells nothing but that we answer."""
-        return JSONResponse({"status": "ok"})
 
-    if doctor is not None:
-
-        @app.post("/doctor")
-        async def examine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-            """One examination at a time: it takes requests of the portal's limit."""
-            if refused := refusal(request):
-                return refused
-            async with examining:
-                checks = await doctor()
-            chosen = spoken(request)
-            if "application/json" in request.headers.get("accept", ""):
-                translate = catalog(chosen).gettext
-                told = [check.as_json(translate) for check in checks]
-                return JSONResponse({"state": worst(checks).value, "checks": told})
-            return HTMLResponse(Page("doctor.html", chosen, {"checks": checks}).html())
-
-    if desk is not None:
-        app.include_router(conference_api.routes(desk, access, badges, spoken))
-    app.include_router(intake.routes(events))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    return app
+def endpoints(routes: Iterable[Any]) -> Iterator[tuple[str, str, object]]:
+    """Method, path and function of every route, those of the rooms too; mounted applications (static files) are not."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from endpoints(inner.routes)
+        elif (endpoint := getattr(route, "endpoint", None)) is not None:
+            for method in sorted(route.methods or ()):
+                yield method, route.path, endpoint

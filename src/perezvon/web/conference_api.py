@@ -10,7 +10,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -34,7 +33,6 @@ from perezvon.conference import (
     NotInRoom,
     NotNow,
     NotReached,
-    Operator,
     Order,
     PbxAway,
     PbxRefused,
@@ -43,11 +41,12 @@ from perezvon.conference import (
 )
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import told
-from perezvon.web.access import Access, Verdict, is_foreign
-from perezvon.web.badges import BadBadge, Badges, OldBadge
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.event_stream import KEEP_ALIVE, EventStream, crowded
+from perezvon.web.gate import Gate, visitor_of
 from perezvon.web.intake import read_body
+from perezvon.web.refusals import NOT_YOURS, TOO_LARGE, Refusal, Refused
+from perezvon.web.rights import Right, needs
 from perezvon.web.translations import Language, catalog
 
 LARGEST_BODY = 4096
@@ -77,36 +76,7 @@ ERRORS: Mapping[type[ConferenceError], tuple[int, str]] = {
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What is answered instead. `code` stays the same whatever the words are."""
-
-    status: int
-    code: str
-    reason: Reason
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-class Refused(Exception):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.code)
-        self.refusal = refusal
-
-
-_BY_BADGE = {"WWW-Authenticate": "Bearer"}
-FOREIGN = Refusal(403, "foreign_page", Reason("a page of another site may not ask this"))
-PASSWORD = Refusal(
-    401,
-    "password_wanted",
-    Reason("the password of the pages is wanted (Basic), or a badge (Bearer)"),
-    {"WWW-Authenticate": 'Basic realm="Perezvon", charset="UTF-8"'},
-)
-ELSEWHERE = Refusal(403, "this_machine_only", Reason("without a password (web.password) only this machine is answered"))
-NO_BADGE = Refusal(401, "badge_invalid", Reason("this badge is not one of ours: open the card anew"), _BY_BADGE)
-OLD_BADGE = Refusal(401, "badge_expired", Reason("this badge is out of date: open the card anew"), _BY_BADGE)
-NOBODY = Refusal(403, "badge_revoked", Reason("the portal does not know this employee and extension any more"))
 NOT_JSON = Refusal(415, "json_wanted", Reason("the body must be JSON: Content-Type: application/json"))
-TOO_LARGE = Refusal(413, "too_large", Reason("the body is too large"), {"Connection": "close"})
 TOO_SLOW = Refusal(408, "too_slow", Reason("the body came too slowly"), {"Connection": "close"})
 TOO_MANY = Refusal(429, "too_many", Reason("too many requests: wait a second"), {"Retry-After": "1"})
 CROWDED = Refusal(503, "too_many_streams", Reason("too many streams are open: close one"), {"Retry-After": "10"})
@@ -127,6 +97,26 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "unmute": ("channel",),
 }
 """What can be posted, and the fields of each."""
+
+ORDERS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        name: {"type": "string", "maxLength": LONGEST_TEXT}
+                        for name in sorted({field for fields in ACTIONS.values() for field in fields})
+                    },
+                }
+            }
+        },
+    },
+    "x-actions": {action: list(fields) for action, fields in ACTIONS.items()},
+}
+"""The body of an order, for the description of the API."""
 
 
 class Pace:
@@ -152,40 +142,10 @@ class Pace:
 
 
 def routes(
-    desk: ConferenceDesk,
-    access: Access,
-    badges: Badges | None,
-    spoken: Callable[[Request], Language],
-    *,
-    keep_alive: float = KEEP_ALIVE,
+    desk: ConferenceDesk, gate: Gate, spoken: Callable[[Request], Language], *, keep_alive: float = KEEP_ALIVE
 ) -> APIRouter:
-    """`badges`: None lets nobody in but the administrator."""
-    router = APIRouter(prefix="/api")
+    router = APIRouter(prefix="/api", tags=["conferences"])
     pace = Pace()
-
-    def identified(request: Request) -> Operator:
-        """Raises Refused."""
-        if is_foreign(request):
-            raise Refused(FOREIGN)
-        scheme, _, badge = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or badges is None:
-            match access.judge(request):
-                case Verdict.WELCOME:
-                    return Operator("administrator")
-                case Verdict.PASSWORD_WANTED:
-                    raise Refused(PASSWORD)
-                case Verdict.THIS_MACHINE_ONLY:
-                    raise Refused(ELSEWHERE)
-        try:
-            employee = badges.read(badge.strip())
-        except BadBadge:
-            raise Refused(NO_BADGE) from None
-        except OldBadge:
-            raise Refused(OLD_BADGE) from None
-        who = Operator(f"user {employee.user} of {employee.portal}", employee)
-        if not desk.standing(who):
-            raise Refused(NOBODY)
-        return who
 
     def refused(request: Request, refusal: Refusal, who: str = "", call: str = "", order: str = "") -> Response:
         peer = request.client.host if request.client else ""
@@ -196,28 +156,25 @@ def routes(
     def _told(request: Request, refusal: Refusal) -> dict[str, str]:
         return {"error": refusal.code, "message": told(refusal.reason, catalog(spoken(request)).gettext)}
 
-    @router.get("/calls")
+    @router.get("/calls", summary="Calls in which a client and an employee talk")
+    @needs(Right.CONFERENCE)
     async def calls(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        try:
-            return JSONResponse(desk.whole(identified(request)).as_json())
-        except Refused as no:
-            return refused(request, no.refusal)
+        return JSONResponse(desk.whole(visitor_of(request).operator).as_json())
 
-    @router.get("/calls/{call}")
+    @router.get("/calls/{call}", summary="One of these calls")
+    @needs(Right.CONFERENCE)
     async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         try:
-            return JSONResponse({"call": desk.look(identified(request), call).as_json()})
-        except Refused as no:
-            return refused(request, no.refusal, call=call)
+            return JSONResponse({"call": desk.look(visitor_of(request).operator, call).as_json()})
         except ConferenceError as error:
             return refused(request, _refusal(error), call=call)
 
-    @router.post("/calls/{call}/{action}")
+    @router.post("/calls/{call}/{action}", summary="Do something in a call", openapi_extra=ORDERS)
+    @needs(Right.CONFERENCE)
     async def order(call: str, action: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        name = ""
+        who = visitor_of(request).operator
+        name = who.name
         try:
-            who = identified(request)
-            name = who.name
             if not pace.allows(name):
                 raise Refused(TOO_MANY)
             wanted = order_of(action, await _fields(request))
@@ -233,24 +190,21 @@ def routes(
         log.info("conference: ordered", who=name, peer=peer, call=call, order=repr(wanted), stage=stage)
         return JSONResponse({"call": seen.as_json() if seen is not None else None}, 202 if action == "invite" else 200)
 
-    @router.get("/events")
+    @router.get("/events", summary="Everything, then each change, as server-sent events")
+    @needs(Right.CONFERENCE)
     async def events(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        name = ""
+        who = visitor_of(request).operator
 
-        def no_more() -> dict[str, str] | None:
+        async def no_more() -> dict[str, str] | None:
             try:
-                identified(request)
+                if not (await gate.identify(request)).may(Right.CONFERENCE):
+                    raise Refused(NOT_YOURS)
             except Refused as no:
                 return _told(request, no.refusal)
             return None
 
-        try:
-            who = identified(request)
-            name = who.name
-            if crowded(desk, who):
-                raise Refused(CROWDED)
-        except Refused as no:
-            return refused(request, no.refusal, name)
+        if crowded(desk, who):
+            return refused(request, CROWDED, who.name)
         return EventStream(desk, who, no_more, keep_alive)
 
     return router

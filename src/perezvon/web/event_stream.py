@@ -8,7 +8,7 @@ Last-Event-ID says: it is small, and always right.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -41,7 +41,11 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
     def __init__(
-        self, desk: ConferenceDesk, who: Operator, refused: Callable[[], dict[str, str] | None], keep_alive: float
+        self,
+        desk: ConferenceDesk,
+        who: Operator,
+        refused: Callable[[], Awaitable[dict[str, str] | None]],
+        keep_alive: float,
     ) -> None:
         super().__init__(self._frames(), headers=HEADERS)
         self._desk = desk
@@ -63,7 +67,7 @@ class EventStream(StreamingResponse):
                 news = await self._onlooker.next(self._keep_alive)
             except Closed:
                 return
-            if (refused := self._refused()) is not None:
+            if (refused := await self._refused()) is not None:
                 yield frame("refused", refused, number + 1)
                 return
             if news is None:

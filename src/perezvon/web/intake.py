@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 def routes(sink: EventSink) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/bitrix24/{portal}/events")
+    @router.post("/bitrix24/{portal}/events", include_in_schema=False)
     async def events(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _passed_on(request, portal, sink, install=False)
 
-    @router.post("/bitrix24/{portal}/install")
+    @router.post("/bitrix24/{portal}/install", include_in_schema=False)
     async def install(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         return await _passed_on(request, portal, sink, install=True)
 

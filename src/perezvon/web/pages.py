@@ -6,14 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 from babel.dates import format_datetime, format_timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import told
 from perezvon.web.translations import Language, catalog
+
+STATIC = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,23 @@ def _environment(language: Language) -> Environment:
     )
     filters = cast("dict[str, Callable[..., str]]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
     filters.update({"reason": reason, "ago": ago, "when": when, "duration": duration, "iso": iso, "word": word})
+    filters["browser"] = browser
+    cast("dict[str, Any]", environment.globals).update({"asset": asset, "icon": icon})  # pyright: ignore[reportUnknownMemberType]
     return environment
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file; another content has another one, so that browsers may keep it."""
+    return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+@cache
+def icon(name: str) -> Markup:
+    """One of static/vendor/icons.svg, for the eye only."""
+    return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(
+        asset("vendor/icons.svg"), name
+    )
 
 
 def duration(seconds: float) -> str:
@@ -67,6 +88,28 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def browser(agent: str) -> str:
+    """What a User-Agent means, shortly: `Firefox · Windows`."""
+    names = (
+        ("YaBrowser", "Yandex"),
+        ("Edg", "Edge"),
+        ("OPR", "Opera"),
+        ("Firefox", "Firefox"),
+        ("Chrom", "Chrome"),
+        ("Safari", "Safari"),
+    )
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    )
+    found = [next((told for part, told in known if part in agent), "") for known in (names, systems)]
+    return " · ".join(filter(None, found)) or agent[:40] or "—"
 
 
 def iso(moment: float) -> str:

@@ -1,4 +1,4 @@
-// Keeps the status fresh: the same page is fetched and its <main> put in the place of the old one.
+// Keeps the status fresh: the same page is fetched and its #live put in the place of the old one.
 "use strict";
 const PAUSE = 3000;
 
@@ -7,7 +7,9 @@ async function refresh() {
   const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
   if (!answer.ok) throw new Error(String(answer.status));
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-  if (fresh) document.getElementById("live").replaceChildren(...fresh.childNodes);
+  if (!fresh) return;
+  document.getElementById("live").replaceChildren(...fresh.childNodes);
+  document.dispatchEvent(new Event("perezvon:fresh"));
 }
 
 async function keep() {

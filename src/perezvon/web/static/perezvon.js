@@ -1,0 +1,51 @@
+// What all pages share: the menu of small screens, tables that become lists there, questions before what cannot be undone.
+"use strict";
+(() => {
+  // Each cell learns its column's name, so that a table can be read as a list on a telephone (perezvon.css).
+  function label(root) {
+    for (const table of root.querySelectorAll(".wide > table")) {
+      const names = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+      for (const row of table.querySelectorAll("tbody tr")) {
+        [...row.children].forEach((cell, index) => { if (cell.colSpan === 1) cell.dataset.label = names[index] ?? ""; });
+      }
+      table.classList.add("labelled");
+      const box = table.parentElement;
+      const scrolls = box.scrollWidth > box.clientWidth; // the keyboard must reach what is beside the screen
+      scrolls ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex");
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const toggler = event.target.closest("[data-toggles]");
+    if (toggler) {
+      const shown = document.getElementById(toggler.dataset.toggles).classList.toggle("show");
+      toggler.setAttribute("aria-expanded", String(shown));
+      return;
+    }
+    const copier = event.target.closest("[data-copies]");
+    if (copier) {
+      const field = document.getElementById(copier.dataset.copies);
+      field.select();
+      navigator.clipboard?.writeText(field.value).then(() => copier.classList.add("done"), () => document.execCommand("copy"));
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const toggler of document.querySelectorAll('[data-toggles][aria-expanded="true"]')) {
+      document.getElementById(toggler.dataset.toggles).classList.remove("show");
+      toggler.setAttribute("aria-expanded", "false");
+      toggler.focus();
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const question = (event.submitter?.dataset.question ?? event.target.dataset.question) || "";
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+
+  document.addEventListener("htmx:load", (event) => label(event.target.parentElement ?? document));
+  document.addEventListener("perezvon:fresh", () => label(document));
+  window.addEventListener("resize", () => label(document));
+  label(document);
+})();
