@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perezvon.doctor.check import Check, worst
 from perezvon.settings.errors import told
+from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.web import account_pages, conference_api, door_pages, intake, metrics, people_pages
 from perezvon.web.access import Access
@@ -80,6 +81,7 @@ def create_app(
     desk: ConferenceDesk | None = None,
     badges: Badges | None = None,
     people: People | None = None,
+    database: Database | None = None,
     doctor: Doctor | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",

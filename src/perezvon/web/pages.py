@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -54,6 +54,11 @@ def _environment(language: Language) -> Environment:
     def when(moment: float | None) -> str:
         return "—" if moment is None else _when(moment, language)
 
+    def day(moment: float | None) -> str:
+        return (
+            "—" if moment is None else format_date(datetime.fromtimestamp(moment).astimezone(), "d MMM y", locale=language)
+        )
+
     def word(text: str) -> str:
         """A word of ours (a state, an outcome) in the page's language."""
         return words.gettext(text) if text else ""
@@ -63,7 +68,7 @@ def _environment(language: Language) -> Environment:
         words.gettext, words.ngettext, newstyle=True
     )
     filters = cast("dict[str, Callable[..., str]]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
-    filters.update({"reason": reason, "ago": ago, "when": when, "duration": duration, "iso": iso, "word": word})
+    filters.update({"day": day, "reason": reason, "ago": ago, "when": when, "duration": duration, "iso": iso, "word": word})
     filters["browser"] = browser
     cast("dict[str, Any]", environment.globals).update({"asset": asset, "icon": icon})  # pyright: ignore[reportUnknownMemberType]
     return environment

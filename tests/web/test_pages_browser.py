@@ -1,0 +1,191 @@
+"""Every page in a real browser: light and dark, Russian and English, on a telephone and on a desk; nothing that breaks the
+policy, nothing that axe finds serious, nothing wider than the screen. The screenshots are to be looked at."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pages_server import PASSWORD, Pages, pages
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from perezvon.doctor import Check, State
+from perezvon.rules.vocabulary import Reason
+from perezvon.web import (
+    CallRow,
+    EventsStatus,
+    PbxStatus,
+    PortalStatus,
+    QueueStatus,
+    RecordingsStatus,
+    SentStep,
+    Status,
+    Unmapped,
+)
+from perezvon.web.people import Actor, SignedIn
+from perezvon.web.rights import Right, Role
+
+pytestmark = pytest.mark.browser
+
+SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "pages"
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+SIZES = {"phone": (380, 780), "desk": (1440, 900)}
+LOOKS = [(language, theme, size) for language in ("ru-RU", "en-GB") for theme in ("light", "dark") for size in SIZES]
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Pages]:
+    async with pages(tmp_path / "data", tmp_path) as made:
+        made.status_now = busy(made.clock())
+        made.checks = [
+            Check("a", "asterisk main", State.OK, Reason("fine")),
+            Check(
+                "b",
+                "portal main",
+                State.WARNING,
+                Reason("slow"),
+                Reason("look at the portal's plan and address in a browser"),
+            ),
+            Check(
+                "c",
+                "recordings",
+                State.PROBLEM,
+                Reason("bad"),
+                Reason("look at the portal's plan and address in a browser"),
+            ),
+        ]
+        yield made
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("the browser tests need Chromium on the PATH: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+async def signed_in(served: Pages, context: BrowserContext, login: str = "anna") -> None:
+    """As the form does it, without the form."""
+    done = await served.people.sign_in(
+        login, PASSWORD, Actor("", "127.0.0.1"), "Mozilla/5.0 (X11; Linux x86_64) Chrome/140"
+    )
+    assert isinstance(done, SignedIn)
+    await context.add_cookies([{"name": "perezvon_session", "value": done.cookie, "url": served.url}])
+
+
+async def looked_at(page: Page, name: str, look: tuple[str, str, str]) -> list[str]:
+    """A screenshot, and what no page may have."""
+    language, theme, size = look
+    folder = SHOTS / f"{language[:2]}-{theme}-{size}"
+    folder.mkdir(parents=True, exist_ok=True)
+    await page.wait_for_function("document.fonts.status === 'loaded'")
+    await page.screenshot(path=folder / f"{name}.png", full_page=True)
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    faults = [f"{name} is {wide} pixels wider than the screen"] if wide > 0 else []
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    faults += [
+        f"{name}: {fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+    return faults
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+async def test_every_page_looks_right(served: Pages, browser: Browser, look: tuple[str, str, str]) -> None:
+    language, theme, size = look
+    width, height = SIZES[size]
+    complaints: list[str] = []
+    faults: list[str] = []
+    context = await browser.new_context(
+        viewport={"width": width, "height": height},
+        locale=language,
+        color_scheme="dark" if theme == "dark" else "light",
+        bypass_csp=False,
+    )
+    page = await context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    async def opened(path: str, name: str) -> None:
+        await page.goto(served.url + path)
+        await with_axe(page)
+        faults.extend(await looked_at(page, name, look))
+
+    await opened("/welcome/wrong", "welcome-wrong")
+    complaints.clear()  # the browser tells of every 404
+    _, link = await served.people.add("anna", "Анна Петрова", Role.ADMINISTRATOR, Actor("root", "command line"))
+    await opened(f"/welcome/{link}", "welcome")
+    await served.people.accept(link, PASSWORD, Actor("", "127.0.0.1"))
+    await opened("/login", "login")
+    for login, role, name in (("boris", Role.SUPERVISOR, "Борис"), ("vera.nablyudatel@example.ru", Role.OBSERVER, "")):
+        await served.people.add(login, name, role, Actor("anna", "127.0.0.1"))
+    await signed_in(served, context)
+    anna = (await served.people.everybody())[0]
+    await served.people.make_token(anna, "Prometheus", [Right.STATUS], 365, Actor("anna", "127.0.0.1"))
+    for path, name in (
+        ("/", "status"), ("/account", "account"), ("/account/second-factor", "second-factor"), ("/people", "people"),
+        (f"/people/{anna.id}", "person"), ("/audit", "audit"), ("/api", "api"),
+    ):  # fmt: skip
+        await opened(path, name)
+    if size == "phone":
+        await page.get_by_role("button", name=re.compile("Меню|Menu")).click()
+        faults.extend(await looked_at(page, "menu", look))
+    await page.goto(served.url + "/")
+    await page.get_by_role("button", name=re.compile("доктор|doctor")).click()
+    await with_axe(page)
+    faults.extend(await looked_at(page, "doctor", look))
+    assert not faults, "\n".join(faults)
+    assert complaints == []
+    await context.close()
+
+
+async def with_axe(page: Page) -> None:
+    """As a debugger would, past the page's policy, which stays in force."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
+    await session.detach()
+
+
+def busy(now: float) -> Status:
+    """A company in the middle of its day."""
+    sent = tuple(SentStep(kind, "done") for kind in ("register", "show", "finish", "attach_record"))
+    dead = SentStep("crm", "dead", Reason("fine"), "ACCESS_DENIED: no right to change leads")
+    call = CallRow(
+        "c1", "main", now - 60, "incoming", "+79161234567", "+74951234567", now - 10, "answered", 42.0, "101 Анна", sent
+    )
+    return Status(
+        version="0.1.0",
+        now=now,
+        started=now - 90_000,
+        settings=3,
+        pbxs=(
+            PbxStatus("main", "live", now - 3000, "tcp://perezvon@127.0.0.1:5038", "22.10.1", 2, 1, now - 1),
+            PbxStatus("склад", "waiting", now - 60, "tcp://perezvon@10.0.0.2:5038", last_error="10.0.0.2:5038: connection refused"),
+        ),
+        portals=(
+            PortalStatus(
+                "main", "ready", now - 3000, host="example.bitrix24.ru", way="application",
+                queue=(QueueStatus("cards", 0), QueueStatus("finish", 2)), oldest=now - 3, tokens=31.0, burst=50.0,
+                events=EventsStatus("offline", now - 2), employees=17, refreshed=now - 100, requests=321, last_success=now - 5,
+            ),
+        ),
+        recordings=RecordingsStatus(waiting=1, done=1532, failed=1, last_error="no space left"),
+        calls=(
+            replace(call, id="c0", ended=None, outcome="", duration=0.0, sent=sent[:2]),
+            call,
+            replace(call, id="c2", direction="outgoing", outcome="busy", duration=0.0, sent=(*sent[:1], dead), line=""),
+            replace(call, id="c3", outcome="missed", duration=0.0, responsible="", client=""),
+        ),
+        unmapped=(Unmapped("main", "105", 4, now - 9),),
+        versions={"Asterisk main": "22.10.1", "Python": "3.11.7"},
+    )  # fmt: skip
