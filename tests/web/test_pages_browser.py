@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from pages_server import PASSWORD, Pages, pages
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from stored_calls import CALL, CLIENT, many, store
 
 from perezvon.doctor import Check, State
 from perezvon.rules.vocabulary import Reason
@@ -101,7 +102,7 @@ async def looked_at(page: Page, name: str, look: tuple[str, str, str]) -> list[s
 
 
 @pytest.mark.parametrize("look", LOOKS, ids="-".join)
-async def test_every_page_looks_right(served: Pages, browser: Browser, look: tuple[str, str, str]) -> None:
+async def test_every_page_looks_right(served: Pages, browser: Browser, tmp_path: Path, look: tuple[str, str, str]) -> None:
     language, theme, size = look
     width, height = SIZES[size]
     complaints: list[str] = []
@@ -130,11 +131,14 @@ async def test_every_page_looks_right(served: Pages, browser: Browser, look: tup
     for login, role, name in (("boris", Role.SUPERVISOR, "Борис"), ("vera.nablyudatel@example.ru", Role.OBSERVER, "")):
         await served.people.add(login, name, role, Actor("anna", "127.0.0.1"))
     await signed_in(served, context)
+    await many(served.database, 60, served.clock())
+    await store(served.database, tmp_path, served.clock() - 40)
     anna = (await served.people.everybody())[0]
     await served.people.make_token(anna, "Prometheus", [Right.STATUS], 365, Actor("anna", "127.0.0.1"))
     for path, name in (
         ("/", "status"), ("/account", "account"), ("/account/second-factor", "second-factor"), ("/people", "people"),
-        (f"/people/{anna.id}", "person"), ("/audit", "audit"), ("/api", "api"),
+        (f"/people/{anna.id}", "person"), ("/audit", "audit"), ("/api", "api"), ("/calls", "calls"),
+        ("/calls?client=999999999", "calls-none"), (f"/calls/{CALL}", "call"),
     ):  # fmt: skip
         await opened(path, name)
     if size == "phone":
@@ -146,6 +150,85 @@ async def test_every_page_looks_right(served: Pages, browser: Browser, look: tup
     faults.extend(await looked_at(page, "doctor", look))
     assert not faults, "\n".join(faults)
     assert complaints == []
+    await context.close()
+
+
+async def test_filters_work_while_one_types_and_can_be_gone_back_from(
+    served: Pages, browser: Browser, tmp_path: Path
+) -> None:
+    await served.person("anna")
+    await many(served.database, 120, served.clock())
+    await store(served.database, tmp_path, served.clock() - 40)
+    context = await browser.new_context(locale="en-GB")
+    await signed_in(served, context)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    await page.goto(served.url + "/calls")
+    rows = page.locator("#found tbody tr")
+    await expect(rows).to_have_count(50)
+    await page.get_by_role("link", name="Earlier calls").click()
+    await expect(rows).to_have_count(50)
+    await page.goto(served.url + "/calls")
+    await page.get_by_label("Client").press_sequentially("8 916 123-45-67")
+    await expect(rows).to_have_count(1)
+    await expect(page).to_have_url(re.compile("client=8\\+916"))
+    await page.get_by_label("Client").fill("")
+    await page.get_by_label("Outcome").select_option("missed")
+    await expect(rows).to_have_count(24)
+    await page.go_back()
+    await expect(rows).not_to_have_count(24)
+    await page.goto(served.url + "/calls?client=9161234567")
+    await rows.get_by_role("link").click()
+    await expect(page.get_by_role("heading", name=CLIENT)).to_be_visible()
+    await expect(page.get_by_text("101 Анна Петрова talks with the client")).to_be_visible()
+    length = await page.locator("audio").evaluate(
+        "a => a.readyState ? a.duration : new Promise(done => a.addEventListener('loadedmetadata', () => done(a.duration)))"
+    )
+    assert length > 0
+    await page.locator("summary").first.click()
+    await expect(page.get_by_text("externalCall.1")).to_be_visible()
+    assert complaints == []
+    await context.close()
+
+
+async def test_everything_is_reached_with_the_keyboard(served: Pages, browser: Browser) -> None:
+    context = await browser.new_context(locale="en-GB", viewport={"width": 380, "height": 780})
+    await served.person("anna")
+    await signed_in(served, context)
+    page = await context.new_page()
+    await page.goto(served.url + "/people")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.getElementById('main').contains(document.activeElement)")
+    menu = page.get_by_role("button", name="Menu")
+    await menu.focus()
+    await page.keyboard.press("Enter")
+    await expect(menu).to_have_attribute("aria-expanded", "true")
+    await expect(page.get_by_role("link", name="People")).to_have_attribute("aria-current", "page")
+    await page.keyboard.press("Escape")
+    await expect(menu).to_have_attribute("aria-expanded", "false")
+    await expect(menu).to_be_focused()
+    await context.close()
+
+
+async def test_light_and_dark_follow_the_system_until_one_chooses(served: Pages, browser: Browser) -> None:
+    context = await browser.new_context(locale="en-GB", color_scheme="dark")
+    page = await context.new_page()
+    await page.goto(served.url + "/")
+    root = page.locator("html")
+    await expect(root).to_have_attribute("data-bs-theme", "dark")
+    await page.emulate_media(color_scheme="light")
+    await expect(root).to_have_attribute("data-bs-theme", "light")
+    await page.get_by_role("link", name="Dark", exact=True).click()
+    await expect(root).to_have_attribute("data-bs-theme", "dark")
+    await page.get_by_role("link", name="RU Русский").click()
+    await expect(page.get_by_role("heading", name="Состояние")).to_be_visible()
+    await page.reload()
+    await expect(root).to_have_attribute("data-bs-theme", "dark")
+    await expect(root).to_have_attribute("lang", "ru")
     await context.close()
 
 

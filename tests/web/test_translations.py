@@ -15,11 +15,12 @@ from jinja2.ext import babel_extract
 
 import perezvon
 from perezvon.asterisk import State as PbxState
-from perezvon.calls.call import Direction, Outcome
+from perezvon.calls.call import Direction, LegOutcome, Outcome, Party, TransferKind
 from perezvon.doctor.check import State as CheckState
 from perezvon.rules import Kind
 from perezvon.settings import docs
 from perezvon.settings.load import _REASONS  # pyright: ignore[reportPrivateUsage]
+from perezvon.storage.recordings import RecordingState
 from perezvon.web.deeds import Deed
 from perezvon.web.rights import Right, Role
 from perezvon.web.translations import LANGUAGES, LOCALE, catalog
@@ -27,11 +28,25 @@ from perezvon.web.translations import LANGUAGES, LOCALE, catalog
 SOURCE = Path(perezvon.__file__).parent
 
 # Words of ours that pages show through the filter `word`.
-ENUMS: tuple[type[StrEnum], ...] = (PbxState, Direction, Outcome, CheckState, Kind, Deed, Right, Role)
+ENUMS: tuple[type[StrEnum], ...] = (
+    PbxState,
+    Direction,
+    Outcome,
+    CheckState,
+    Kind,
+    Deed,
+    Right,
+    Role,
+    LegOutcome,
+    Party,
+    TransferKind,
+    RecordingState,
+)
 WORDS = (
     *("ready", "waiting for installation", "paused", "blocked", "unreachable", "webhook", "application"),
     *("cards", "finish", "crm", "records", "directories"),
     *("offline", "handler", "both", "off"),
+    *("ringing", "talk"),
     *("new", "sending", "unsure", "done", "skipped", "dead"),
 )
 

@@ -211,7 +211,7 @@ class Backfill:
                 fates[call] = Fate.THERE
                 continue
             fates[call] = Fate.QUEUED
-            told = [(call, str(made.reason), [step.key for step in made.steps]) for made in one.decisions]
+            told = [(call, made.reason, [step.key for step in made.steps]) for made in one.decisions]
             await journal.append(conn, one.facts if added else (), now, told)
             await ClickBook().follow(conn, one.plan, row)
             await lanes.append(conn, self.portal, call, one.steps, now)

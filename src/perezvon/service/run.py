@@ -256,6 +256,7 @@ def _web(
             desk=conferences,
             badges=badges,
             people=People(database, box, clock),
+            database=database,
             doctor=doctor,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,

@@ -332,7 +332,7 @@ class Switchboard:
                 conn,
                 [fact for done in rounds for fact in done.facts],
                 now,
-                [(call, str(made.reason), [step.key for step in made.steps]) for call, made in decided],
+                [(call, made.reason, [step.key for step in made.steps]) for call, made in decided],
             )
             for done in rounds:
                 await self._clicks.follow(conn, done.plan, done.row)

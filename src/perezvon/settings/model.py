@@ -237,8 +237,8 @@ class WebSettings(Section):
     password: Secret | None = Field(
         default=None,
         title="Password of the pages",
-        description="Lets in without a name, at /, /status, /metrics and /api (Basic, any user name). Without it, and while "
-        "nobody has been added who signs in (`perezvon people`), these answer to this machine only.",
+        description="Lets in without a name, at /, /status, /metrics and /api (Basic, any user name). Without it, and "
+        "while nobody has been added who signs in (`perezvon people`), these answer to this machine only.",
         examples=["file:/etc/perezvon/web-password"],
     )
 

@@ -97,7 +97,7 @@ async def load_live(conn: AsyncConnection, pbx: str) -> list[StoredCall]:
     rows = await conn.execute(
         select(call).where(call.c.pbx == pbx, call.c.live.is_(True)).order_by(call.c.started, call.c.id)
     )
-    return [_call(row) for row in rows]
+    return [read_call(row) for row in rows]
 
 
 async def ended_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
@@ -142,7 +142,7 @@ async def tell_late(conn: AsyncConnection, row: StoredCall) -> bool:
 
 async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:
     row = (await conn.execute(select(call).where(call.c.id == call_id))).one_or_none()
-    return None if row is None else _call(row)
+    return None if row is None else read_call(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,11 @@ async def search(conn: AsyncConnection, wanted: Search, limit: int = 50) -> list
         started, call_id = wanted.after
         query = query.where(or_(call.c.started < started, and_(call.c.started == started, call.c.id < call_id)))
     rows = await conn.execute(query.order_by(call.c.started.desc(), call.c.id.desc()).limit(limit))
-    return [_call(row) for row in rows]
+    return [read_call(row) for row in rows]
 
 
-def _call(row: Row[Any]) -> StoredCall:
+def read_call(row: Row[Any]) -> StoredCall:
+    """`state` and `plan` are empty when the query left them out."""
     known = row._mapping  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public name
     return StoredCall(
         id=row.id,

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls.facts import Fact
+from perezvon.rules.vocabulary import Reason
 from perezvon.storage.schema import fact
 
 DECISION = "Decision"
@@ -24,13 +25,16 @@ _APPEND = fact.insert()
 
 
 async def append(
-    conn: AsyncConnection, facts: Iterable[Fact], at: float = 0.0, decisions: Iterable[tuple[str, str, Sequence[str]]] = ()
+    conn: AsyncConnection,
+    facts: Iterable[Fact],
+    at: float = 0.0,
+    decisions: Iterable[tuple[str, Reason, Sequence[str]]] = (),
 ) -> None:
     """Facts, and what was decided on them `at` that moment: each decision with its call, its reason and the keys of the
     steps that came of it. The calls must have been saved before (or in the same transaction)."""
     rows = [{"call": told.call, "at": told.at, "kind": type(told).__name__, "body": _json(told)} for told in facts]
     rows += [
-        {"call": call_id, "at": at, "kind": DECISION, "body": json.dumps({"reason": reason, "steps": list(keys)})}
+        {"call": call_id, "at": at, "kind": DECISION, "body": _decision(reason, keys)}
         for call_id, reason, keys in decisions
     ]
     if rows:
@@ -44,10 +48,25 @@ async def decisions(conn: AsyncConnection, call_id: str) -> list[tuple[float, st
     return [(at, body["reason"], body["steps"]) for at, body in found]
 
 
+async def reasons(conn: AsyncConnection, call_id: str) -> list[tuple[float, Reason, list[str]]]:
+    """The same, to be told in any language; but for decisions of earlier versions, which kept them in English."""
+    query = select(fact.c.at, fact.c.body).where(fact.c.call == call_id, fact.c.kind == DECISION).order_by(fact.c.id)
+    found = [(row.at, json.loads(row.body)) for row in await conn.execute(query)]
+    return [
+        (at, Reason(**body["told"]) if "told" in body else Reason("{reason}", {"reason": body["reason"]}), body["steps"])
+        for at, body in found
+    ]
+
+
 async def read(conn: AsyncConnection, call_id: str) -> list[Fact]:
     """In the order in which they were told."""
     query = select(fact.c.kind, fact.c.body).where(fact.c.call == call_id, fact.c.kind != DECISION).order_by(fact.c.id)
     return [_FORMS[row.kind].validate_json(row.body) for row in await conn.execute(query)]
+
+
+def _decision(reason: Reason, keys: Sequence[str]) -> str:
+    told = {"text": reason.text, "args": dict(reason.args)}
+    return json.dumps({"reason": str(reason), "told": told, "steps": list(keys)})
 
 
 def _json(told: Fact) -> str:

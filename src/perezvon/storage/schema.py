@@ -117,7 +117,8 @@ call = Table(
     Column("state", Text, nullable=False, doc="JSON: the tracker's state of a live call; the record when ended"),
     Column("plan", Text, nullable=False, default="{}", doc="JSON: the planner's state"),
     Index("ix_call_pbx_live", "pbx", "live"),
-    Index("ix_call_started", "started"),
+    # All that the list of calls is searched by, in its order: it is read instead of the table, whose rows are large.
+    Index("ix_call_journal", "started", "id", "client", "line", "last_talker", "outcome", "direction", "live"),
     Index("ix_call_client", "client"),
 )
 

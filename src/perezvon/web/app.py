@@ -25,7 +25,7 @@ from perezvon.doctor.check import Check, worst
 from perezvon.settings.errors import told
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
-from perezvon.web import account_pages, conference_api, door_pages, intake, metrics, people_pages
+from perezvon.web import account_pages, calls_pages, conference_api, door_pages, intake, metrics, people_pages
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
@@ -106,7 +106,14 @@ def create_app(
     @needs(Right.STATUS)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         now = await status.status()
-        return frame.page(request, "status.html", status=now, troubles=troubles(now), doctor=doctor is not None)
+        return frame.page(
+            request,
+            "status.html",
+            status=now,
+            troubles=troubles(now),
+            doctor=doctor is not None,
+            journal=database is not None,
+        )
 
     @app.get("/status", tags=["state"], summary="The state of everything")
     @needs(Right.STATUS)
@@ -149,6 +156,8 @@ def create_app(
                 return JSONResponse({"state": worst(checks).value, "checks": told})
             return frame.page(request, "doctor.html", checks=checks)
 
+    if database is not None:
+        app.include_router(calls_pages.routes(database, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

@@ -5,9 +5,11 @@ Between the pages and commands above and the tables below. What it raises is `Pe
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +18,10 @@ from perezvon.settings.errors import KeyLost
 from perezvon.storage import audit, people, visits
 from perezvon.storage.audit import Entry
 from perezvon.storage.database import Database
+from perezvon.storage.errors import Unavailable
 from perezvon.storage.people import Person
 from perezvon.storage.visits import ApiToken, Session
+from perezvon.storage.writer import Work
 from perezvon.web import passwords
 from perezvon.web.badges import Seal
 from perezvon.web.deeds import Deed
@@ -33,6 +37,7 @@ TICKET_LASTS = 300.0
 """Seconds between the password and the code."""
 
 _TOUCH = 300.0
+_AT_MOST = 1.0
 TOKEN = "pzt_"  # noqa: S105  how our tokens begin, so that they can be told from badges
 
 
@@ -97,14 +102,21 @@ class People:
         self._seal = seal
         self._clock = clock
         self._throttle = throttle or Throttle()
-        self._known = False
+        self._known: bool | None = None
 
     async def anybody(self) -> bool:
-        """Whether somebody has been added. Once that is so, it stays so: the last administrator cannot be taken away."""
+        """Whether somebody has been added. Once that is so, it stays so: the last administrator cannot be taken away.
+
+        While the database is in trouble, what was seen last holds: the pages have to tell of the trouble.
+        """
         if not self._known:
-            async with self._database.glance() as conn:
-                self._known = await people.any_at_all(conn)
-        return self._known
+            try:
+                async with self._database.glance() as conn:
+                    self._known = await people.any_at_all(conn)
+            except Unavailable:
+                if self._known is None:
+                    raise
+        return bool(self._known)
 
     async def everybody(self) -> list[Person]:
         async with self._database.read() as conn:
@@ -203,7 +215,7 @@ class People:
         if not one.active or session.seen < now - IDLE or session.created < now - LASTING:
             return None
         if session.seen < now - _TOUCH:
-            await self._database.write(lambda conn: visits.seen(conn, held, now, peer))
+            await self._aside(lambda conn: visits.seen(conn, held, now, peer))
         return session, one
 
     async def bearing(self, token: str) -> tuple[ApiToken, Person] | None:
@@ -217,8 +229,15 @@ class People:
         if known is None or one is None or not one.active or (known.expires is not None and known.expires <= now):
             return None
         if known.used is None or known.used < now - _TOUCH:
-            await self._database.write(lambda conn: visits.used(conn, known.id, now))
+            await self._aside(lambda conn: visits.used(conn, known.id, now))
         return known, one
+
+    async def _aside(self, work: Work[None]) -> None:
+        """Nobody is kept waiting for this by a database that cannot be written just now."""
+        if self._database.writer.trouble is None:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_AT_MOST):
+                    await self._database.write(work)
 
     # Links
 

@@ -1,4 +1,5 @@
-"""Who may see and do what on the pages: people, their sessions, tokens and links; what they changed."""
+"""Who may see and do what on the pages: people, their sessions, tokens and links; what they changed. The list of calls is
+searched in an index of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +14,12 @@ depends_on = None
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+JOURNAL = ["started", "id", "client", "line", "last_talker", "outcome", "direction", "live"]
+
+
 def upgrade() -> None:
+    op.create_index("ix_call_journal", "call", JOURNAL)
+    op.drop_index("ix_call_started", "call")
     op.create_table(
         "person",
         sa.Column("id", ROW_ID, autoincrement=True, nullable=False),

@@ -1,0 +1,186 @@
+"""The journal: all calls with filters, page after page, and the page that explains one call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from perezvon.bitrix24.redaction import redact
+from perezvon.calls.call import Direction, Outcome
+from perezvon.rules.vocabulary import Ref
+from perezvon.storage import calls, journal, lanes, recordings, search
+from perezvon.storage.database import Database
+from perezvon.storage.recordings import Recording
+from perezvon.storage.search import Filter
+from perezvon.storage.steps import Step
+from perezvon.web.call_story import sentences, timeline
+from perezvon.web.frame import Frame
+from perezvon.web.gate import visitor_of
+from perezvon.web.refusals import NOT_THERE, Refused
+from perezvon.web.rights import Right, needs
+from perezvon.web.translations import catalog
+
+PAGE = 50
+LONGEST_TEXT = 1000
+LIVE = "live"
+"""Besides the outcomes: calls under way."""
+
+FIELDS = ("client", "line", "employee", "direction", "outcome", "since", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to the portal. `params`, `answer`: JSON text, without secrets."""
+
+    step: Step
+    params: str
+    answer: str
+
+
+def routes(database: Database, frame: Frame) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/calls")
+    @needs(Right.CALLS)
+    async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        form = {name: request.query_params.get(name, "").strip()[:100] for name in FIELDS}
+        async with database.read() as conn:
+            rows = await search.found(conn, asked(form, request.query_params.get("after", "")), PAGE + 1)
+            names = await search.names(conn, {row.last_talker for row in rows if row.last_talker})
+        last = rows[PAGE - 1] if len(rows) > PAGE else None
+        further = {name: value for name, value in form.items() if value}
+        older = f"/calls?{urlencode(further | {'after': f'{last.started!r} {last.id}'})}" if last is not None else ""
+        values: dict[str, Any] = {"calls": rows[:PAGE], "names": names, "form": form, "older": older}
+        values |= {"outcomes": [*Outcome], "directions": [*Direction], "narrowed": bool(further)}
+        return frame.page(request, "calls.html", **values)
+
+    @router.get("/calls/{call}")
+    @needs(Right.CALLS)
+    async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        async with database.read() as conn:
+            row = await calls.find(conn, call)
+            if row is None:
+                raise Refused(NOT_THERE)
+            facts = await journal.read(conn, call)
+            decisions = await journal.reasons(conn, call)
+            steps = (await lanes.load(conn, [call])).get(call, [])
+            sounds = await recordings.of_call(conn, call)
+            record: Mapping[str, Any] = {} if row.live else row.state
+            talkers = {str(leg.get("extension") or "") for leg in record.get("legs", [])}
+            rung = {str(getattr(fact, "extension", "")) for fact in facts}
+            names = await search.names(conn, (talkers | rung | {row.last_talker}) - {""})
+        now = datetime.now().astimezone().timestamp()
+        word = catalog(frame.spoken(request)).gettext
+
+        def named(number: str) -> str:
+            return f"{number} {names[number]}" if number in names else number
+
+        ended = row.ended if row.ended is not None else now
+        values: dict[str, Any] = {
+            "call": row,
+            "named": named,
+            "record": record,
+            "timeline": timeline(record, facts, row.started, ended, row.client),
+            "facts": sentences(facts, row.started, named, word),
+            "decisions": decisions,
+            "asked": [Asked(step, shown(step.params), shown(step.result)) for step in steps],
+            "by_key": {step.key: step for step in steps},
+            "recordings": sounds,
+            "playable": await asyncio.to_thread(_whole, sounds) if visitor_of(request).may(Right.RECORDINGS) else [],
+        }
+        return frame.page(request, "call.html", **values)
+
+    @router.get("/calls/{call}/recordings/{number}")
+    @needs(Right.RECORDINGS)
+    async def sound(call: str, number: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        async with database.read() as conn:
+            known = await recordings.of_call(conn, call)
+        for one in await asyncio.to_thread(_whole, known):
+            if str(one.id) == number:
+                return FileResponse(one.joined or one.file, media_type="audio/mpeg", content_disposition_type="inline")
+        raise Refused(NOT_THERE)
+
+    return router
+
+
+def asked(form: Mapping[str, str], after: str) -> Filter:
+    """What a form means; what it does not understand does not narrow. Days are those of this machine's time zone."""
+    started, _, last = after.partition(" ")
+    outcome = form["outcome"]
+    until = _day(form["until"])
+    return Filter(
+        client=digits(form["client"]),
+        line=digits(form["line"]),
+        employee=form["employee"],
+        direction=next((one for one in Direction if one.value == form["direction"]), None),
+        outcome=next((one for one in Outcome if one.value == outcome), None),
+        live=outcome == LIVE,
+        since=_stamp(_day(form["since"])),
+        until=_stamp(until + timedelta(days=1)) if until is not None else None,
+        after=(float(started), last) if last and re.fullmatch(r"\d{1,12}(\.\d{1,9})?", started, re.ASCII) else None,
+    )
+
+
+def digits(told: str) -> str:
+    """Of a number or a part of one, as people write it. A Russian number may begin with 8."""
+    found = "".join(re.findall(r"\d", told, re.ASCII))
+    return found[1:] if len(found) == 11 and found.startswith("8") else found
+
+
+def _day(told: str) -> datetime | None:
+    try:
+        return datetime.strptime(told, "%Y-%m-%d").astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _stamp(day: datetime | None) -> float | None:
+    return None if day is None else day.timestamp()
+
+
+def _whole(known: list[Recording]) -> list[Recording]:
+    """Those that can be played: of parts that were joined, the first stands for all."""
+    seen: set[str] = set()
+    whole: list[Recording] = []
+    for one in known:
+        file = one.joined or one.file
+        if file.endswith(".mp3") and file not in seen and Path(file).is_file():
+            seen.add(file)
+            whole.append(one)
+    return whole
+
+
+def shown(value: object) -> str:
+    """As JSON, to be read; without secrets, long texts cut."""
+    return "" if value is None or value == {} else json.dumps(_plain(value), ensure_ascii=False, indent=2)
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Ref():
+            return f"→ {value.kind.value}.{value.field}"
+        case str():
+            text = redact(value[: LONGEST_TEXT * 2])
+            return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(value)})"
+        case Mapping():
+            known = cast("Mapping[str, object]", value)
+            return {name: "***" if _secret(name) else _plain(one) for name, one in known.items()}
+        case list() | tuple():
+            return [_plain(one) for one in cast("list[object]", value)]
+        case _:
+            return value
+
+
+def _secret(name: str) -> bool:
+    return name.casefold() in ("auth", "access_token", "refresh_token", "client_secret", "application_token", "token")
