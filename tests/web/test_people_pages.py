@@ -16,11 +16,15 @@ from fastapi import FastAPI
 from pages_server import PASSWORD, Pages, Visitor, pages
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from starlette.requests import Request
 from structlog.testing import capture_logs
 
+from perezvon.rules.vocabulary import Reason
+from perezvon.storage import DatabaseGone, settings
 from perezvon.web import passwords
 from perezvon.web.app import create_app, endpoints
 from perezvon.web.first_link import LASTS, first_link
+from perezvon.web.frame import Frame, policy
 from perezvon.web.people import IDLE, LASTING, Actor, PeopleError
 from perezvon.web.rights import PUBLIC, RIGHTS, Role, wanted_by
 
@@ -450,6 +454,75 @@ async def test_the_list_of_changes_goes_on_from_page_to_page(served: Pages, visi
     shown = re.findall(r"<td>(person\d+)</td>", first + second)
     assert len(shown) == len(set(shown)) == 70
     assert (await visitor.get("/audit?after=nonsense")).status == 200
+
+
+async def test_saved_settings_stand_among_the_changes(served: Pages, visitor: Visitor) -> None:
+    await served.person("anna")
+    await visitor.sign_in("anna")
+    at = served.clock()
+    for number in range(60):
+        await served.database.write(
+            lambda conn, number=number: settings.save(
+                conn, at=at + number // 2, who="root", note=f"<i>{number}</i>", body="{}"
+            )
+        )
+    first = (await visitor.get("/audit?lang=en")).text
+    assert "saved the settings" in first and "version 60" in first and "<i>" not in first
+    further = re.search(r'href="\?after=([^"]+)"', first)
+    assert further is not None
+    shown = re.findall(r"version (\d+)<", first + (await visitor.get(f"/audit?lang=en&after={further[1]}")).text)
+    assert [int(number) for number in shown] == list(range(60, 0, -1))
+
+
+# Inside the portal
+
+
+async def test_a_page_for_the_portal_has_no_navigation_and_may_stand_in_its_frame_alone() -> None:
+    frame = Frame(lambda: "en", frozenset)
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+    page = frame.page(request, "refused.html", hosts=["example.bitrix24.ru"], why=Reason("too small"))
+    text = bytes(page.body).decode()
+    assert "<nav" not in text and 'class="embed"' in text and "too small" in text
+    assert "frame-ancestors https://example.bitrix24.ru" in page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy()
+
+
+# The API
+
+
+async def test_the_api_is_described_for_who_may_use_it(whole: FastAPI, served: Pages, visitor: Visitor) -> None:
+    described = whole.openapi()
+    assert set(described["paths"]) >= {"/status", "/api/calls", "/api/calls/{call}/{action}", "/api/events"}
+    assert not any(path.startswith(("/bitrix24", "/login", "/people")) for path in described["paths"])
+    await served.person("anna")
+    await served.person("boris", Role.SUPERVISOR)
+    async with Visitor(served.url) as other:
+        await other.sign_in("boris")
+        assert (await other.get("/api")).status == 403
+        assert (await other.get("/api/openapi.json")).status == 403
+    await visitor.sign_in("anna")
+    assert "/metrics" in (await visitor.get("/api")).text
+    assert '"openapi":"3' in (await visitor.get("/api/openapi.json")).text
+
+
+# When the database is away
+
+
+async def test_who_was_let_in_without_a_name_still_is_while_the_database_is_away(
+    served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await visitor.get("/status")).status == 200
+
+    def gone() -> None:
+        raise DatabaseGone("no connection to the database")
+
+    monkeypatch.setattr(served.database, "glance", gone)
+    assert (await visitor.get("/status")).status == 200
+    monkeypatch.undo()
+    await served.person("anna")
+    await visitor.sign_in("anna")
+    monkeypatch.setattr(served.database, "glance", gone)
+    assert (await visitor.get("/status")).status == 503
 
 
 # Pages of others

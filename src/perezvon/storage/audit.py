@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import String, and_, cast, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.storage.schema import audit
+from perezvon.storage.schema import audit, setting_version
+
+SETTINGS_SAVED = "settings_saved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,27 @@ async def note(conn: AsyncConnection, entry: Entry) -> None:
 
 
 async def read(conn: AsyncConnection, limit: int = 50, after: tuple[float, int] | None = None) -> list[Entry]:
-    """Newest first. `after`: the last row of the page before (its `at` and `id`)."""
-    query = select(audit)
+    """Newest first, the saved versions of the settings among them (`detail` is the note then). `after`: the last row of
+    the page before (its `at` and `id`)."""
+    both = union_all(_NOTED, _SETTINGS).subquery()
+    query = select(both)
     if after is not None:
         at, last = after
-        query = query.where(or_(audit.c.at < at, and_(audit.c.at == at, audit.c.id < last)))
-    rows = await conn.execute(query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit))
+        query = query.where(or_(both.c.at < at, and_(both.c.at == at, both.c.id < last)))
+    rows = await conn.execute(query.order_by(both.c.at.desc(), both.c.id.desc()).limit(limit))
     return [Entry(row.at, row.who, row.action, row.subject, row.detail, row.peer, row.id) for row in rows]
+
+
+# Ids of both tables in one row of numbers: even ones are of the log, odd ones of the settings.
+_NOTED = select(
+    (audit.c.id * 2).label("id"), audit.c.at, audit.c.who, audit.c.action, audit.c.subject, audit.c.detail, audit.c.peer
+)
+_SETTINGS = select(
+    (setting_version.c.id * 2 + 1).label("id"),
+    setting_version.c.at,
+    setting_version.c.who,
+    literal(SETTINGS_SAVED).label("action"),
+    cast(setting_version.c.id, String).label("subject"),
+    setting_version.c.note.label("detail"),
+    literal("").label("peer"),
+)

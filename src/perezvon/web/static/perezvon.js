@@ -4,7 +4,7 @@
   // Each cell learns its column's name, so that a table can be read as a list on a telephone (perezvon.css).
   function label(root) {
     for (const table of root.querySelectorAll(".wide > table")) {
-      const names = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+      const names = [...table.querySelectorAll("thead th")].map((head) => (head.querySelector(".visually-hidden") ? "" : head.textContent.trim()));
       for (const row of table.querySelectorAll("tbody tr")) {
         [...row.children].forEach((cell, index) => { if (cell.colSpan === 1) cell.dataset.label = names[index] ?? ""; });
       }
