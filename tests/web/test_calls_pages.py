@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from pages_server import Pages, Visitor, pages
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stored_calls import BEEP, CALL, HOSTILE, many, store, whole_call
 
 from perezvon.calls.call import Direction
-from perezvon.storage import calls, journal
+from perezvon.rules.missed import Missed
+from perezvon.storage import calls, employees, journal, missed
 from perezvon.storage.calls import StoredCall
 from perezvon.web.call_story import timeline
 from perezvon.web.calls_pages import asked, digits
@@ -143,7 +145,7 @@ async def test_a_live_call_is_drawn_from_what_is_known_so_far(served: Pages, vis
     _, facts = whole_call(time.time() - 30, "live-1")
     row = StoredCall("live-1", "main", Direction.INCOMING, facts[0].at, True, client="+79161234567", state={"x": 1})
 
-    async def work(conn):  # type: ignore[no-untyped-def]
+    async def work(conn: AsyncConnection) -> None:
         await calls.save(conn, [row])
         await journal.append(conn, facts[:5])
 
@@ -184,3 +186,31 @@ async def test_recordings_are_for_who_has_the_right(served: Pages, visitor: Visi
     mp3.unlink()
     assert (await visitor.get(found[0])).status == 404
     assert found[0] not in (await visitor.get(f"/calls/{CALL}")).text
+
+
+# Missed
+
+
+async def test_who_waits_for_a_call_back(served: Pages, visitor: Visitor) -> None:
+    now = served.clock()
+    answer = await visitor.get("/missed?lang=en")
+    assert "Nobody waits for a call back." in answer.text
+
+    async def work(conn: AsyncConnection) -> None:
+        await employees.replace(conn, "main", [employees.Employee("11", "101", "Анна Петрова")], now)
+        for client, first, back, closed in (
+            ("+79160000001", now - 7200, None, None),
+            ("+79160000002", now - 90000, None, None),
+            ("+79160000003", now - 3600, now - 60, now - 60),
+            ("+79160000004", now - 8 * 86400, None, None),
+            ("+79160000005", now - 3600, None, now - 60),
+        ):
+            row = Missed("main", client, 1, f"lane {client}", 3, first, first + 60, "17", "11", back, closed)
+            await missed.save(conn, row)
+
+    await served.database.write(work)
+    page = (await visitor.get("/missed?lang=en")).text
+    waiting, _, back = page.partition('id="back"')
+    assert re.findall(r"<b>(.\d+)</b>", waiting) == ["+79160000002", "+79160000001"]
+    assert "2 hours" in waiting and "Анна Петрова" in waiting and "№ 17" in waiting
+    assert re.findall(r">(\+79\d+)</a>", back) == ["+79160000003"]

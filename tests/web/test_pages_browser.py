@@ -15,7 +15,9 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from stored_calls import CALL, CLIENT, many, store
 
 from perezvon.doctor import Check, State
+from perezvon.rules.missed import Missed
 from perezvon.rules.vocabulary import Reason
+from perezvon.storage import missed
 from perezvon.web import (
     CallRow,
     EventsStatus,
@@ -133,12 +135,16 @@ async def test_every_page_looks_right(served: Pages, browser: Browser, tmp_path:
     await signed_in(served, context)
     await many(served.database, 60, served.clock())
     await store(served.database, tmp_path, served.clock() - 40)
+    row = Missed("main", CLIENT, 1, "lane", 3, served.clock() - 7200, served.clock() - 60, "17", "11")
+    await served.database.write(lambda conn: missed.save(conn, row))
+    done = replace(row, client="+79160000003", lane="another", called_back=served.clock() - 60, closed=served.clock() - 60)
+    await served.database.write(lambda conn: missed.save(conn, done))
     anna = (await served.people.everybody())[0]
     await served.people.make_token(anna, "Prometheus", [Right.STATUS], 365, Actor("anna", "127.0.0.1"))
     for path, name in (
         ("/", "status"), ("/account", "account"), ("/account/second-factor", "second-factor"), ("/people", "people"),
         (f"/people/{anna.id}", "person"), ("/audit", "audit"), ("/api", "api"), ("/calls", "calls"),
-        ("/calls?client=999999999", "calls-none"), (f"/calls/{CALL}", "call"),
+        ("/calls?client=999999999", "calls-none"), (f"/calls/{CALL}", "call"), ("/missed", "missed"),
     ):  # fmt: skip
         await opened(path, name)
     if size == "phone":

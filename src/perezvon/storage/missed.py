@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from sqlalchemy import Executable, Table, func, select, update
+from sqlalchemy import Executable, Row, Table, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.rules.missed import Missed
 from perezvon.storage.insert import Insert, built_once
-from perezvon.storage.schema import missed
+from perezvon.storage.schema import employee, missed
 
 DAY = 86400.0
 WEEK = 7 * DAY
@@ -50,7 +51,7 @@ async def latest(conn: AsyncConnection, portal: str, client: str) -> Missed | No
     """The client's last episode."""
     query = select(missed).where(missed.c.portal == portal, missed.c.client == client)
     row = (await conn.execute(query.order_by(missed.c.episode.desc()).limit(1))).one_or_none()
-    return None if row is None else Missed(**{name: getattr(row, name) for name in _COLUMNS})
+    return None if row is None else _read(row)
 
 
 async def save(conn: AsyncConnection, row: Missed) -> None:
@@ -97,10 +98,35 @@ async def tally(conn: AsyncConnection, portal: str, now: float) -> Tally:
 async def due(conn: AsyncConnection, portal: str, now: float) -> list[Missed]:
     """Whose task is to be brought to mind."""
     rows = await conn.execute(select(missed).where(missed.c.portal == portal, missed.c.remind <= now).limit(100))
-    return [Missed(**{name: getattr(row, name) for name in _COLUMNS}) for row in rows]
+    return [_read(row) for row in rows]
 
 
 async def next_due(conn: AsyncConnection, portal: str) -> float | None:
     """POSIX seconds."""
     query = select(func.min(missed.c.remind)).where(missed.c.portal == portal)
     return (await conn.execute(query)).scalar_one()
+
+
+async def waiting(conn: AsyncConnection, since: float, limit: int) -> list[Missed]:
+    """Of all portals: clients whom nobody has called back whose first missed call was after `since`, who waits longest
+    first."""
+    query = select(missed).where(missed.c.called_back.is_(None), missed.c.closed.is_(None), missed.c.first >= since)
+    return [_read(row) for row in await conn.execute(query.order_by(missed.c.first).limit(limit))]
+
+
+async def called_back(conn: AsyncConnection, since: float, limit: int) -> list[Missed]:
+    """Of all portals: who was talked to after `since`, the last first."""
+    query = select(missed).where(missed.c.called_back >= since).order_by(missed.c.called_back.desc()).limit(limit)
+    return [_read(row) for row in await conn.execute(query)]
+
+
+async def responsible(conn: AsyncConnection, users: set[str]) -> dict[str, str]:
+    """Names of these users of the portals, as far as they are known."""
+    if not users:
+        return {}
+    query = select(employee.c.user_id, employee.c.name).where(employee.c.user_id.in_(users))
+    return {row.user_id: row.name for row in await conn.execute(query) if row.name}
+
+
+def _read(row: Row[Any]) -> Missed:
+    return Missed(**{name: getattr(row, name) for name in _COLUMNS})

@@ -25,7 +25,7 @@ from perezvon.doctor.check import Check, worst
 from perezvon.settings.errors import told
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
-from perezvon.web import account_pages, calls_pages, conference_api, door_pages, intake, metrics, people_pages
+from perezvon.web import account_pages, calls_pages, conference_api, door_pages, intake, metrics, missed_pages, people_pages
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
@@ -158,6 +158,7 @@ def create_app(
 
     if database is not None:
         app.include_router(calls_pages.routes(database, frame))
+        app.include_router(missed_pages.routes(database, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

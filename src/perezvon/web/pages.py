@@ -51,6 +51,9 @@ def _environment(language: Language) -> Environment:
     def ago(moment: float | None, now: float) -> str:
         return "—" if moment is None else _ago(moment, now, language)
 
+    def since(moment: float, now: float) -> str:
+        return format_timedelta(timedelta(seconds=max(now - moment, 0)), locale=language)
+
     def when(moment: float | None) -> str:
         return "—" if moment is None else _when(moment, language)
 
@@ -68,7 +71,18 @@ def _environment(language: Language) -> Environment:
         words.gettext, words.ngettext, newstyle=True
     )
     filters = cast("dict[str, Callable[..., str]]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
-    filters.update({"day": day, "reason": reason, "ago": ago, "when": when, "duration": duration, "iso": iso, "word": word})
+    filters.update(
+        {
+            "since": since,
+            "day": day,
+            "reason": reason,
+            "ago": ago,
+            "when": when,
+            "duration": duration,
+            "iso": iso,
+            "word": word,
+        }
+    )
     filters["browser"] = browser
     cast("dict[str, Any]", environment.globals).update({"asset": asset, "icon": icon})  # pyright: ignore[reportUnknownMemberType]
     return environment

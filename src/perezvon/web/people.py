@@ -139,9 +139,8 @@ class People:
             one = await people.find(conn, wanted)
         kept = one.password if one is not None and one.active else ""
         if not await passwords.right(password, kept) or one is None:
-            await self._database.write(
-                lambda conn: audit.note(conn, replace(actor, who="").did(self._clock(), Deed.SIGN_IN_FAILED, wanted[:100]))
-            )
+            # Whoever types the password into the field of the login is not to find it in the list of changes.
+            await self._noted(actor, Deed.SIGN_IN_FAILED, "" if one is None else one.login)
             raise PeopleError(_WRONG)
         self._throttle.take_back(f"peer {actor.host}")
         if one.totp is None:
