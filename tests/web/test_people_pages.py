@@ -6,6 +6,7 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from html import unescape
 from pathlib import Path
 
@@ -523,6 +524,28 @@ async def test_who_was_let_in_without_a_name_still_is_while_the_database_is_away
     await visitor.sign_in("anna")
     monkeypatch.setattr(served.database, "glance", gone)
     assert (await visitor.get("/status")).status == 503
+
+
+async def test_a_database_that_does_not_answer_holds_up_nobody(
+    served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await visitor.get("/status")).status == 200
+
+    @asynccontextmanager
+    async def hangs() -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr("perezvon.web.people._AT_MOST", 0.05)
+    monkeypatch.setattr(served.database, "glance", hangs)
+    async with asyncio.timeout(10):
+        assert (await visitor.get("/status")).status == 200
+        monkeypatch.undo()
+        await served.person("anna")
+        await visitor.sign_in("anna")
+        monkeypatch.setattr("perezvon.web.people._AT_MOST", 0.05)
+        monkeypatch.setattr(served.database, "glance", hangs)
+        assert (await visitor.get("/account")).status == 503
 
 
 # Pages of others

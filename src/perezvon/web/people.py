@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import KeyLost
 from perezvon.storage import audit, people, visits
 from perezvon.storage.audit import Entry
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
+from perezvon.storage.errors import DatabaseGone, Unavailable
 from perezvon.storage.people import Person
 from perezvon.storage.visits import ApiToken, Session
 from perezvon.storage.writer import Work
@@ -111,12 +113,21 @@ class People:
         """
         if not self._known:
             try:
-                async with self._database.glance() as conn:
+                async with self._soon() as conn:
                     self._known = await people.any_at_all(conn)
             except Unavailable:
                 if self._known is None:
                     raise
         return bool(self._known)
+
+    @asynccontextmanager
+    async def _soon(self) -> AsyncGenerator[AsyncConnection]:
+        """For the gate: no page waits for a database that does not answer."""
+        try:
+            async with asyncio.timeout(_AT_MOST), self._database.glance() as conn:
+                yield conn
+        except TimeoutError:
+            raise DatabaseGone(f"the database has not answered for {_AT_MOST:g} s") from None
 
     async def everybody(self) -> list[Person]:
         async with self._database.read() as conn:
@@ -162,7 +173,7 @@ class People:
             await self._noted(actor, Deed.SIGN_IN_FAILED, one.login, "code")
             raise PeopleError(_WRONG_CODE)
 
-        async def still_as_it_was(conn: Any) -> bool:
+        async def still_as_it_was(conn: AsyncConnection) -> bool:
             if await people.get(conn, one.id) != one:  # the same code, in two windows at once
                 return False
             await people.save(conn, changed)
@@ -179,7 +190,7 @@ class People:
         cookie, now = secrets.token_urlsafe(32), self._clock()
         session = Session(digest(cookie), one.id, now, now, actor.peer, agent[:300])
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             await visits.sweep(conn, now - IDLE, now - LASTING)
             await visits.begin(conn, session)
             await audit.note(conn, replace(actor, who=one.login).did(now, Deed.SIGN_IN, one.login, detail))
@@ -193,7 +204,7 @@ class People:
             raise TooManyTries(_TOO_MANY)
 
     async def sign_out(self, session: str, actor: Actor) -> None:
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             await visits.end(conn, session)
             await audit.note(conn, actor.did(self._clock(), Deed.SIGN_OUT, actor.who))
 
@@ -206,7 +217,7 @@ class People:
         if not 20 <= len(cookie) <= 100:
             return None
         held, now = digest(cookie), self._clock()
-        async with self._database.glance() as conn:
+        async with self._soon() as conn:
             found = await visits.session(conn, held)
         if found is None:
             return None
@@ -222,7 +233,7 @@ class People:
         if len(token) > 100:
             return None
         now = self._clock()
-        async with self._database.glance() as conn:
+        async with self._soon() as conn:
             known = await visits.token(conn, digest(token))
             one = await people.get(conn, known.person) if known is not None else None
         if known is None or one is None or not one.active or (known.expires is not None and known.expires <= now):
@@ -258,7 +269,7 @@ class People:
         _check_password(password, wanted, name if whom is None else whom.name)
         kept, now, held = await passwords.hashed(password), self._clock(), digest(link)
 
-        async def work(conn: Any) -> Person:
+        async def work(conn: AsyncConnection) -> Person:
             known = await people.use(conn, held, now)
             if known is None or (known.person is None and await people.any_at_all(conn)):
                 raise PeopleError(_NO_LINK)
@@ -288,7 +299,7 @@ class People:
         wanted, now, link = tidy(login), self._clock(), secrets.token_urlsafe(24)
         _check_login(wanted)
 
-        async def work(conn: Any) -> Person:
+        async def work(conn: AsyncConnection) -> Person:
             one = await people.add(conn, Person(0, wanted, name.strip()[:200], role.value, now))
             if one is None:
                 raise PeopleError(_TAKEN)
@@ -304,7 +315,7 @@ class People:
         """A person who is switched off is signed out everywhere."""
         now = self._clock()
 
-        async def work(conn: Any) -> Person:
+        async def work(conn: AsyncConnection) -> Person:
             before = await people.get(conn, person_id)
             if before is None:
                 raise PeopleError(_GONE)
@@ -321,7 +332,7 @@ class People:
         return await self._database.write(work)
 
     async def remove(self, person_id: int, actor: Actor) -> None:
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             one = await people.get(conn, person_id)
             if one is None:
                 return
@@ -336,7 +347,7 @@ class People:
         """For who is locked out: password, second factor and sessions are gone, a one-time link is made."""
         wanted, now, link = tidy(login), self._clock(), secrets.token_urlsafe(24)
 
-        async def work(conn: Any) -> Person:
+        async def work(conn: AsyncConnection) -> Person:
             one = await people.find(conn, wanted)
             if one is None:
                 raise PeopleError(_GONE)
@@ -359,7 +370,7 @@ class People:
         _check_password(new, one.login, one.name)
         kept, now = await passwords.hashed(new), self._clock()
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             present = await people.get(conn, one.id)
             if present is None:
                 raise PeopleError(_GONE)
@@ -397,7 +408,7 @@ class People:
         digests = tuple(passwords.recovery_digest(code) for code in codes)
         totp = self._seal.seal(f"{one.id} {key}".encode())
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             present = await people.get(conn, one.id)
             if present is None:
                 raise PeopleError(_GONE)
@@ -410,7 +421,7 @@ class People:
     async def drop_key(self, one: Person, password: str, actor: Actor) -> None:
         await self._confirm(one, password, actor)
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             present = await people.get(conn, one.id)
             if present is None:
                 raise PeopleError(_GONE)
@@ -429,7 +440,7 @@ class People:
     async def end_session(self, person: Person, session: str, actor: Actor) -> None:
         """Of this person; `session` (its digest) "" ends all."""
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             if not session:
                 await visits.end_all(conn, person.id)
             elif session in {one.digest for one in await visits.sessions(conn, person.id)}:
@@ -453,7 +464,7 @@ class People:
         expires = None if days is None else now + days * 86400.0
         kept = ApiToken(0, digest(token), one.id, name.strip()[:100], chosen, now, expires)
 
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             await visits.add_token(conn, kept)
             await audit.note(conn, actor.did(now, Deed.TOKEN_MADE, kept.name, ", ".join(chosen)))
 
@@ -461,7 +472,7 @@ class People:
         return token
 
     async def drop_token(self, one: Person, token_id: int, actor: Actor) -> None:
-        async def work(conn: Any) -> None:
+        async def work(conn: AsyncConnection) -> None:
             names = {token.id: token.name for token in await visits.tokens(conn, one.id)}
             if await visits.drop_token(conn, token_id, one.id):
                 await audit.note(conn, actor.did(self._clock(), Deed.TOKEN_WITHDRAWN, names.get(token_id, ""), one.login))
