@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import time
 from collections.abc import AsyncIterator
@@ -112,6 +113,27 @@ async def test_a_hundred_thousand_calls_without_waiting(served: Pages, visitor: 
             assert (await visitor.get(path)).status == 200
             best = min(best, time.perf_counter() - began)
         assert best < 0.05, (path, best)
+
+
+async def test_what_was_found_as_a_file_for_who_has_the_right(served: Pages, visitor: Visitor) -> None:
+    await many(served.database, 1203, NOW)
+    people = [employees.Employee("11", "101", '=HYPERLINK("http://evil")')]
+    await served.database.write(lambda conn: employees.replace(conn, "main", people, NOW))
+    async with visitor.session.get(served.url + "/calls.csv?lang=en&line=8-12") as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        text = (await answer.read()).decode("utf-8-sig")
+    rows = list(csv.reader(text.splitlines(), delimiter=";"))
+    assert rows[0][:4] == ["When", "PBX", "Direction", "Client"]
+    assert len(rows) == 1 + 602
+    assert len({row[3] for row in rows[1:]}) == 602 and all(row[4] == "+78120000000" for row in rows[1:])
+    async with visitor.session.get(served.url + "/calls.csv?employee=101") as answer:
+        assert "'=HYPERLINK" in (await answer.text())
+    assert "exported" in {entry.action for entry in await served.people.entries(10)}
+    await served.person("vera", Role.OBSERVER)
+    async with Visitor(served.url) as observer:
+        await observer.sign_in("vera")
+        assert (await observer.get("/calls.csv")).status == 403
+        assert "calls.csv" not in (await observer.get("/calls")).text
 
 
 # The page of a call

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 import perezvon
+from perezvon.web.frame import NAVIGATION
 
 STATIC = Path(perezvon.__file__).parent / "web" / "static" / "vendor"
 FOLDERS = (STATIC, Path(__file__).parent / "vendor")
@@ -47,3 +49,12 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
         assert "http://" not in text and "https://" not in text and "//cdn" not in text, file
     styles = (STATIC / "tabler.min.css").read_text(encoding="utf-8")
     assert "@import" not in styles and "url(http" not in styles and 'url("http' not in styles
+
+
+def test_every_icon_that_is_shown_is_there() -> None:
+    web = STATIC.parents[1]
+    there = set(re.findall(r'<symbol id="([\w-]+)"', (STATIC / "icons.svg").read_text(encoding="utf-8")))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in web.glob("templates/*.html"))
+    wanted = {entry.icon for entry in NAVIGATION} | set(re.findall(r'icon\("([\w-]+)"\)', text))
+    assert len(wanted) > 15
+    assert wanted <= there, "name them in static/vendor/vendored.json and run scripts/vendor.py --take"

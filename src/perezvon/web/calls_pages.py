@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,17 +15,19 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from perezvon.bitrix24.redaction import redact
 from perezvon.calls.call import Direction, Outcome
 from perezvon.rules.vocabulary import Ref
-from perezvon.storage import calls, journal, lanes, recordings, search
+from perezvon.storage import audit, calls, journal, lanes, recordings, search
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import Recording
 from perezvon.storage.search import Filter
 from perezvon.storage.steps import Step
 from perezvon.web.call_story import sentences, timeline
+from perezvon.web.calls_export import exported
+from perezvon.web.deeds import Deed
 from perezvon.web.frame import Frame
 from perezvon.web.gate import visitor_of
 from perezvon.web.refusals import NOT_THERE, Refused
@@ -48,13 +51,13 @@ class Asked:
     answer: str
 
 
-def routes(database: Database, frame: Frame) -> APIRouter:
+def routes(database: Database, frame: Frame, now: Callable[[], float] = time.time) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/calls")
     @needs(Right.CALLS)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        form = {name: request.query_params.get(name, "").strip()[:100] for name in FIELDS}
+        form = _form(request)
         async with database.read() as conn:
             rows = await search.found(conn, asked(form, request.query_params.get("after", "")), PAGE + 1)
             names = await search.names(conn, {row.last_talker for row in rows if row.last_talker})
@@ -62,8 +65,21 @@ def routes(database: Database, frame: Frame) -> APIRouter:
         further = {name: value for name, value in form.items() if value}
         older = f"/calls?{urlencode(further | {'after': f'{last.started!r} {last.id}'})}" if last is not None else ""
         values: dict[str, Any] = {"calls": rows[:PAGE], "names": names, "form": form, "older": older}
+        values["file"] = f"/calls.csv?{urlencode(further)}"
         values |= {"outcomes": [*Outcome], "directions": [*Direction], "narrowed": bool(further)}
         return frame.page(request, "calls.html", **values)
+
+    @router.get("/calls.csv")
+    @needs(Right.EXPORTS)
+    async def file(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        form = _form(request)
+        word = catalog(frame.spoken(request)).gettext
+        narrowed = "; ".join(f"{name}: {value}" for name, value in form.items() if value)
+        visitor = visitor_of(request)
+        entry = visitor.actor.did(now(), Deed.EXPORTED, "CSV", narrowed)
+        await database.write(lambda conn: audit.note(conn, entry))
+        headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
+        return StreamingResponse(exported(database, asked(form, ""), word), media_type="text/csv", headers=headers)
 
     @router.get("/calls/{call}")
     @needs(Right.CALLS)
@@ -80,13 +96,12 @@ def routes(database: Database, frame: Frame) -> APIRouter:
             talkers = {str(leg.get("extension") or "") for leg in record.get("legs", [])}
             rung = {str(getattr(fact, "extension", "")) for fact in facts}
             names = await search.names(conn, (talkers | rung | {row.last_talker}) - {""})
-        now = datetime.now().astimezone().timestamp()
         word = catalog(frame.spoken(request)).gettext
 
         def named(number: str) -> str:
             return f"{number} {names[number]}" if number in names else number
 
-        ended = row.ended if row.ended is not None else now
+        ended = row.ended if row.ended is not None else now()
         values: dict[str, Any] = {
             "call": row,
             "named": named,
@@ -112,6 +127,10 @@ def routes(database: Database, frame: Frame) -> APIRouter:
         raise Refused(NOT_THERE)
 
     return router
+
+
+def _form(request: Request) -> dict[str, str]:
+    return {name: request.query_params.get(name, "").strip()[:100] for name in FIELDS}
 
 
 def asked(form: Mapping[str, str], after: str) -> Filter:

@@ -16,6 +16,7 @@ class Deed(StrEnum):
     TOKEN_MADE = "token_made"  # noqa: S105
     TOKEN_WITHDRAWN = "token_withdrawn"  # noqa: S105
     SETTINGS_SAVED = "settings_saved"
+    EXPORTED = "exported"
     PERSON_ADDED = "person_added"
     PERSON_CHANGED = "person_changed"
     PERSON_REMOVED = "person_removed"

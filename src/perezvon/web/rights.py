@@ -23,6 +23,7 @@ class Right(StrEnum):
     DOCTOR = "doctor"
     CALLS = "calls"
     RECORDINGS = "recordings"
+    EXPORTS = "exports"
     CONFERENCE = "conference"
     DELIVERIES = "deliveries"
     SETTINGS = "settings"
@@ -40,7 +41,7 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
-    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.CALLS, Right.RECORDINGS}),
+    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.CALLS, Right.RECORDINGS, Right.EXPORTS}),
     Role.OBSERVER: frozenset({Right.ACCOUNT, Right.STATUS, Right.CALLS, Right.DELIVERIES}),
 }
 
