@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from pages_server import Pages, Visitor, pages
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from stored_calls import BEEP, CALL, HOSTILE, many, store, whole_call
 
 from perezvon.calls.call import Direction
@@ -99,9 +100,14 @@ def test_a_day_is_a_day_of_this_machine() -> None:
 
 
 @pytest.mark.slow
-async def test_a_hundred_thousand_calls_without_waiting(served: Pages, visitor: Visitor) -> None:
+async def test_a_hundred_thousand_calls_without_waiting(served: Pages, visitor: Visitor, tmp_path: Path) -> None:
     await many(served.database, 100_000, NOW)
-    await store(served.database, Path(served.database.url.database or "/tmp/x").parent, NOW - 3e6)
+    await store(served.database, tmp_path, NOW - 3e6)
+    if served.database.url.get_backend_name() == "postgresql":  # what its autovacuum does within a minute
+        engine = create_async_engine(served.database.url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as conn:
+            await conn.execute(text("VACUUM ANALYZE call"))
+        await engine.dispose()
     for path in (
         "/calls", "/calls?client=1234567", "/calls?client=999999999", "/calls?employee=999", "/calls?outcome=failed",
         "/calls?line=812&outcome=missed&direction=outgoing", "/calls?since=2026-08-01&until=2026-08-01", f"/calls/{CALL}",
@@ -121,8 +127,8 @@ async def test_what_was_found_as_a_file_for_who_has_the_right(served: Pages, vis
     await served.database.write(lambda conn: employees.replace(conn, "main", people, NOW))
     async with visitor.session.get(served.url + "/calls.csv?lang=en&line=8-12") as answer:
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
-        text = (await answer.read()).decode("utf-8-sig")
-    rows = list(csv.reader(text.splitlines(), delimiter=";"))
+        told = (await answer.read()).decode("utf-8-sig")
+    rows = list(csv.reader(told.splitlines(), delimiter=";"))
     assert rows[0][:4] == ["When", "PBX", "Direction", "Client"]
     assert len(rows) == 1 + 602
     assert len({row[3] for row in rows[1:]}) == 602 and all(row[4] == "+78120000000" for row in rows[1:])
