@@ -56,31 +56,31 @@ async def test_page_after_page_shows_each_call_once_the_newest_first(served: Pag
     assert found == [f"main-{number:07}" for number in range(120)]
 
 
-@pytest.mark.parametrize(
-    ("query", "count"),
-    [
-        ("client=%2B79160000000", 1),
-        ("client=8+(916)+000-00-00", 1),
-        ("client=00-00", 1),
-        ("client=%25", 40),
-        ("line=812", 20),
-        ("employee=101", 1),
-        ("employee=10", 0),
-        ("outcome=missed", 8),
-        ("outcome=live", 0),
-        ("outcome=nonsense&direction=nonsense&since=nonsense&until=9999-99-99", 40),
-        ("direction=outgoing", 14),
-        ("direction=outgoing&outcome=missed", 3),
-        ("since=2026-09-21&until=2026-09-21", 40),
-        ("since=2026-09-22", 0),
-        ("until=2026-09-20", 0),
-        ("after=nonsense", 40),
-    ],
-)
-async def test_what_filters_find(served: Pages, visitor: Visitor, query: str, count: int) -> None:
+FOUND = [
+    ("client=%2B79160000000", 1),
+    ("client=8+(916)+000-00-00", 1),
+    ("client=00-00", 1),
+    ("client=%25", 40),
+    ("line=812", 20),
+    ("employee=101", 1),
+    ("employee=10", 0),
+    ("outcome=missed", 8),
+    ("outcome=live", 0),
+    ("outcome=nonsense&direction=nonsense&since=nonsense&until=9999-99-99", 40),
+    ("direction=outgoing", 14),
+    ("direction=outgoing&outcome=missed", 3),
+    ("since=2026-09-21&until=2026-09-21", 40),
+    ("since=2026-09-22", 0),
+    ("until=2026-09-20", 0),
+    ("after=nonsense", 40),
+]
+
+
+async def test_what_filters_find(served: Pages, visitor: Visitor) -> None:
     await many(served.database, 40, NOW)
-    answer = await visitor.get(f"/calls?{query}")
-    assert (answer.status, len(listed(answer.text))) == (200, count)
+    for query, count in FOUND:
+        answer = await visitor.get(f"/calls?{query}")
+        assert (answer.status, len(listed(answer.text))) == (200, count), query
 
 
 @pytest.mark.parametrize(

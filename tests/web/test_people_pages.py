@@ -19,6 +19,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.requests import Request
 from structlog.testing import capture_logs
+from yarl import URL
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage import DatabaseGone, settings
@@ -621,3 +622,70 @@ async def test_language_and_light_are_remembered(served: Pages, visitor: Visitor
     page = await visitor.get("/preferences?lang=xx&theme=pink&back=//evil.example")
     assert page.url == "/"
     assert '<html lang="en" data-theme="dark"' in page.text
+
+
+# What nobody sends who means well
+
+ADDRESSES = [
+    "/calls/%00",
+    "/calls/%ed%a0%80",
+    f"/calls/{'x' * 3000}",
+    "/calls?employee=%00",
+    "/calls?employee=%ed%a0%80&line=%00",
+    "/calls?after=1e999+x",
+    "/calls?after=nan+x",
+    "/calls?after=1+%00",
+    "/calls?since=0000-00-00",
+    "/calls?until=9999-12-31",
+    "/calls?since=0001-01-01",
+    "/calls?client=%FF%FE",
+    "/calls.csv?employee=%00&after=1+%00",
+    f"/audit?after=1+{10**30}",
+    "/audit?after=nan+1",
+    "/audit?after=inf+-1",
+    "/audit?after=1+1_0",
+    "/welcome/%00",
+    "/people/-1",
+    "/people/1e3",
+    "/preferences?lang=%00&back=%00",
+    "/preferences?back=/%0d%0aSet-Cookie:x=1",
+    "/login?back=%00",
+    "/calls/main-1/recordings/%00",
+    "/?lang=%00",
+    "/status?lang=%ff",
+]
+
+FORMS: list[tuple[str, dict[str, str]]] = [
+    ("/login", {"login": "\0", "password": "\0" * 500}),
+    ("/login", {"login": "x" * 5000, "password": "y" * 100_000}),
+    ("/login", {}),
+    ("/login/code", {"ticket": "\0", "code": "\0"}),
+    ("/login/code", {"ticket": "gAAAA" * 1000, "code": "１２３４５６"}),
+    ("/people", {"login": "a\0b", "name": "\0"}),
+    ("/people", {"login": "анна", "name": "\0", "role": "\0"}),
+    ("/people/99999999999999999999/remove", {}),
+    ("/account/tokens", {"name": "\0", "scope": "status", "days": "\0"}),
+    ("/account/tokens/withdraw", {"token": "99999999999999999999999999"}),
+    ("/account/tokens/withdraw", {"token": "9" * 18}),
+    ("/account/sessions/end", {"session": "\0"}),
+    ("/account/second-factor", {"key": "\0", "code": "\0"}),
+    ("/account/password", {"old": "\0", "new": "\0" * 20, "again": "\0" * 20}),
+    ("/welcome/x", {"password": "\0"}),
+]
+
+
+async def test_hostile_addresses_make_no_defect(served: Pages, visitor: Visitor) -> None:
+    await served.person("anna")
+    await visitor.sign_in("anna")
+    for path in ADDRESSES:
+        async with visitor.session.get(URL(served.url + path, encoded=True), allow_redirects=False) as answer:
+            assert answer.status < 500, path
+            assert "x" not in answer.cookies
+
+
+async def test_hostile_forms_make_no_defect(served: Pages, visitor: Visitor) -> None:
+    await served.person("anna")
+    await visitor.sign_in("anna")
+    await visitor.get("/account")
+    for path, fields in FORMS:
+        assert (await visitor.post(path, fields)).status < 500, (path, list(fields))

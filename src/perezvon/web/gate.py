@@ -205,5 +205,5 @@ async def texts_of(request: Request) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in (await request.form(max_files=1, max_fields=1000)).multi_items():
         if isinstance(value, str):
-            found.setdefault(name, []).append(value)
+            found.setdefault(name, []).append(value.replace("\0", ""))  # which PostgreSQL refuses
     return found

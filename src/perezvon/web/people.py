@@ -512,7 +512,7 @@ class People:
 
 
 def tidy(login: str) -> str:
-    return login.strip().casefold()
+    return login.replace("\0", "").encode("utf-8", "replace").decode().strip().casefold()
 
 
 def _check_login(login: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -132,8 +133,5 @@ def link_of(request: Request, link: str) -> str:
 
 
 def _after(told: str) -> tuple[float, int] | None:
-    at, _, last = told.partition(" ")
-    try:
-        return float(at), int(last)
-    except ValueError:
-        return None
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) (\d{1,18})", told, re.ASCII)
+    return None if found is None else (float(found[1]), int(found[2]))
