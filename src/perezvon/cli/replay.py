@@ -34,6 +34,7 @@ METHODS = {
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
     Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
+    Kind.ENTITY: methods.UPDATE_ITEM,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
 }
 

@@ -259,8 +259,10 @@ class Customiser:
             raise Nonsense(f"its answer is of no use: {type(error).__name__}") from error
         if taken == default:
             return Answer(Fate.UNCHANGED, taken)
-        told = {"point": point.value, "what": difference(default if rules.subject else {}, taken) if rules.subject else ""}
-        return Answer(Fate.CHANGED, taken, Reason(CHANGED.text, told) if rules.subject else None)
+        if not rules.subject and not rules.cancels:
+            return Answer(Fate.CHANGED, taken)
+        told = {"point": point.value, "what": difference(default if rules.subject else {}, taken)}
+        return Answer(Fate.CHANGED, taken, Reason(CHANGED.text, told))
 
     def _failed(self, point: Point, error: Exception, default: Any) -> Answer:
         tally = self._tallies[point]

@@ -181,8 +181,8 @@ class Point(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PointRules:
     """`title`: when it is asked. `urgent`: somebody waits: a phone rings, a caller hears nothing. `subject`: the key of
-    what it is given to change ("" for points that only say something). `cancels`: None cancels the request that would follow.
-    `check(answer, given)`: the answer as it is taken; raises Nonsense. `sample`: an example of what it is given."""
+    what it is given to change ("" for points that only say something). `cancels`: None cancels the request that would
+    follow. `check(answer, given)`: the answer as it is taken; raises Nonsense. `sample`: an example of what it is given."""
 
     title: str
     takes: type

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from perezvon.delivery.joining import HEARD, attach, finished_call, key_of
 from perezvon.delivery.whole import GRACE, Join, WholeCalls, stored
 from perezvon.recordings.errors import EmptyRecording, NotAudio, OutsideFolder, RecordingError
+from perezvon.rules.vocabulary import StepDraft
 from perezvon.storage import calls, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.insist import insist
@@ -57,6 +58,16 @@ Convert = Callable[[str, str, Path], Awaitable[Sound]]
 """(PBX, path as the PBX names it, mp3 to write). Raises RecordingError."""
 
 
+class RecordHooks(Protocol):
+    """The integrator's hooks on recordings (customising.py)."""
+
+    async def path(self, recording: Recording) -> tuple[str | None, str]:
+        """Where the recording is, as the PBX names it; None where it is to be left out, with the reason."""
+        ...
+
+    def hold(self, step: StepDraft) -> StepDraft: ...
+
+
 class RecordingWorker:
     """`folder`: where our mp3 files go. `queued(portal)`: called when a step for that portal was committed.
 
@@ -76,7 +87,9 @@ class RecordingWorker:
         first_pause: float = _FIRST_PAUSE,
         grace: float = GRACE,
         clock: Callable[[], float] = time.time,
+        hooks: RecordHooks | None = None,
     ) -> None:
+        self._hooks = hooks
         self._database = database
         self._convert = convert
         self._folder = folder
@@ -95,6 +108,7 @@ class RecordingWorker:
             first_pause=first_pause,
             grace=grace,
             clock=clock,
+            hold=self._held,
         )
 
     def notify(self) -> None:
@@ -138,8 +152,15 @@ class RecordingWorker:
         self._wake.set()
 
     async def _handle(self, recording: Recording) -> None:
+        path: str | None = recording.path
+        if self._hooks is not None:
+            path, note = await self._hooks.path(recording)
+            if path is None:
+                await stored(self._database, lambda conn: self._left_out(conn, recording, note))
+                log.info(f"recording {recording.state} -> spare", call=recording.call, path=recording.path, note=note)
+                return
         try:
-            sound = await self._convert(recording.pbx, recording.path, self._target(recording, str(recording.id)))
+            sound = await self._convert(recording.pbx, path, self._target(recording, str(recording.id)))
         except RecordingError as error:
             failure, hopeless, empty = str(error), isinstance(error, _HOPELESS), isinstance(error, EmptyRecording)
         except Exception as error:
@@ -172,9 +193,17 @@ class RecordingWorker:
             await recordings.hold(conn, recording.call, RecordingState.PART, now)
             return RecordingState.PART
         await recordings.settle(conn, recording.id, RecordingState.READY, file=file, seconds=seconds)
-        step = attach(key_of([recording]), call_id, sound.path, seconds)
+        step = self._held(attach(key_of([recording]), call_id, sound.path, seconds))
         await lanes.append(conn, recording.portal, recording.call, [step], now)
         return RecordingState.READY
+
+    def _held(self, step: StepDraft) -> StepDraft:
+        """For the hook that has a word in it, where there is one."""
+        return step if self._hooks is None else self._hooks.hold(step)
+
+    async def _left_out(self, conn: AsyncConnection, recording: Recording, note: str) -> None:
+        await recordings.hold(conn, recording.call, RecordingState.PART, self._clock())
+        await recordings.settle(conn, recording.id, RecordingState.SPARE, error=note)
 
     async def _failed(self, conn: AsyncConnection, recording: Recording, error: str, *, hopeless: bool) -> RecordingState:
         now = self._clock()

@@ -10,10 +10,11 @@ from typing import Any
 
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
+from perezvon.delivery import entity
 from perezvon.delivery.activity import fields_of, params_of
 from perezvon.delivery.kinds import FILE, KINDS
 from perezvon.delivery.runs import Move, source
-from perezvon.rules.vocabulary import Ref
+from perezvon.rules.vocabulary import Kind, Ref
 from perezvon.storage.steps import State, Step
 
 # What a byte of a file becomes in a batch: base64, then the escapes of a query string for its "+", "/" and "=".
@@ -63,6 +64,8 @@ def weight(move: Move) -> int:
     """About how many bytes the move adds to a batch."""
     if move.probe is not None:
         return _ORDINARY
+    if move.step.kind is Kind.ENTITY:
+        return _ORDINARY + _ESCAPED * entity.size_of(move.step)
     if KINDS[move.step.kind].aside:
         return _ORDINARY + _ESCAPED * sum(len(str(value)) for value in fields_of(move.step).values())
     return _ORDINARY + (int(file_size(move.step) * _SWELLING) if FILE in move.step.params else 0)
@@ -75,6 +78,8 @@ def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Comm
     """
     if move.probe is not None:
         return Command(key(move.step), move.probe.method, move.probe.params)
+    if move.step.kind is Kind.ENTITY:
+        return Command(key(move.step), move.method, entity.params_of(move.step))
     params = _resolved(move.step, lane, riding)
     if KINDS[move.step.kind].aside:
         params = params_of(move.step, params.get("id"))

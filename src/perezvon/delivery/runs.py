@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
+from perezvon.delivery.entity import NO_ENTITY, ReadEntity, entity_of, known
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
@@ -31,7 +32,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | None = None
+    probe: Probe | Question | ReadEntity | None = None
 
     @property
     def method(self) -> str:
@@ -73,10 +74,9 @@ def plan_run(
         if not step.pending or step.id in skips:
             continue
         if KINDS[step.kind].aside:
-            activity = activity_of(step, source(steps, step, Kind.FINISH))
-            if activity is None:
+            move = _aside(step, source(steps, step, Kind.FINISH), now)
+            if move is None:
                 continue
-            move = Move(step, question(step, activity, now))
             if paused.get(move.method, 0.0) > now:
                 wait = paused[move.method]
             else:
@@ -97,6 +97,15 @@ def plan_run(
         if move.probe is not None:  # what comes after it depends on the answer
             break
     return Run(lane, tuple(steps), tuple(moves), settled, wait if not moves else None, upload)
+
+
+def _aside(step: Step, finish: Step | None, now: float) -> Move | None:
+    """None while its call is not finished."""
+    if step.kind is Kind.ENTITY:
+        entity = entity_of(step, finish)
+        return Move(step, None if known(step) else entity) if isinstance(entity, ReadEntity) else None
+    activity = activity_of(step, finish)
+    return None if activity is None else Move(step, question(step, activity, now))
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
@@ -157,7 +166,10 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
                 skips[step.id] = Reason(NEEDS_FAILED.text, {"kind": kind.value})
             elif needed is None and any(ref.kind is kind for ref in step.refs):
                 skips[step.id] = Reason(MISSING.text, {"kind": kind.value})
-        if KINDS[step.kind].aside and activity_of(step, source(steps, step, Kind.FINISH)) == "":
+        finish = source(steps, step, Kind.FINISH) if KINDS[step.kind].aside else None
+        if step.kind is Kind.ENTITY and entity_of(step, finish) == "":
+            skips[step.id] = NO_ENTITY
+        elif KINDS[step.kind].aside and step.kind is not Kind.ENTITY and activity_of(step, finish) == "":
             skips[step.id] = NO_ACTIVITY
         if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
             skips[step.id] = why

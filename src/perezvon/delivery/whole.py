@@ -28,7 +28,7 @@ from perezvon.recordings.errors import (
     RecordingError,
     TooSlow,
 )
-from perezvon.rules.vocabulary import Kind
+from perezvon.rules.vocabulary import Kind, StepDraft
 from perezvon.storage import journal, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError
@@ -90,7 +90,9 @@ class WholeCalls:
         first_pause: float,
         grace: float,
         clock: Callable[[], float],
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
+        self._hold_for_hook = hold
         self._database = database
         self._join = join
         self._target = target
@@ -177,12 +179,13 @@ class WholeCalls:
             return RecordingState.READY
         await recordings.mark(conn, str(whole.path), plan.marks(whole.starts), now + self._first_pause)
         step = attach(plan.key, finished_call(known.steps), whole.path, whole.duration, len(plan.kept))
+        step = self._hold_for_hook(step)
         await lanes.append(conn, plan.kept[0].portal, plan.call, [step], now)
         return RecordingState.JOINED
 
     async def _attach_one(self, conn: AsyncConnection, row: Recording, known: _Known, now: float) -> None:
         await recordings.settle(conn, row.id, RecordingState.READY, file=row.file, seconds=row.seconds)
-        step = attach(key_of([row]), finished_call(known.steps), Path(row.file), row.seconds)
+        step = self._hold_for_hook(attach(key_of([row]), finished_call(known.steps), Path(row.file), row.seconds))
         if not any(one.key == step.key for one in known.steps):
             await lanes.append(conn, row.portal, row.call, [step], now)
 
@@ -224,7 +227,7 @@ class WholeCalls:
         coming = any(row.state in (RecordingState.NEW, RecordingState.PART) for row in known.rows)
         attached = [step for step in known.steps if step.kind is Kind.ATTACH_RECORD]
         step = next((one for one in reversed(attached) if text(one.params.get(FILE)) == mine[0].joined), None)
-        if coming or (step is not None and (step.pending or step.state is State.SENDING)):
+        if coming or (step is not None and step.open):
             now = self._clock()
             pause = min(self._first_pause * 2.0 ** min(mine[0].attempts, 16), _LONGEST_PAUSE)
 

@@ -110,7 +110,7 @@ def refuse_click(portal_call: str, user: str, status: str, reason: Reason) -> St
 
 
 def _reported(state: PlanState, policy: Policy) -> bool:
-    if state.started is None or state.finished:
+    if state.started is None or state.finished or not (policy.register or state.registered or state.portal_call):
         return False
     return state.started.direction is not Direction.INTERNAL or policy.internal_calls
 

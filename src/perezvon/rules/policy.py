@@ -44,6 +44,7 @@ class Policy:
     `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
     calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
     passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
+    `register`: False for a call that shall not be registered, or not yet.
     """
 
     installation: str
@@ -63,6 +64,7 @@ class Policy:
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     to_crm: tuple[NumberRule, ...] = ()
+    register: bool = True
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.rules import PlanState, Reason
@@ -15,13 +17,12 @@ class ClickBook:
 
     def __init__(self) -> None:
         self._expected: dict[str, Click] = {}
-        self._reasons: dict[str, Reason] = {}
+        self._reasons: dict[str, Sequence[Reason]] = {}
 
-    def expect(self, uniqueid: str, click: Click, reason: Reason | None = None) -> None:
-        """`reason`: what the call shall tell of how the click was dialled."""
+    def expect(self, uniqueid: str, click: Click, reasons: Sequence[Reason] = ()) -> None:
+        """`reasons`: what the call shall tell of how the click was dialled."""
         self._expected[uniqueid] = click
-        if reason is not None:
-            self._reasons[uniqueid] = reason
+        self._reasons[uniqueid] = reasons
 
     def forget(self, uniqueid: str) -> None:
         self._expected.pop(uniqueid, None)
@@ -30,8 +31,8 @@ class ClickBook:
     def expected(self, uniqueid: str) -> Click | None:
         return self._expected.get(uniqueid)
 
-    def reason(self, uniqueid: str) -> Reason | None:
-        return self._reasons.get(uniqueid)
+    def reasons(self, uniqueid: str) -> Sequence[Reason]:
+        return self._reasons.get(uniqueid, ())
 
     async def follow(self, conn: AsyncConnection, plan: PlanState, row: StoredCall) -> None:
         """In the transaction that stores the call: its click goes with it."""

@@ -12,7 +12,9 @@ from perezvon.asterisk import Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
 from perezvon.conference import Control, Dialling, Matching, RoomBook
+from perezvon.customisation import Customiser
 from perezvon.delivery.attach import RecordingWorker
+from perezvon.delivery.customising import Customising
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
 from perezvon.rules import Towards
@@ -22,6 +24,7 @@ from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
 from perezvon.service.switchboard import Switchboard
@@ -40,6 +43,9 @@ DRAIN = 4.0
 
 CLOSING = 1.5
 """Seconds for the connections with the portals after that."""
+
+HOOKS = "customisation"
+"""Folder of the data directory, where the settings name no other."""
 
 HEED = 1.0
 """Seconds between two looks at what commands have queued."""
@@ -69,12 +75,17 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
-        self.dialplan = Dialplan(settings, database, data_dir, self._match)
+        self.customiser = Customiser(folder_of_hooks(settings, data_dir), settings.customisation.limits(), clock=clock)
+        self.customising = Customising(
+            database, self.customiser, [portal.name for portal in settings.portal], self._released, clock=clock
+        )
+        self.dialplan = Dialplan(settings, database, data_dir, self._match, self.customiser)
         self._converter: Converter | None = None
 
     async def open(self) -> None:
         """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
         database and the addresses raise."""
+        await self.customiser.open()
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()
@@ -86,6 +97,7 @@ class House:
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
                 passenger=lambda link=link: link.offline,
+                told=self.customising.told,
                 clock=self._clock,
             )
             link.on_installed = self.senders[portal.name].resume
@@ -101,6 +113,7 @@ class House:
                 exchange=lambda name=name: self._exchange_of(name),
                 stored=self.senders[name].notify,
                 clock=self._clock,
+                customiser=self.customiser,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
         if self.settings.recordings.mode == "upload":
@@ -121,6 +134,10 @@ class House:
                     tasks.create_task(sender.run(), name=f"sender to {name}") for name, sender in self.senders.items()
                 ]
                 others = [tasks.create_task(link.run(), name=f"portal {name}") for name, link in self.portals.items()]
+                others.append(tasks.create_task(self.customiser.run(), name="hooks' files"))
+                others.append(tasks.create_task(self.customising.run(), name="hooks of steps"))
+                for name, exchange in self.exchanges.items():
+                    others.append(tasks.create_task(exchange.switchboard.held.run(), name=f"hooks of calls of {name}"))
                 if self.worker is not None:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
                 for name, exchange in self.exchanges.items():
@@ -149,6 +166,7 @@ class House:
             log.warning("connections with portals cut off")
         if self._converter is not None:
             await self._converter.close()
+        await self.customiser.close()
         log.info("house draining -> all closed -> stopped")
 
     @property
@@ -160,6 +178,7 @@ class House:
         if _skeleton(settings) != _skeleton(self.settings):
             return False
         self.settings = settings
+        self.customiser.change(settings.customisation.limits())
         self.dialplan.change(settings)
         for portal in settings.portal:
             self.portals[portal.name].change(portal, settings)
@@ -180,6 +199,7 @@ class House:
             Absence(pbx.name, pbx.cel.source() if pbx.cel else None, folder_of(pbx), self._database),
             keep_recordings=lambda: self.settings.recordings.mode == "upload",
             clock=self._clock,
+            hooks=CallHooks(pbx.name, self.customiser),
         )
 
         rooms = RoomBook(pbx.name)
@@ -240,6 +260,7 @@ class House:
             self._queued,
             patience=wanted.deadline * 3600,
             clock=self._clock,
+            hooks=self.customising,
         )
 
     def _rules_for(self, pbx: str) -> PortalRules | None:
@@ -262,12 +283,20 @@ class House:
             self.worker.notify()
 
     def _queued(self, portal: str) -> None:
+        self.customising.notify()
+        self._released(portal)
+
+    def _released(self, portal: str) -> None:
         if portal in self.senders:
             self.senders[portal].notify()
 
 
 def folder_of(pbx: AsteriskSettings) -> Folder:
     return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
+
+
+def folder_of_hooks(settings: Settings, data_dir: Path) -> Path:
+    return Path(settings.customisation.folder) if settings.customisation.folder else data_dir / HOOKS
 
 
 def dialling(settings: Settings, pbx: str) -> Dialling:
@@ -288,4 +317,5 @@ def _skeleton(settings: Settings) -> object:
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))
-    return (settings.asterisk, portals, lines, settings.recordings, *told)
+    hooks = (settings.customisation.folder, settings.customisation.memory)
+    return (settings.asterisk, portals, lines, settings.recordings, hooks, *told)

@@ -4,6 +4,9 @@ The call's state, its facts, the decisions and the portal's steps are one transa
 gather, so that a busy PBX makes larger rounds, not a longer queue. When the database is gone, the round is kept and tried
 again: nothing is skipped (the AMI layer drops the connection when too much gathers, and all begins with a new snapshot).
 
+Where the integrator's hooks are asked about calls (hooks.py), a call whose hooks are being asked is held meanwhile, and all
+others go on (held.py).
+
 A snapshot comes first after every loss of the connection, or of us. What happened in between is fed before it (absence.py).
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,10 +22,12 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
+from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.rules import Decision, PlanState, StepDraft, plan
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.held import Held
+from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
@@ -42,6 +47,20 @@ SET_BACK = 3600.0
 as ended is left out (absence.py)."""
 REMEMBER = 5.0
 """Seconds after which it is stored how far we are, though nothing has happened that would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Facts of a call that came together, and the call as it was then. `state`: for the restart; empty when it has ended.
+    `seen`: for the hooks."""
+
+    facts: tuple[Fact, ...]
+    state: Mapping[str, Any]
+    seen: Call | None = None
+
+    @property
+    def ended(self) -> CallEnded | None:
+        return next((fact for fact in self.facts if isinstance(fact, CallEnded)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,7 @@ class Switchboard:
         *,
         keep_recordings: Callable[[], bool],
         clock: Callable[[], float],
+        hooks: CallHooks | None = None,
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -84,6 +104,8 @@ class Switchboard:
         self._to_convert = to_convert
         self._keep_recordings = keep_recordings
         self._clock = clock
+        self._hooks = hooks
+        self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -211,12 +233,21 @@ class Switchboard:
         if not facts:
             return
         rules = self._rules()
+        asking = self._hooks is not None and self._hooks.active and rules is not None
         rounds: list[_Round] = []
         for call, told in _by_call(facts):
             try:
-                rounds.append(self._decide(call, told, rules))
+                taken = self._take(call, told)
+                if asking or self.held.has(call):
+                    await self.held.put(call, taken)
+                    continue
+                rounds.append(self._decide(call, taken, rules))
             except Exception:
                 log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in told])
+        await self._finish(rounds, rules)
+
+    async def _finish(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
+        """Stores what was decided, and tells whoever goes on with it."""
         for done in await self._keep(rounds, rules):
             self._log(done)
             self._notice(done.plan)
@@ -229,30 +260,61 @@ class Switchboard:
         if any(done.recordings for done in rounds):
             self._to_convert()
 
-    def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
+    def _take(self, call: str, facts: list[Fact]) -> Taken:
+        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        if ended is not None:
+            return Taken(tuple(facts), {}, ended.record)
+        state = {**self.tracker.export(call), "followed": self._until}
+        return Taken(tuple(facts), state, self.tracker.call(call) if self._hooks is not None else None)
+
+    def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> _Round:
+        state, of_click = self._before(call, taken)
+        if rules is None:
+            started = next((fact for fact in taken.facts if isinstance(fact, CallStarted)), state.started)
+            return self._round(call, taken, replace(state, started=started), of_click, rules)
+        state, decisions = plan(state, taken.facts, rules.policy, rules.people)
+        return self._round(call, taken, state, [*of_click, *decisions], rules)
+
+    async def _decide_asking(self, call: str, taken: Taken) -> None:
+        """The same with the hooks asked, and stored."""
+        rules = self._rules()
+        try:
+            if rules is None or self._hooks is None:
+                done = self._decide(call, taken, rules)
+            else:
+                state, of_click = self._before(call, taken)
+                planning = self._hooks.plan(state, taken.facts, rules.policy, rules.people, taken.seen)
+                state, decisions = await planning
+                done = self._round(call, taken, state, [*of_click, *decisions], rules)
+        except Exception:
+            log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in taken.facts])
+            return
+        await self._finish([done], rules)
+        self._tell()
+
+    def _before(self, call: str, taken: Taken) -> tuple[PlanState, list[Decision]]:
+        """What was planned for the call so far, and what is known of the click that it came of."""
         state = self._plans.get(call, PlanState())
         of_click: list[Decision] = []
-        for fact in facts:
+        for fact in taken.facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
                 state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
-                if (reason := self._clicks.reason(fact.expected)) is not None:
-                    of_click.append(Decision(reason))
-        if rules is None:
-            decisions: list[Decision] = []
-            started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
-            state = replace(state, started=started)
-        else:
-            state, decisions = plan(state, facts, rules.policy, rules.people)
+                of_click += [Decision(reason) for reason in self._clicks.reasons(fact.expected)]
+        return state, of_click
+
+    def _round(
+        self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
+    ) -> _Round:
         assert state.started is not None, f"call {call} was never told to have started"
         reported = rules is not None and (state.registered or bool(state.portal_call))
-        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        ended = taken.ended
         kept: tuple[str, ...] = ()
         if ended and reported and ended.record.answered is not None and self._keep_recordings():
             kept = ended.record.recordings
         return _Round(
-            row=self._row(call, state, ended, rules.portal if rules and reported else ""),
-            facts=tuple(facts),
-            decisions=(*of_click, *decisions),
+            row=self._row(call, taken, state, rules.portal if rules and reported else ""),
+            facts=taken.facts,
+            decisions=tuple(decisions),
             steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,
@@ -262,8 +324,8 @@ class Switchboard:
         """Facts have the PBX's clock, and so has what follows from them; whether a card is too late is seen by ours."""
         return step if step.expires is None else replace(step, expires=step.expires - self._ahead)
 
-    def _row(self, call: str, state: PlanState, ended: CallEnded | None, portal: str) -> StoredCall:
-        started = state.started
+    def _row(self, call: str, taken: Taken, state: PlanState, portal: str) -> StoredCall:
+        started, ended = state.started, taken.ended
         assert started is not None
         row = StoredCall(
             id=call,
@@ -277,7 +339,7 @@ class Switchboard:
             plan=state.as_json(),
         )
         if ended is None:
-            return replace(row, state={**self.tracker.export(call), "followed": self._until})
+            return replace(row, state=taken.state)
         record = ended.record
         return replace(
             row,
@@ -312,7 +374,7 @@ class Switchboard:
 
     async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
-        reached = Progress(self._until, self.startup)
+        reached = Progress(min(self._until, self.held.oldest), self.startup)
 
         async def work(conn: AsyncConnection) -> None:
             if reached.until:

@@ -16,6 +16,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
+from perezvon.settings.customisation import CustomisationSettings
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.numbers import NumbersSettings
@@ -295,6 +296,11 @@ class Settings(Section):
         default_factory=ConferenceSettings,
         title="Conference",
         description="How a manager brings a third person into a call with a client.",
+    )
+    customisation: CustomisationSettings = Field(
+        default_factory=CustomisationSettings,
+        title="Customisation",
+        description="The integrator's own Python functions (customisation.md).",
     )
 
     @model_validator(mode="after")
