@@ -138,7 +138,7 @@ class Customising:
         if call is None or point is None:
             settled, answer = Settled(step.id, State.NEW, step.result, note=step.note), None
         else:
-            answer = await self._customiser.ask(point, {"call": told_of(call), **_subject(step)}, call=step.lane)
+            answer = await self._customiser.ask(point, {"call": told_of(call), **subject_of(step)}, call=step.lane)
             settled = _settled(step, point, answer)
         params = step.params
         if answer is not None and step.kind is Kind.ATTACH_RECORD and answer.fate is Fate.CHANGED:
@@ -207,7 +207,8 @@ def told_of(row: StoredCall) -> dict[str, Any]:
     }
 
 
-def _subject(step: Step) -> dict[str, Any]:
+def subject_of(step: Step) -> dict[str, Any]:
+    """What the hook of a step is given to change."""
     told = mapping(step.result)
     if step.kind is Kind.ENTITY:
         fields = dict(mapping(told.get("found")))

@@ -15,6 +15,7 @@ from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
+from perezvon.doctor.customisation import examine_customisation
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
 from perezvon.doctor.wiring import examine_wiring
@@ -51,6 +52,8 @@ async def examine(
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
     if "company" in subjects(settings):
         groups.append(("company", examine_companies(settings)))
+    if "customisation" in subjects(settings):
+        groups.append(("customisation", examine_customisation(settings, patient.data_dir)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
@@ -67,6 +70,7 @@ def subjects(settings: Settings) -> list[str]:
     return [
         "machine",
         *(["company"] if company else []),
+        "customisation",
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),
     ]

@@ -27,7 +27,7 @@ async def customised_menu(
     """None for straight to Bitrix24. `environment`: the AGI call's."""
     if not customiser.wants(Point.CUSTOMIZE_MENU):
         return scenario
-    data = {"line": line, "caller": environment.get("callerid", ""), "scenario": _as_json(scenario)}
+    data = {"line": line, "caller": environment.get("callerid", ""), "scenario": scenario_data(scenario)}
     answer = await customiser.ask(Point.CUSTOMIZE_MENU, data, call=environment.get("uniqueid", ""))
     if answer.fate is Fate.CANCELLED:
         return None
@@ -49,7 +49,8 @@ async def customised_code(customiser: Customiser, code: str, number: str) -> str
     return "" if answer.cancelled else answer.value
 
 
-def _as_json(scenario: Scenario | None) -> dict[str, Any] | None:
+def scenario_data(scenario: Scenario | None) -> dict[str, Any] | None:
+    """As hooks are told of it."""
     if scenario is None:
         return None
     buttons = [{"key": one.key, "prompt": one.prompt, "to": one.to} for one in scenario.buttons]

@@ -44,9 +44,6 @@ DRAIN = 4.0
 CLOSING = 1.5
 """Seconds for the connections with the portals after that."""
 
-HOOKS = "customisation"
-"""Folder of the data directory, where the settings name no other."""
-
 HEED = 1.0
 """Seconds between two looks at what commands have queued."""
 
@@ -75,7 +72,7 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
-        self.customiser = Customiser(folder_of_hooks(settings, data_dir), settings.customisation.limits(), clock=clock)
+        self.customiser = Customiser(settings.customisation.place(data_dir), settings.customisation.limits(), clock=clock)
         self.customising = Customising(
             database, self.customiser, [portal.name for portal in settings.portal], self._released, clock=clock
         )
@@ -293,10 +290,6 @@ class House:
 
 def folder_of(pbx: AsteriskSettings) -> Folder:
     return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
-
-
-def folder_of_hooks(settings: Settings, data_dir: Path) -> Path:
-    return Path(settings.customisation.folder) if settings.customisation.folder else data_dir / HOOKS
 
 
 def dialling(settings: Settings, pbx: str) -> Dialling:

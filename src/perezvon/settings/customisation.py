@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
@@ -10,6 +11,9 @@ from perezvon.customisation import POINTS, Limits, Point
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.section import SECONDS, AbsolutePath, Section
+
+FOLDER = "customisation"
+"""Of the data directory, where the settings name no other."""
 
 MEGABYTES: Final[dict[str, Any]] = {"unit": "MB"}
 
@@ -64,6 +68,10 @@ class CustomisationSettings(Section):
         examples=[256],
         json_schema_extra=MEGABYTES,
     )
+
+    def place(self, data_dir: Path) -> Path:
+        """The folder."""
+        return Path(self.folder) if self.folder else data_dir / FOLDER
 
     def limits(self) -> Limits:
         return Limits(self.time_limit, self.card_time_limit, self.memory * 1024 * 1024, frozenset(self.off))

@@ -224,7 +224,7 @@ class Status:
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)
-    customisation: CustomisationStatus = CustomisationStatus()
+    customisation: CustomisationStatus = field(default_factory=CustomisationStatus)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 
