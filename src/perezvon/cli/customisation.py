@@ -122,9 +122,8 @@ def test(
         speech.say(_("In this call the function would not have been asked."), "yellow")
     for one, answer in answers:
         stage = f" [{one['stage']}]" if "stage" in one else ""
-        speech.say(
-            f"{chosen.value}{stage}: {_(answer.fate.value)}, {answer.seconds * 1000:.0f} ms", _STYLES.get(answer.fate, "")
-        )
+        took = f"{answer.seconds * 1000:.0f} ms"
+        speech.say(f"{chosen.value}{stage}: {_(answer.fate.value)}, {took}", _STYLES.get(answer.fate, ""))
         if answer.fate is Fate.CHANGED:
             speech.say(textwrap.indent(difference(one.get(subject, {}), answer.value).replace("; ", "\n"), "    "))
         elif answer.note is not None:
