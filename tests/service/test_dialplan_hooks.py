@@ -10,8 +10,9 @@ import pytest
 
 from perezvon.conference import CodeLookup
 from perezvon.customisation import Customiser, Limits
+from perezvon.customisation.samples import CALL
 from perezvon.ivr.scenario import Button, Scenario
-from perezvon.service.dialplan_hooks import customised_code, customised_menu
+from perezvon.service.dialplan_hooks import arriving, customised_code, customised_distribution, customised_menu
 from perezvon.settings.model import Settings
 from perezvon.storage import Database, menus
 
@@ -91,3 +92,28 @@ async def test_code(hooked: Hooked, tmp_path: Path, body: str, code: str, expect
             assert (await lookup.find(code)).number == expected
         finally:
             await lookup.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "extension"),
+    [
+        ("return data['found']", "101"),
+        ("return data['found'] | {'extension': '102'} if data['call']['trunk'] == 'carrier' else None", "102"),
+        ("return None", None),
+        ("return {'extension': '101,1)Dial(x'}", "101"),
+        ("return {'name': 'only'}", "101"),
+        ("while True: pass", "101"),
+    ],
+)
+async def test_distribution(hooked: Hooked, body: str, extension: str | None) -> None:
+    """The interface for whoever connects callers with the employee responsible."""
+    customiser = await hooked(f"def customize_autodistribution(data):\n {body}\n")
+    customiser.change(Limits(urgent=0.5))
+    environment = {**WHO, "channel": "PJSIP/carrier-0001", "dnid": "74951234567"}
+    found = {"extension": "101", "name": "Ivanov", "entity": {"type": "lead", "id": 5}}
+    made = await customised_distribution(customiser, "main", environment, found)
+    assert (made["extension"] if made else None) == extension
+
+
+def test_an_arriving_call_is_told_of_as_any_other() -> None:
+    assert set(arriving("main", WHO)) == set(CALL)

@@ -84,8 +84,8 @@ class _Desk:
         self._turn = asyncio.Lock()
         self._not_before = 0.0
 
-    async def ask(self, point: Point, data: Any, limits: Limits, patience: float) -> tuple[Any, str]:
-        """`patience`: seconds that it may wait for its turn. Raises HookTrouble."""
+    async def ask(self, point: Point, data: Any, limits: Limits, limit: float, patience: float) -> tuple[Any, str]:
+        """`limit`: seconds for the answer; `patience`: for its turn. Raises HookTrouble."""
         try:
             async with asyncio.timeout(patience):
                 await self._turn.acquire()
@@ -94,7 +94,7 @@ class _Desk:
         try:
             process = await self._ready(limits, patience)
             try:
-                return await process.ask(point.value, data, limits.of(point))
+                return await process.ask(point.value, data, limit)
             except HookFailed:
                 raise
             except BaseException:
@@ -212,16 +212,18 @@ class Customiser:
         if not self.wants(point):
             return Answer(Fate.NOT_ASKED, default)
         began = time.monotonic()
-        patience = self.limits.of(point) if rules.urgent else max(10.0, 5 * self.limits.ordinary)
+        limit = self.limits.of(point)
+        patience = limit if rules.urgent else max(10.0, 5 * limit)
         if deadline is not None:
-            patience = min(patience, deadline - asyncio.get_running_loop().time())
+            left = deadline - asyncio.get_running_loop().time()
+            limit, patience = min(limit, left), min(patience, left)
         tally.asked += 1
         printed = ""
         try:
-            if patience <= 0:
+            if limit <= 0:
                 raise HookTrouble("other hooks of this call have used up the time")
             desk = self._urgent if rules.urgent else self._calm
-            value, printed = await desk.ask(point, dict(data), self.limits, patience)
+            value, printed = await desk.ask(point, dict(data), self.limits, limit, patience)
             tally.row = 0
             answer = self._taken(point, value, data, default)
         except (HookTrouble, Nonsense) as error:

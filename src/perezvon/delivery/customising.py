@@ -37,11 +37,21 @@ LOOK = 60.0
 MOST_REGISTERED = 1000
 """Registrations whose hook has not been asked yet; more are let go."""
 
-POINTS = {
-    Kind.ATTACH_RECORD: Point.CUSTOMIZE_ATTACH_RECORD_URL,
-    Kind.ENTITY: Point.CUSTOMIZE_ENTITY,
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a held step's hook is given: under which name, and which parameter of the step; empty for all of them."""
+
+    point: Point
+    name: str = "params"
+    inside: str = ""
+
+
+GATES = {
+    Kind.ATTACH_RECORD: Gate(Point.CUSTOMIZE_ATTACH_RECORD_URL),
+    Kind.ENTITY: Gate(Point.CUSTOMIZE_ENTITY),
 }
-"""Points of steps that are held."""
+"""Steps that may be held. Those of CRM objects hold themselves, once they are read (entity.py)."""
 
 UNCHANGED = Reason("not sent: there was nothing to change")
 LEFT_OUT = Reason("not sent: customisation {point} is not asked any more")
@@ -92,7 +102,7 @@ class Customising:
 
     def hold(self, step: StepDraft) -> StepDraft:
         """The step, held for its hook if there is one. Tell of it when it is stored (`notify`)."""
-        return replace(step, held=True) if self._customiser.wants(POINTS[step.kind]) else step
+        return replace(step, held=True) if self._customiser.wants(GATES[step.kind].point) else step
 
     async def path(self, recording: Recording) -> tuple[str | None, str]:
         """Where a recording is, as the PBX names it; None where it is to be left out, with the reason."""
@@ -134,16 +144,15 @@ class Customising:
 
     async def _handle(self, step: Step) -> None:
         call = await self._call(step.lane)
-        point = POINTS.get(step.kind)
-        if call is None or point is None:
+        gate = GATES.get(step.kind)
+        params = step.params
+        if call is None or gate is None:
             settled, answer = Settled(step.id, State.NEW, step.result, note=step.note), None
         else:
-            answer = await self._customiser.ask(point, {"call": told_of(call), **subject_of(step)}, call=step.lane)
-            settled = _settled(step, point, answer)
-        params = step.params
-        if answer is not None and step.kind is Kind.ATTACH_RECORD and answer.fate is Fate.CHANGED:
-            ours = {name: value for name, value in step.params.items() if _is_ours(name, value)}
-            params = {**answer.value, **ours}
+            answer = await self._customiser.ask(gate.point, {"call": told_of(call), **subject_of(step)}, call=step.lane)
+            settled = _settled(step, gate.point, answer)
+            if answer.fate is Fate.CHANGED and step.kind is not Kind.ENTITY:
+                params = _changed(step, gate, answer.value)
         now = self._clock()
 
         async def work(conn: AsyncConnection) -> None:
@@ -214,7 +223,20 @@ def subject_of(step: Step) -> dict[str, Any]:
         fields = dict(mapping(told.get("found")))
         entity = {"type": text(told.get("type")).lower(), "id": told.get("id"), "is_new": bool(told.get("is_new"))}
         return {"entity": {**entity, "fields": fields}}
-    return {"params": {name: value for name, value in step.params.items() if not _is_ours(name, value)}}
+    gate = GATES.get(step.kind, Gate(Point.POST_REGISTRATION))
+    if gate.inside:
+        return {gate.name: dict(mapping(step.params.get(gate.inside)))}
+    return {gate.name: {name: value for name, value in step.params.items() if not _is_ours(name, value)}}
+
+
+def _changed(step: Step, gate: Gate, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The step's parameters as the hook wants them. A mark by which we find again what we have made stays in its text."""
+    if not gate.inside:
+        return {**wanted, **{name: value for name, value in step.params.items() if _is_ours(name, value)}}
+    mark, described = text(step.params.get("mark")), text(wanted.get("DESCRIPTION"))
+    if mark and mark not in described:
+        wanted = {**wanted, "DESCRIPTION": f"{described}\n\n{mark}".strip()}
+    return {**step.params, gate.inside: dict(wanted)}
 
 
 def _is_ours(name: str, value: Any) -> bool:

@@ -5,12 +5,16 @@ Without a hook nothing is asked; with one it has the short time limit, and the d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
+from perezvon.calls.call import iso
+from perezvon.calls.names import parse
 from perezvon.customisation import Customiser, Fate, Point
+from perezvon.customisation.samples import CALL
 from perezvon.ivr.scenario import Button, Scenario, target_of
 
 log = structlog.get_logger(__name__)
@@ -39,6 +43,38 @@ async def customised_menu(
         log.warning("a hook's menu has no button that can be rung, the default stands", line=line)
         return scenario
     return Scenario(line, answer.value["intro"], tuple(buttons), asked=len(rows) > 1)
+
+
+async def customised_distribution(
+    customiser: Customiser, pbx: str, environment: Mapping[str, str], found: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Whom a caller is to be connected with, before any phone rings; None for the default route. `found`: `extension` (""
+    where the CRM knows of nobody), `name` for the phones' displays, `entity`. To be asked by whoever connects callers."""
+    if not customiser.wants(Point.CUSTOMIZE_AUTODISTRIBUTION):
+        return dict(found)
+    call = arriving(pbx, environment)
+    answer = await customiser.ask(Point.CUSTOMIZE_AUTODISTRIBUTION, {"call": call, "found": dict(found)}, call=call["id"])
+    return None if answer.cancelled else answer.value
+
+
+def arriving(pbx: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """A call of which nothing is known but what the dialplan says, as hooks are told of it."""
+    number, line = environment.get("callerid", ""), environment.get("dnid", "") or environment.get("extension", "")
+    known = {
+        "id": f"{pbx}-{environment.get('uniqueid', '')}",
+        "pbx": pbx,
+        "direction": "incoming",
+        "client": number,
+        "client_raw": number,
+        "client_name": environment.get("calleridname", ""),
+        "line": line,
+        "line_raw": line,
+        "trunk": parse(environment.get("channel", "")).peer,
+        "started": iso(time.time()),
+        "duration": 0.0,
+    }
+    lists: dict[str, list[str]] = {name: [] for name, value in CALL.items() if isinstance(value, list)}
+    return {**dict.fromkeys(CALL), **lists, **known}
 
 
 async def customised_code(customiser: Customiser, code: str, number: str) -> str:

@@ -83,6 +83,13 @@ class House:
         """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
         database and the addresses raise."""
         await self.customiser.open()
+        try:
+            await self._open()
+        except BaseException:
+            await self.customiser.close()
+            raise
+
+    async def _open(self) -> None:
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()

@@ -237,7 +237,7 @@ class Switchboard:
         rounds: list[_Round] = []
         for call, told in _by_call(facts):
             try:
-                taken = self._take(call, told)
+                taken = self._take(call, told, asking=asking)
                 if asking or self.held.has(call):
                     await self.held.put(call, taken)
                     continue
@@ -260,12 +260,12 @@ class Switchboard:
         if any(done.recordings for done in rounds):
             self._to_convert()
 
-    def _take(self, call: str, facts: list[Fact]) -> Taken:
+    def _take(self, call: str, facts: list[Fact], *, asking: bool) -> Taken:
         ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
         if ended is not None:
             return Taken(tuple(facts), {}, ended.record)
         state = {**self.tracker.export(call), "followed": self._until}
-        return Taken(tuple(facts), state, self.tracker.call(call) if self._hooks is not None else None)
+        return Taken(tuple(facts), state, self.tracker.call(call) if asking else None)
 
     def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> _Round:
         state, of_click = self._before(call, taken)
