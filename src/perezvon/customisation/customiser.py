@@ -31,6 +31,8 @@ TIMEOUTS = 3
 """Time-outs (or deaths) in a row after which a point is left alone."""
 REST = 300.0
 """Seconds for that."""
+QUEUE = 3.0
+"""A hook's turn is waited for so many times as long as its answer: others may be asked just then."""
 LOOK = 1.0
 """Seconds between two looks at the files."""
 LOADING = 5.0
@@ -213,7 +215,7 @@ class Customiser:
             return Answer(Fate.NOT_ASKED, default)
         began = time.monotonic()
         limit = self.limits.of(point)
-        patience = limit if rules.urgent else max(10.0, 5 * limit)
+        patience = QUEUE * limit if rules.urgent else max(10.0, QUEUE * limit)
         if deadline is not None:
             left = deadline - asyncio.get_running_loop().time()
             limit, patience = min(limit, left), min(patience, left)

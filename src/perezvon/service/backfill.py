@@ -130,8 +130,8 @@ class Backfill:
         if late.fate is not Fate.MISSING or self._hooks is None or not self._hooks.active:
             return late
         state = _before(late.facts, placed)
-        planning = self._hooks.plan(state, late.facts, self._rules.policy, self._rules.people, late.call)
-        state, decisions = await planning
+        rules = self._rules
+        state, decisions = await self._hooks.plan(state, late.facts, rules.policy, rules.people, late.call)
         reported = state.registered or state.portal_call
         return replace(late, plan=state, decisions=tuple(decisions)) if reported else None
 

@@ -14,6 +14,7 @@ import structlog
 from perezvon.calls.call import iso
 from perezvon.calls.names import parse
 from perezvon.customisation import Customiser, Fate, Point
+from perezvon.customisation.customiser import QUEUE
 from perezvon.customisation.samples import CALL
 from perezvon.ivr.scenario import Button, Scenario, target_of
 
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 def patience(customiser: Customiser) -> float:
     """Seconds that hooks may add while somebody waits: for the process to be free, and for the answer."""
-    return 2 * customiser.limits.urgent
+    return (QUEUE + 1) * customiser.limits.urgent
 
 
 async def customised_menu(

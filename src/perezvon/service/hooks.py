@@ -35,8 +35,11 @@ OF_CALLS = frozenset(
 )
 """The points that are asked here."""
 
-ROUNDS = 2.0
+ROUNDS = 4.0
 """All hooks before a card together take no longer than so many times what one of them may take."""
+
+MOST_CALLS = 5000
+"""Calls whose extensions are remembered."""
 
 NOT_REGISTERED = Reason("not registered: customisation {point} says so", {"point": Point.NEED_REGISTRATION.value})
 LOOKED_AT = Reason("customisation {point} is asked about the call's CRM object", {"point": Point.CUSTOMIZE_ENTITY.value})
@@ -82,6 +85,8 @@ class CallHooks:
         """With the extensions under which the portal knows whoever the facts name."""
         if not self._customiser.wants(Point.PROCESS_USER_PHONE):
             return people
+        if len(self._extensions) > MOST_CALLS:  # of calls whose end no hook was told of
+            self._extensions.clear()
         known = self._extensions.setdefault(asked.call["id"], {})
         for extension in dict.fromkeys(_extensions(facts)):
             if extension not in known:

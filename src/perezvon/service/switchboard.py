@@ -283,8 +283,7 @@ class Switchboard:
                 done = self._decide(call, taken, rules)
             else:
                 state, of_click = self._before(call, taken)
-                planning = self._hooks.plan(state, taken.facts, rules.policy, rules.people, taken.seen)
-                state, decisions = await planning
+                state, decisions = await self._hooks.plan(state, taken.facts, rules.policy, rules.people, taken.seen)
                 done = self._round(call, taken, state, [*of_click, *decisions], rules)
         except Exception:
             log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in taken.facts])
