@@ -207,3 +207,30 @@ def test_the_doctor_looks(data_dir: Path) -> None:
     found = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
     assert found["customisation.points"]["seen"].startswith("customisation: need_registration are asked, from ")
     assert found["customisation.rights"]["state"] == "problem"
+
+
+def test_replay_asks_hooks_when_it_shall(tmp_path: Path) -> None:
+    recording = Path(__file__).parents[1] / "e2e" / "recorded" / "hold.ami.gz"
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS)
+    folder = tmp_path / "hooks"
+    folder.mkdir()
+    (folder / "hooks.py").write_text(
+        "def process_final_params(data): return data['params'] | {'USER_ID': data['call']['rung'] and 77}\n"
+        "def process_client_phone(data): 1/0\n"
+    )
+
+    def decisions(*more: object) -> list[dict[str, Any]]:
+        calls = answered(perezvon("replay", recording, "--settings", settings, "--json", *more))
+        return [decision for call in calls for decision in call["decisions"]]
+
+    plain, hooked = decisions(), decisions("--hooks", folder)
+    finishes = [request for made in hooked for request in made["requests"] if request["method"].endswith(".finish")]
+    assert [request["params"]["USER_ID"] for request in finishes] == [77]
+    reasons = [made["reason"] for made in hooked]
+    assert (
+        "customisation process_client_phone failed, the default stands: hooks.py:2: ZeroDivisionError: division by zero"
+        in reasons
+    )
+    assert not [made for made in plain if "customisation" in made["reason"]]
+    assert perezvon("replay", recording, "--hooks", folder).exit_code == Exit.USAGE
