@@ -34,7 +34,7 @@ async def opened(folder: Path) -> AsyncIterator[Open]:
     made: list[Customiser] = []
 
     async def open_(limits: Limits | None = None, **more: object) -> Customiser:
-        customiser = Customiser(folder, limits or Limits(), **more)  # type: ignore[arg-type]
+        customiser = Customiser(folder, limits or Limits(ordinary=10.0, urgent=5.0), **more)  # type: ignore[arg-type]
         made.append(customiser)
         await customiser.open()
         return customiser

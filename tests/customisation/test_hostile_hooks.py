@@ -67,10 +67,11 @@ def process_final_params(data):
 )  # fmt: skip
 async def test_the_default_stands(opened: Open, write: Write, story: str, body: str, why: str) -> None:
     write(f"def process_client_phone(data):\n {body}\n{FINE}")
-    customiser = await opened(Limits(urgent=0.5))
+    hangs = why.startswith("no answer")
+    customiser = await opened(Limits(urgent=0.5 if hangs else 10.0))
     began = time.monotonic()
     answer = await ask(customiser, PHONE)
-    assert time.monotonic() - began < 3.0, story
+    assert time.monotonic() - began < (5.0 if hangs else 20.0), story
     assert (answer.fate, answer.value) == (Fate.FAILED, "+79161234567"), story
     assert why in str(answer.note)
     # The next question is answered, by another process where that one is gone.
@@ -101,7 +102,7 @@ async def test_what_it_prints_is_told_and_cut(opened: Open, write: Write) -> Non
 
 async def test_printing_for_ever_costs_one_time_out(opened: Open, write: Write) -> None:
     write("def process_client_phone(data):\n while True: print('x' * 10000, flush=True)\n")
-    customiser = await opened()
+    customiser = await opened(Limits(urgent=0.3))
     answer = await ask(customiser, PHONE)
     assert answer.fate is Fate.FAILED
     assert "no answer within 0.3 s" in str(answer.note)
@@ -109,14 +110,14 @@ async def test_printing_for_ever_costs_one_time_out(opened: Open, write: Write) 
 
 async def test_the_event_loop_goes_on_while_a_hook_hangs(opened: Open, write: Write) -> None:
     write("def process_client_phone(data):\n while True: pass\n")
-    customiser = await opened()
+    customiser = await opened(Limits(urgent=1.5))
     asking = asyncio.create_task(ask(customiser, PHONE))
     longest, last = 0.0, time.monotonic()
     while not asking.done():
         await asyncio.sleep(0.005)
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
     assert (await asking).fate is Fate.FAILED
-    assert longest < 0.2
+    assert longest < 1.0
 
 
 async def test_others_that_ask_meanwhile_wait_no_longer_than_one_time_out(opened: Open, write: Write) -> None:
@@ -127,11 +128,11 @@ async def test_others_that_ask_meanwhile_wait_no_longer_than_one_time_out(opened
             return "+70000000007"
         """
     )
-    customiser = await opened(Limits(urgent=0.5))
+    customiser = await opened(Limits(urgent=1.0))
     looping = asyncio.create_task(ask(customiser, PHONE, phone="+70000000666"))
     await asyncio.sleep(0.1)  # it is under way
     other = await ask(customiser, PHONE, phone="+70000000001")
-    assert other.seconds < 1.5
+    assert other.seconds < 5.0
     assert (await looping).fate is Fate.FAILED
     again = await ask(customiser, PHONE, phone="+70000000001")
     assert (again.fate, again.value) == (Fate.CHANGED, "+70000000007")
@@ -139,20 +140,20 @@ async def test_others_that_ask_meanwhile_wait_no_longer_than_one_time_out(opened
 
 async def test_a_slow_hook_where_nobody_waits_holds_up_no_card(opened: Open, write: Write) -> None:
     write(
-        f"import time\ndef process_record_file_path(data):\n time.sleep(1.5); return 'x'\ndef process_client_phone(data): return '+71'\n{FINE}"
+        f"import time\ndef process_record_file_path(data):\n time.sleep(3); return 'x'\ndef process_client_phone(data): return '+71'\n{FINE}"
     )
-    customiser = await opened()
+    customiser = await opened(Limits(urgent=2.0, ordinary=10.0))
     slow = asyncio.create_task(ask(customiser, Point.PROCESS_RECORD_FILE_PATH))
     await asyncio.sleep(0.05)
     quick = await ask(customiser, PHONE)
-    assert (quick.value, quick.seconds < 0.3) == ("+71", True)
+    assert (quick.value, quick.seconds < 1.5) == ("+71", True)
     assert (await slow).value == "x"
 
 
 async def test_left_alone_after_three_time_outs_in_a_row(opened: Open, write: Write) -> None:
     now = [1000.0]
     write("import os\ndef process_client_phone(data):\n os._exit(1)\ndef need_registration(data): return False\n")
-    customiser = await opened(clock=lambda: now[0])
+    customiser = await opened(Limits(urgent=5.0), clock=lambda: now[0])
     for _ in range(3):
         assert (await ask(customiser, PHONE)).fate is Fate.FAILED
     assert not customiser.wants(PHONE)

@@ -32,7 +32,7 @@ def hooks() -> str:
     functions = ["import random, time\n"]
     for point, rules in POINTS.items():
         answer = OWN.get(point) or f"data[{rules.subject!r}]"
-        pause = 0.01 if rules.urgent else 0.3
+        pause = 0.01 if rules.urgent else 0.1
         functions.append(f"def {point.value}(data):\n    time.sleep(random.uniform(0, {pause}))\n    return {answer}\n")
     return "".join(functions)
 

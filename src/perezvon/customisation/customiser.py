@@ -207,15 +207,25 @@ class Customiser:
     def wants_any(self, points: frozenset[Point]) -> bool:
         return not self._on.isdisjoint(points) and any(self.wants(point) for point in points)
 
-    async def ask(self, point: Point, data: Mapping[str, Any], *, call: str = "", deadline: float | None = None) -> Answer:
-        """Never raises for what a hook does. `deadline`: until when there is time at all (the event loop's seconds)."""
+    async def ask(
+        self,
+        point: Point,
+        data: Mapping[str, Any],
+        *,
+        call: str = "",
+        deadline: float | None = None,
+        patience: float | None = None,
+    ) -> Answer:
+        """Never raises for what a hook does. `deadline`: until when there is time at all (the event loop's seconds);
+        `patience`: seconds for which its turn is waited for, where that is not `QUEUE` times its limit."""
         rules, tally = POINTS[point], self._tallies[point]
         default = rules.default(data)
         if not self.wants(point):
             return Answer(Fate.NOT_ASKED, default)
         began = time.monotonic()
         limit = self.limits.of(point)
-        patience = QUEUE * limit if rules.urgent else max(10.0, QUEUE * limit)
+        if patience is None:
+            patience = QUEUE * limit if rules.urgent else max(10.0, QUEUE * limit)
         if deadline is not None:
             left = deadline - asyncio.get_running_loop().time()
             limit, patience = min(limit, left), min(patience, left)

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 50
 LOOK = 60.0
 """Seconds after which it is looked for held steps though nobody told of any."""
+PATIENCE = 600.0
+"""Seconds for which these hooks wait for their turn: nobody waits for them."""
 MOST_REGISTERED = 1000
 """Registrations whose hook has not been asked yet; more are let go."""
 
@@ -111,7 +113,7 @@ class Customising:
         if call is None:
             return recording.path, ""
         data = {"call": told_of(call), "pbx": recording.pbx, "path": recording.path}
-        answer = await self._customiser.ask(point, data, call=call.id)
+        answer = await self._customiser.ask(point, data, call=call.id, patience=PATIENCE)
         if answer.note is not None and not recording.attempts:  # it is asked at each try
             await self._note(call.id, str(answer.note))
         return answer.value, "" if answer.note is None else str(answer.note)
@@ -149,7 +151,8 @@ class Customising:
         if call is None or gate is None:
             settled, answer = Settled(step.id, State.NEW, step.result, note=step.note), None
         else:
-            answer = await self._customiser.ask(gate.point, {"call": told_of(call), **subject_of(step)}, call=step.lane)
+            data = {"call": told_of(call), **subject_of(step)}
+            answer = await self._customiser.ask(gate.point, data, call=step.lane, patience=PATIENCE)
             settled = _settled(step, gate.point, answer)
             if answer.fate is Fate.CHANGED and step.kind is not Kind.ENTITY:
                 params = _changed(step, gate, answer.value)
@@ -172,7 +175,7 @@ class Customising:
                 continue
             params = {name: value for name, value in done.step.params.items() if not isinstance(value, Ref)}
             data = {"call": told_of(call), "params": params, "registration": dict(mapping(done.answer))}
-            answer = await self._customiser.ask(Point.POST_REGISTRATION, data, call=call.id)
+            answer = await self._customiser.ask(Point.POST_REGISTRATION, data, call=call.id, patience=PATIENCE)
             if answer.note is not None:
                 await self._note(call.id, str(answer.note), done.step.key)
 

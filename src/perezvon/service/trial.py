@@ -73,7 +73,15 @@ class _Listener(Customiser):
     def wants(self, point: Point) -> bool:
         return point is self._only
 
-    async def ask(self, point: Point, data: Mapping[str, Any], *, call: str = "", deadline: float | None = None) -> Answer:
+    async def ask(
+        self,
+        point: Point,
+        data: Mapping[str, Any],
+        *,
+        call: str = "",
+        deadline: float | None = None,
+        patience: float | None = None,
+    ) -> Answer:
         if point is self._only:
             self.heard.append(dict(data))
         return Answer(Fate.UNCHANGED, POINTS[point].default(data))
