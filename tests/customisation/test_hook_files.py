@@ -113,13 +113,13 @@ async def test_the_good_files_beside_a_broken_one_work(opened: Open, write: Writ
 
 
 async def test_a_file_that_loops_while_it_is_loaded(opened: Open, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perezvon.customisation.customiser.LOADING", 0.7)
+    monkeypatch.setattr("perezvon.customisation.customiser.LOADING", 2.0)
     write("def process_client_phone(data): return '+71'")
     customiser = await opened()
     write("while True: pass")
     await customiser._look()
     assert (await ask(customiser)).value == "+71"
-    assert "no answer within 0.7 s (hooks.py:1)" in troubles(customiser)[0]
+    assert "no answer within 2 s (hooks.py:1)" in troubles(customiser)[0]
 
 
 async def test_files_share_what_begins_with_an_underscore(opened: Open, write: Write) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_web_app import NOW, WELL
+from test_web_app import NOW, WELL, Browser, Service, browser, password, service  # noqa: F401  fixtures
 
 from perezvon.customisation import CustomisationStatus, PointStatus
 from perezvon.doctor import State
@@ -57,3 +57,12 @@ def test_json_and_metrics() -> None:
     assert 'perezvon_hook_asked_total{point="need_registration"} 10.0' in text
     assert 'perezvon_hook_failed_total{point="process_final_params"} 3.0' in text
     assert 'perezvon_hook_left_alone{point="process_final_params"} 1.0' in text
+
+
+async def test_the_page_shows_them(browser: Browser, service: Service) -> None:  # noqa: F811
+    service.now = replace(WELL, customisation=CustomisationStatus("/hooks", (GOOD, TIRED, replace(BAD, on=False)), (), NOW))
+    _status, page = await browser.get("/?lang=ru")
+    for word in ("Кастомизация", "need_registration", "hooks.py:9", "не вызывается до", "выключена", "no answer"):
+        assert word in page
+    service.now = WELL
+    assert "Кастомизация" not in (await browser.get("/?lang=ru"))[1]
