@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from call_steps import finish, put, record, register, states, steps_of, stored
 from direct_portal import KILL, DirectPortal
+from missed_calls import missed_call, tasks
+from missed_calls import rules as missed_rules
 from recording_bench import Bench
 
 from perezvon.bitrix24.errors import Ambiguous, NotFound
@@ -25,7 +28,8 @@ from perezvon.delivery.entity import GONE, NO_ENTITY
 from perezvon.delivery.runs import plan_run
 from perezvon.rules.vocabulary import Kind, Priority, Reason, Ref, StepDraft
 from perezvon.sandbox.portal.crm import Entity
-from perezvon.storage import Database, calls, journal
+from perezvon.service.missed import follow
+from perezvon.storage import Database, calls, journal, lanes
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.recordings import RecordingState
 from perezvon.storage.steps import State
@@ -316,3 +320,46 @@ async def test_where_a_recording_is(
             await asyncio.sleep(0.01)
     assert [path for _pbx, path in bench.asked] == ([asked] if asked else [])
     assert any("process_record_file_path" in reason for reason in await told(bench.database))
+
+
+# ---- the task of a missed call
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def process_task_creation_params(data): return data['fields'] | {'TITLE': 'Call ' + data['call']['id']}", ("Call c1", 11)),
+        ("def process_task_creation_params(data): return {'TITLE': 'T', 'RESPONSIBLE_ID': 12}", ("T", 12)),
+        ("def process_task_creation_params(data): return None", None),
+        ("def process_task_creation_params(data): return {'DESCRIPTION': 'no title'}", ("", 11)),
+    ],
+)  # fmt: skip
+async def test_the_task_of_a_missed_call(
+    database: Database, portal: DirectPortal, start: Start, hooked: Hooked, source: str, expected: tuple[str, int] | None
+) -> None:
+    customiser = await hooked(source)
+    await keep(database, "c1")
+    call = missed_call(1, time.time())
+    async with asking(database, customiser, start) as (customising, sender):
+
+        async def work(conn: Any) -> str:
+            (done,) = await follow(conn, missed_rules(), [call])
+            await lanes.append(
+                conn, "main", done.lane, [customising.hold(step) for step in done.decision.steps], time.time()
+            )
+            return done.lane
+
+        lane = await database.write(work)
+        customising.notify()
+        sender.notify()
+        async with asyncio.timeout(20):
+            while [step.state for step in await steps_of(database, lane)] != [DONE if expected else SKIPPED]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    made = tasks(portal.state)
+    assert len(made) == (1 if expected else 0)
+    if expected:
+        title, user = expected
+        assert made[0].title == title or not title
+        assert made[0].responsible == user
+        assert "Perezvon" in made[0].description
+    assert any("process_task_creation_params" in reason for reason in await told(database, "c1"))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.bitrix24.values import mapping, text
+from perezvon.bitrix24.values import mapping, rows, text
 from perezvon.calls.call import iso
 from perezvon.customisation import Answer, Customiser, Fate, Point
 from perezvon.delivery.kinds import FILE
@@ -52,6 +52,7 @@ class Gate:
 GATES = {
     Kind.ATTACH_RECORD: Gate(Point.CUSTOMIZE_ATTACH_RECORD_URL),
     Kind.ENTITY: Gate(Point.CUSTOMIZE_ENTITY),
+    Kind.MISSED_TASK: Gate(Point.PROCESS_TASK_CREATION_PARAMS, "fields", "task"),
 }
 """Steps that may be held. Those of CRM objects hold themselves, once they are read (entity.py)."""
 
@@ -104,7 +105,8 @@ class Customising:
 
     def hold(self, step: StepDraft) -> StepDraft:
         """The step, held for its hook if there is one. Tell of it when it is stored (`notify`)."""
-        return replace(step, held=True) if self._customiser.wants(GATES[step.kind].point) else step
+        gate = GATES.get(step.kind)
+        return replace(step, held=True) if gate is not None and self._customiser.wants(gate.point) else step
 
     async def path(self, recording: Recording) -> tuple[str | None, str]:
         """Where a recording is, as the PBX names it; None where it is to be left out, with the reason."""
@@ -145,14 +147,14 @@ class Customising:
         return bool(held)
 
     async def _handle(self, step: Step) -> None:
-        call = await self._call(step.lane)
+        call = await self._call(call_of(step))
         gate = GATES.get(step.kind)
         params = step.params
         if call is None or gate is None:
             settled, answer = Settled(step.id, State.NEW, step.result, note=step.note), None
         else:
             data = {"call": told_of(call), **subject_of(step)}
-            answer = await self._customiser.ask(gate.point, data, call=step.lane, patience=PATIENCE)
+            answer = await self._customiser.ask(gate.point, data, call=call.id, patience=PATIENCE)
             settled = _settled(step, gate.point, answer)
             if answer.fate is Fate.CHANGED and step.kind is not Kind.ENTITY:
                 params = _changed(step, gate, answer.value)
@@ -161,7 +163,7 @@ class Customising:
         async def work(conn: AsyncConnection) -> None:
             await lanes.release(conn, step, settled, params, now)
             if answer is not None and answer.note is not None and call is not None:
-                await journal.append(conn, (), now, [(step.lane, str(answer.note), [step.key])])
+                await journal.append(conn, (), now, [(call.id, str(answer.note), [step.key])])
 
         await insist(lambda: self._database.write(work), "customisation")
         log.info(f"step held -> {settled.state}", call=step.lane, kind=step.kind.value)
@@ -193,6 +195,11 @@ class Customising:
                 return await calls.find(conn, call)
 
         return await insist(look, "customisation")
+
+
+def call_of(step: Step) -> str:
+    """The call of a step; the task of missed calls has a lane of its own."""
+    return step.key.removesuffix(":missed") if step.kind is Kind.MISSED_TASK else step.lane
 
 
 def told_of(row: StoredCall) -> dict[str, Any]:
@@ -238,8 +245,10 @@ def _changed(step: Step, gate: Gate, wanted: Mapping[str, Any]) -> dict[str, Any
         return {**wanted, **{name: value for name, value in step.params.items() if _is_ours(name, value)}}
     mark, described = text(step.params.get("mark")), text(wanted.get("DESCRIPTION"))
     if mark and mark not in described:
-        wanted = {**wanted, "DESCRIPTION": f"{described}\n\n{mark}".strip()}
-    return {**step.params, gate.inside: dict(wanted)}
+        wanted = {**wanted, "DESCRIPTION": f"{described}\n\nPerezvon {mark}".strip()}
+    chain = step.params.get("chain")
+    first = {"chain": [text(wanted["RESPONSIBLE_ID"]), *rows(chain)]} if "RESPONSIBLE_ID" in wanted else {}
+    return {**step.params, gate.inside: dict(wanted), **first}
 
 
 def _is_ours(name: str, value: Any) -> bool:

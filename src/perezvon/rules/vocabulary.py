@@ -20,6 +20,9 @@ class Kind(StrEnum):
     DESCRIBE = "describe"
     ENTITY = "entity"
     ATTACH_RECORD = "attach_record"
+    MISSED_TASK = "missed_task"
+    CLOSE_TASK = "close_task"
+    REMIND_TASK = "remind_task"
 
 
 class Priority(IntEnum):

@@ -38,6 +38,9 @@ OF_CALLS = frozenset(
 ROUNDS = 4.0
 """All hooks before a card together take no longer than so many times what one of them may take."""
 
+BY_HOOKS = "customisation"
+"""For what a call was left out, beside the filters."""
+
 MOST_CALLS = 5000
 """Calls whose extensions are remembered."""
 
@@ -70,15 +73,21 @@ class CallHooks:
         planned, decisions = plan(state, facts, policy, people)
         registers = any(step.kind is Kind.REGISTER for made in decisions for step in made.steps)
         notes: list[Decision] = []
+        refused = False
         if registers and not state.registered and self._customiser.wants(Point.NEED_REGISTRATION):
             answer = await asked.ask(Point.NEED_REGISTRATION, {})
             notes += _noted(answer)
             if answer.fate is Fate.CHANGED and answer.value is False:
+                refused = True
                 planned, decisions = plan(state, facts, replace(policy, register=False), people)
                 notes.append(Decision(NOT_REGISTERED))
+        registered = planned.registered
+        planned, changed = await _customised(asked, planned, decisions, ended=_over(facts))
         if _over(facts):
             self._extensions.pop(call.id, None)
-        planned, changed = await _customised(asked, planned, decisions, ended=_over(facts))
+            cancelled = state.finished or registered
+            if (refused or cancelled) and not (planned.registered or planned.portal_call):
+                planned = replace(planned, left_out=planned.left_out or BY_HOOKS)
         return planned, [*notes, *changed]
 
     async def _people(self, asked: _Asked, facts: Sequence[Fact], people: People) -> People:

@@ -28,6 +28,7 @@ from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.held import Held
 from perezvon.service.hooks import CallHooks
+from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_LINES = 200
+"""Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -73,6 +76,7 @@ class _Round:
     steps: tuple[StepDraft, ...]
     recordings: tuple[str, ...]
     plan: PlanState
+    ended: Call | None = None
 
 
 class Switchboard:
@@ -93,6 +97,7 @@ class Switchboard:
         keep_recordings: Callable[[], bool],
         clock: Callable[[], float],
         hooks: CallHooks | None = None,
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -105,6 +110,7 @@ class Switchboard:
         self._keep_recordings = keep_recordings
         self._clock = clock
         self._hooks = hooks
+        self._hold = hold
         self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
@@ -255,7 +261,7 @@ class Switchboard:
                 self._plans[done.row.id] = done.plan
             else:
                 self._plans.pop(done.row.id, None)
-        if rules is not None and any(done.steps for done in rounds):
+        if rules is not None and any(done.steps or (done.ended and rules.policy.missed) for done in rounds):
             self._stored(rules.portal)
         if any(done.recordings for done in rounds):
             self._to_convert()
@@ -308,7 +314,8 @@ class Switchboard:
         reported = rules is not None and (state.registered or bool(state.portal_call))
         ended = taken.ended
         kept: tuple[str, ...] = ()
-        if ended and reported and ended.record.answered is not None and self._keep_recordings():
+        answered = ended is not None and ended.record.answered is not None
+        if ended and answered and reported and not state.recording_stays and self._keep_recordings():
             kept = ended.record.recordings
         return _Round(
             row=self._row(call, taken, state, rules.portal if rules and reported else ""),
@@ -317,6 +324,7 @@ class Switchboard:
             steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,
+            ended=ended.record if ended is not None else None,
         )
 
     def _by_our_clock(self, step: StepDraft) -> StepDraft:
@@ -380,6 +388,9 @@ class Switchboard:
                 await progress.save(conn, self.pbx, reached)
             await calls.save(conn, [done.row for done in rounds])
             decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
+            ended = [done.ended for done in rounds if done.ended is not None and not done.plan.left_out]
+            followed = [] if rules is None else await follow(conn, rules, ended)
+            decided += [(one.call, one.decision) for one in followed]
             await journal.append(
                 conn,
                 [fact for done in rounds for fact in done.facts],
@@ -391,8 +402,15 @@ class Switchboard:
             if rules is None:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
+            for one in followed:
+                await lanes.append(conn, rules.portal, one.lane, [self._hold(step) for step in one.decision.steps], now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
+            for _, made in decided:
+                if made.left_out:
+                    await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
+                if made.unknown_line:
+                    await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
             paths = [(done.row.id, path) for done in rounds for path in done.recordings]
             await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 
