@@ -101,9 +101,9 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
     Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),
     Kind.REMIND_TASK: KindRules(methods.UPDATE_TASK, Read, task=True),
-    Kind.FILL: KindRules("crm.lead.update", Read, needs=frozenset({Kind.FINISH}), aside=True, asks=True),
-    Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, needs=frozenset({Kind.FINISH}), aside=True, asks=True),
-    Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, needs=frozenset({Kind.FINISH}), aside=True, asks=True),
+    Kind.FILL: KindRules("crm.lead.update", Read, aside=True, asks=True),
+    Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, aside=True, asks=True),
+    Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, aside=True, asks=True),
 }
 
 

@@ -132,8 +132,8 @@ def _filled(
 
 
 def fields_of_object(of: Object, crm: CrmRules, words: Mapping[str, str], *, made: bool) -> tuple[list[Json], list[Wanted]]:
-    """The fields as they will be sent, and those that cannot be, with the reason. An empty value is none. `made`: whether the
-    call may have made objects."""
+    """The fields as they will be sent, and those that cannot be, with the reason. An empty value is none. `made`: whether
+    the call may have made objects."""
     fields: list[Json] = []
     refused: list[Wanted] = []
     for rule in crm.fields:
@@ -188,7 +188,7 @@ def _bound(state: PlanState, call: Call, crm: CrmRules) -> Iterator[Wanted]:
         params: dict[str, Json | Ref] = {
             "finish": finish,
             "deals": crm.bind_deals,
-            "leads": crm.bind_leads if crm.mode != 2 else "off",  # noqa: PLR2004
+            "leads": crm.bind_leads if crm.mode != 2 else "off",
             "started": call.started,
         }
         key = f"{call.id}:bind" + (f":{place}" if place > 1 else "")

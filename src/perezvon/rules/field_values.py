@@ -108,8 +108,8 @@ def _moment(text: str, kind: str) -> str:
     local = _LOCAL.fullmatch(text)
     try:
         if local:
-            day, month, year, *clock = (int(one) if one else 0 for one in local.groups())
-            at = datetime(year, month, day, *clock)  # noqa: DTZ001  without an offset: the portal's own time
+            day, month, year, hour, minute, second = (int(one) if one else 0 for one in local.groups())
+            at = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  the portal's own time
         elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             at = datetime.combine(date.fromisoformat(text), datetime.min.time())
         else:

@@ -99,7 +99,8 @@ class CrmRules:
     """What is done in the CRM when a call is over. `lead_owner`: who of those who talked gets what the call has made;
     `call`: whom the call is finished for; `fixed`: `lead_user`. `hand_over`: whether objects that were there go to whoever
     talked. `bind_deals`, `bind_leads`: the client's open deals and repeat leads to which the activity is bound too. `mode`:
-    1 the portal has leads, 2 it has none, 0 unknown. `wait`: seconds for which a text waits for the recording that it names.
+    1 the portal has leads, 2 it has none, 0 unknown. `wait`: seconds for which a text waits for the recording that it
+    names. `portal`: its address.
     """
 
     telling: Telling
