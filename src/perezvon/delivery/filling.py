@@ -2,7 +2,8 @@
 
 find (a deal of the client's) -> recording (its address, for texts that name it) -> read -> write
 
-Several values are extended, never replaced. A field that the portal refuses is left out: the request is halved until it is
+Several values are extended, never replaced; they are read once more afterwards, because another call of the same client may
+have written them in the same moment. A field that the portal refuses is left out: the request is halved until it is
 found, and the rest goes through. Reading before each writing makes it harmless to do it again.
 
 Source: contract.json, crm.lead.get, update (and those of contacts, companies, deals, activities); crm.deal.list.
@@ -16,7 +17,7 @@ from typing import cast
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.answers import Answer
 from perezvon.bitrix24.errors import MethodNotFound, NotFound, Permanent, PortalError
-from perezvon.bitrix24.values import Json, mapping, real, rows, text
+from perezvon.bitrix24.values import Json, mapping, real, rows, text, whole
 from perezvon.delivery import recording_link
 from perezvon.delivery.after import (
     NO_OBJECT,
@@ -53,6 +54,7 @@ _CLIENTS = {"CONTACT": "CONTACT_ID", "COMPANY": "COMPANY_ID"}
 _NUMBERS = frozenset({"double", "integer", "money", "boolean", "char"})
 _NOTHING = frozenset({"", "N"})
 _LONGEST_ERROR = 300
+_MOST_LOOKS = 3
 
 
 def next_of(step: Step, steps: Sequence[Step], now: float) -> Next:
@@ -123,6 +125,10 @@ def _written(step: Step, progress: dict[str, Json]) -> Told:
     todo = rows(progress.get("todo"))[1:]
     if todo:
         return go_on(step, progress, todo=todo)
+    looks = whole(progress.get("looks")) or 0
+    several = any(isinstance(value, list) for value in mapping(progress.get("values")).values())
+    if several and looks < _MOST_LOOKS:
+        return go_on(step, progress, todo=[], values={}, looks=looks + 1)
     wrong = mapping(progress.get("refused"))
     written = _texts(progress.get("written"))
     kept = {"id": progress.get("id"), "written": written, "refused": dict(wrong)}

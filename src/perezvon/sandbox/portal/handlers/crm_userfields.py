@@ -1,5 +1,5 @@
-"""The fields that the portal's owner has added to leads, contacts, companies and deals (UF_CRM_…): told in crm.<type>.fields,
-and checked when written. Tests and the demo `declare` them; where none is declared for a type, any UF_ field is taken.
+"""The fields that the portal's owner has added to leads, contacts, companies and deals (UF_CRM_…): told in
+crm.<type>.fields, and checked when written. Tests `declare` them; where none is declared for a type, any UF_ field is taken.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class UserField:
-    """`type`: string, integer, double, boolean, date, datetime, enumeration, employee, url, money. `items`: of an enumeration,
-    its entries by id."""
+    """`type`: string, integer, double, boolean, date, datetime, enumeration, employee, url, money. `items`: of an
+    enumeration, its entries by id."""
 
     name: str
     type: str = "string"
