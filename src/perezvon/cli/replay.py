@@ -22,7 +22,7 @@ from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
-from perezvon.rules.templates import finished
+from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -203,7 +203,7 @@ def _of_task(step: StepDraft) -> list[dict[str, Any]]:
 def _after(step: StepDraft) -> list[dict[str, Any]]:
     """What is written into the CRM or told after the call, as far as that does not depend on what is found there."""
     params: Mapping[str, Any] = step.params
-    late = dict.fromkeys(("recording", "link", "object"), OBJECT)
+    late: dict[str, str] = dict.fromkeys(LATE, OBJECT)
     if step.kind is Kind.FILL:
         of = params["object"]
         method = methods.UPDATE_ACTIVITY if of == "activity" else f"{methods.OBJECT[of]}.update"

@@ -1,5 +1,5 @@
 """The fields that the portal's owner has added to leads, contacts, companies and deals (UF_CRM_…): told in
-crm.<type>.fields, and checked when written. Tests `declare` them; where none is declared for a type, any UF_ field is taken.
+crm.<type>.fields, and checked when written. Tests `declare` them; where none is declared for a type, any is taken.
 """
 
 from __future__ import annotations
