@@ -19,7 +19,7 @@ from perezvon.bitrix24.errors import PortalError
 from perezvon.rules.field_check import CrmKnown, wrong_fields
 from perezvon.rules.field_values import FieldType
 from perezvon.rules.vocabulary import Reason
-from perezvon.service.policies import field_rules
+from perezvon.settings.crm import field_rules
 from perezvon.settings.model import Settings
 from perezvon.storage import answers
 from perezvon.storage.database import Database
@@ -58,6 +58,13 @@ class CrmKnowledge:
         self.problems: tuple[Reason, ...] = ()
         self.trouble = ""
 
+    @property
+    def wrong(self) -> tuple[Reason, ...]:
+        """For the status page."""
+        if self.trouble:
+            return (Reason("the fields of [[crm.field]] cannot be checked: {why}", {"why": self.trouble}),)
+        return self.problems
+
     async def load(self) -> None:
         """What was told last. Raises Unavailable."""
         async with self._database.read() as conn:
@@ -85,7 +92,7 @@ class CrmKnowledge:
 
     async def _look(self, client: Portal) -> None:
         settings = self._settings()
-        rules = field_rules(settings, CrmKnown())
+        rules = field_rules(settings.crm, CrmKnown())
         try:
             asked = await known_crm(client, [rule.of for rule in rules])
             wanted = {(rule.of, rule.name) for rule in rules}

@@ -16,8 +16,9 @@ from perezvon.rules.call_words import PLACES
 from perezvon.rules.field_check import CrmKnown
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
-from perezvon.rules.policy import ChatRules, CrmRules, FieldRule
+from perezvon.rules.policy import ChatRules, CrmRules
 from perezvon.rules.templates import parse
+from perezvon.settings.crm import field_rules
 from perezvon.settings.errors import SecretMissing
 from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
@@ -191,14 +192,6 @@ def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
     )
 
 
-def field_rules(settings: Settings, known: CrmKnown) -> tuple[FieldRule, ...]:
-    """The fields that are filled, with their types as far as they are known."""
-    return tuple(
-        FieldRule(one.of, one.name, parse(one.value, PLACES), one.existing, one.objects, known.type_of(one.of, one.name))
-        for one in settings.crm.field
-    )
-
-
 def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRules:
     wanted = settings.crm
     return CrmRules(
@@ -208,7 +201,7 @@ def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRule
         hand_over=wanted.hand_over,
         bind_deals=wanted.bind_deals,
         bind_leads=wanted.bind_leads,
-        fields=field_rules(settings, known),
+        fields=field_rules(wanted, known),
         mode=known.mode,
         wait=wanted.wait_for_recording if settings.recordings.mode != "off" else 0.0,
         portal=_address(portal),

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from perezvon.rules.after_call import DESCRIPTION
 from perezvon.rules.call_words import PLACES
+from perezvon.rules.field_check import CrmKnown
+from perezvon.rules.policy import FieldRule
 from perezvon.rules.templates import LATE, BadTemplate, parse, places_of
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
@@ -196,4 +198,12 @@ class ChatSettings(Section):
         title="The portal's own message",
         description="Whether the portal itself puts each call into the employee's chat (ADD_TO_CHAT).",
         examples=[True],
+    )
+
+
+def field_rules(crm: CrmSettings, known: CrmKnown) -> tuple[FieldRule, ...]:
+    """The fields that are filled, with their types as far as they are known."""
+    return tuple(
+        FieldRule(one.of, one.name, parse(one.value, PLACES), one.existing, one.objects, known.type_of(one.of, one.name))
+        for one in crm.field
     )
