@@ -92,7 +92,7 @@ async def test_3e_a_known_client_keeps_what_he_has(fresh: Stand) -> None:
 async def test_3e_3f_checked_against_the_portal_when_saved(fresh: Stand) -> None:
     with pytest.raises(ServiceTrouble, match="UF_CRM_ADD"):
         await set_up(fresh, fill("lead", "UF_CRM_ADD", "{line}"))
-    with pytest.raises(ServiceTrouble, match="UF_CRM_VIP"):
+    with pytest.raises(ServiceTrouble, match="perhaps is neither yes nor no"):
         await set_up(fresh, fill("lead", "UF_CRM_VIP", "perhaps"))
-    with pytest.raises(ServiceTrouble, match="lines.name"):
+    with pytest.raises(ServiceTrouble, match=r"lines\.name"):
         await set_up(fresh, fill("lead", "UTM_SOURCE", "{lines.name}"))

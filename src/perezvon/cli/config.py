@@ -58,7 +58,9 @@ def apply(
         async with opened(data_dir, make=True) as installation:
             new, moved = await _new_settings(installation, named, text, source, replace=replace)
             of_crm = "crm" in named or replace
-            warnings = await check_fields(installation, new, source, named=of_crm, line=lambda path: line_of(text, path))
+            warnings = await check_fields(
+                installation, new, source, named=of_crm, line=lambda place: line_of(text, ("crm", "field", place))
+            )
             if dry_run:
                 before = EMPTY if replace else (await installation.store.load()).settings
                 return None, changes(before, new), moved, warnings

@@ -1,4 +1,4 @@
-"""Whether the fields of `[[crm.field]]` are in the portal, when settings are saved. Asks the portal, for seconds at most."""
+"""Whether the fields of `[[crm.field]]` are in the portal, when settings are saved. Asks the portal, for a few seconds."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ async def opened_portal(
 
 
 async def check_fields(
-    installation: Installation, settings: Settings, source: str, *, named: bool, line: Callable[[str], int | None]
+    installation: Installation, settings: Settings, source: str, *, named: bool, line: Callable[[int], int | None]
 ) -> list[Reason]:
-    """Warnings. Raises InvalidSettings for fields that are not there, or cannot be filled so, if they are `named` in what is
-    being saved. `line`: where a setting stands in it."""
+    """Warnings. Raises InvalidSettings for fields that are not there, or cannot be filled so, if they are `named` in what
+    is being saved. `line`: where the field with that place stands in it."""
     rules = field_rules(settings.crm, CrmKnown())
     warnings: list[Reason] = []
     for portal in settings.portal if rules else ():
@@ -59,15 +59,14 @@ async def check_fields(
         except (PortalError, SettingsError, StorageError, Refusal, TimeoutError) as error:
             warnings.append(_later(portal, str(error) or "no answer in time"))
             continue
-        paths = [(f"crm.field[{place}]", why) for place, why in wrong_fields(rules, known)]
-        if paths and named:
-            raise InvalidSettings([Mistake(path, line(path), why) for path, why in paths], source)
-        warnings += [why for _, why in paths]
+        wrong = list(wrong_fields(rules, known))
+        if wrong and named:
+            mistakes = [Mistake(f"crm.field[{place}]", line(place), why) for place, why in wrong]
+            raise InvalidSettings(mistakes, source)
+        warnings += [why for _, why in wrong]
     return warnings
 
 
 def _later(portal: PortalSettings, why: str) -> Reason:
     args = {"portal": portal.name, "why": why}
-    return Reason(
-        "the fields are not checked yet, portal {portal}: {why}; the service and perezvon doctor do it later", args
-    )
+    return Reason("the fields are not checked yet (portal {portal}: {why}): the service and the doctor do it later", args)

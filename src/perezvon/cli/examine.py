@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +41,8 @@ def doctor(
     async def work() -> list[Check]:
         async with opened(data_dir, make=named is not None, as_owner=True) as installation:
             chosen = named or (await installation.store.load()).settings
-            patient = Patient(
-                chosen, data_dir, installation.database, lambda portal: opened_portal(installation, chosen, portal)
-            )
+            ask = partial(opened_portal, installation, chosen)
+            patient = Patient(chosen, data_dir, installation.database, ask)
             progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),

@@ -21,7 +21,7 @@ from perezvon.calls.call import Call, Direction
 from perezvon.rules.call_words import words_of
 from perezvon.rules.field_values import FieldType, Refused, converted
 from perezvon.rules.left_out import heard
-from perezvon.rules.policy import CrmRules, FieldRule, Line, Object, People, Policy
+from perezvon.rules.policy import CrmRules, Line, Object, People, Policy
 from perezvon.rules.responsible import responsible
 from perezvon.rules.state import PlanState
 from perezvon.rules.templates import Template, filled, finished, late
@@ -53,8 +53,7 @@ def after_call(state: PlanState, call: Call, policy: Policy, people: People) -> 
     if policy.crm is not None:
         words = words_of(call, policy, people, policy.crm.telling)
         owner = _new_owner(state, call, policy, people)
-        if owner is not None:
-            yield Wanted(owner[1])
+        yield from (Wanted(reason) for reason in (owner[1] if owner is not None else ()))
         yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy)
         yield from _bound(state, call, policy.crm)
         yield from _announced(state, call, policy, policy.crm, words, people)
@@ -78,24 +77,25 @@ def activity_texts(policy: Policy, words: Mapping[str, str]) -> list[str]:
 # ---- whose it is
 
 
-def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> tuple[str, Reason] | None:
-    """Who gets what the call has made, where that is not the user for whom it is finished: the portal does that itself."""
+def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> tuple[str, tuple[Reason, ...]] | None:
+    """Who gets what the call has made, and why, where that is not the user for whom it is finished: the portal does that
+    itself."""
     crm, started = policy.crm, state.started
     if crm is None or started is None or not may_make_lead(state, call, policy):
         return None
     line = _line(call, policy)
     if line.lead_user:
         args = {"user": line.lead_user, "line": line.name or line.number}
-        found = line.lead_user, Reason("new lead: for user {user}, who gets those of the line {line}", args)
+        found = line.lead_user, (Reason("new lead: for user {user}, who gets those of the line {line}", args),)
     elif crm.lead_owner == "fixed" and crm.lead_user:
-        found = crm.lead_user, Reason("new lead: for user {user} of the settings", {"user": crm.lead_user})
+        found = crm.lead_user, (Reason("new lead: for user {user} of the settings", {"user": crm.lead_user}),)
     elif not call.last_talker:
         return None
     else:
         which = policy.responsible if crm.lead_owner in ("call", "fixed") else crm.lead_owner
         _, known_call, known = heard(state, call, policy, people)
         user, why, _ = responsible(known_call, started, replace(policy, responsible=which), known)
-        found = user, Reason("new lead: for user {user} ({why})", {"user": user, "why": str(why)})
+        found = user, (Reason("new lead: not for whom the call is finished, but for user {user}", {"user": user}), why)
     return None if found[0] == state.finishes[0][1] else found
 
 
@@ -153,15 +153,12 @@ def fields_of_object(of: Object, crm: CrmRules, words: Mapping[str, str], *, mad
         text = finished(parts, {})
         value = converted(text, type_, rule.name) if text else None
         if isinstance(value, Refused):
-            refused.append(Wanted(_left_out(of, rule, value)))
+            args = {"object": of, "field": rule.name}
+            refused.append(Wanted(Reason("the field {field} of the {object} is left out", args)))
+            refused.append(Wanted(value.why))
         elif value is not None:
             fields.append({**entry, "value": value})
     return fields, refused
-
-
-def _left_out(of: Object, rule: FieldRule, refused: Refused) -> Reason:
-    args = {"object": of, "field": rule.name, "why": str(refused.why)}
-    return Reason("the field {field} of the {object} is left out: {why}", args)
 
 
 def _owner(user: str, objects: str) -> Json:
