@@ -98,7 +98,8 @@ class PortalStatus:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
-    lines of the portal, or not as the settings name them."""
+    lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
+    the settings fill, or why that is not known."""
 
     name: str
     state: str
@@ -126,6 +127,7 @@ class PortalStatus:
     forgotten: int = 0
     forgotten_last: float | None = None
     lines_problem: str = ""
+    fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
 
     @property

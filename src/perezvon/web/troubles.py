@@ -217,6 +217,9 @@ def _lines(status: Status) -> Iterator[Check]:
         fix = Reason("write [[line]] with the number {line} into the settings, or among the aliases of a line", told)
         yield Check("lines.unknown", f"portal {case.portal}", State.WARNING, seen, fix)
     for portal in status.portals:
+        for seen in portal.fields_problems:
+            fix = Reason("correct [[crm.field]] in the settings, or the fields in the portal")
+            yield Check("portal.crm_fields", f"portal {portal.name}", State.WARNING, seen, fix)
         if portal.lines_problem:
             seen = Reason("the company's numbers are not lines of the portal: {why}", {"why": portal.lines_problem})
             fix = Reason("reports by line have no names; lines need a local application with the permission 'telephony'")
