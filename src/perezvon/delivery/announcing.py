@@ -4,9 +4,10 @@ check (whether the call has made it) -> recording (its address) -> look -> send 
 
 To a person it goes as a notification with a tag: the portal replaces the one before with the same tag, so that sending it
 again is harmless. A message in a chat has nothing by which the portal would know it again, and its methods do not read
-messages. So the number of the chat's last message is noted before sending (im.dialog.get); when the answer is lost, or we
-were killed, it is looked at again: unchanged, the message is not there, and is sent; changed, it is taken for sent. Only
-where somebody else has written to the chat in that moment, and our request was lost on its way too, it is missing then.
+messages. So the number of its messages is noted before sending (im.dialog.get); when the answer is lost, or we were killed,
+it is looked at again. There are no more than those that we know to be ours, of other calls: the message is not there, and
+is sent; there are more: it is taken for sent. Only where somebody else has written to the chat in that moment, and our request
+was lost on its way too, it is missing then.
 
 Source: contract.json, im.message.add, im.dialog.get, im.notify.personal.add.
 """
@@ -14,6 +15,7 @@ Source: contract.json, im.message.add, im.dialog.get, im.notify.personal.add.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.answers import Answer
@@ -38,13 +40,17 @@ from perezvon.delivery.after import (
 from perezvon.delivery.objects import CallObjects, address, made_by_call, objects_of
 from perezvon.rules.templates import finished, late
 from perezvon.rules.vocabulary import Reason
-from perezvon.storage.steps import State, Step
+from perezvon.storage.steps import Settled, State, Step
 
 SENT = Reason("announced")
 ASSUMED = Reason("taken for announced: the answer was lost, and the chat has a newer message")
 
 CLIENT_ID = "perezvon"
 SEND = "send"
+PATIENCE = 10
+"""Looks at a chat for which other announcements are under way too."""
+PAUSE = 3.0
+"""Seconds between them."""
 _CHECK, _LOOK, _VERIFY, _NOTIFY = "check", "look", "verify", "notify"
 _MADE = ("LEAD", "DEAL", "CONTACT", "COMPANY")
 
@@ -94,19 +100,46 @@ def told(step: Step, asked: Ask, answer: Answer | PortalError, steps: Sequence[S
         case recording_link.STAGE:
             return go_on(step, progress, url=recording_link.read(asked, answer.result))
         case "look":
-            return go_on(step, progress, last=_last(answer.result), sends=step.attempts)
+            return _ready(step, progress, answer.result)
         case "verify":
-            if _last(answer.result) != progress.get("last"):
-                return done(step, progress, ASSUMED)
-            return go_on(step, progress, sends=step.attempts)
+            return _verified(step, progress, answer.result)
         case _:
             return done(step, {"message": number(answer.result)}, SENT)
 
 
-def _last(result: Json) -> str:
-    """What changes with each message of the chat."""
+def beside(step: Step, others: Sequence[Step]) -> Step:
+    """`others`: announcements of all calls. Those in the same chat whose messages came after we looked are told apart:
+    known to be there, and under way or doubtful themselves."""
+    progress = progress_of(step)
+    last = whole(progress.get("last")) or 0
+    there = doubtful = 0
+    for other in others:
+        if other.id == step.id or other.params.get("to") != step.params.get("to"):
+            continue
+        there += other.state is State.DONE and (whole(mapping(other.result).get("message")) or 0) > last
+        doubtful += other.state in (State.SENDING, State.UNSURE)
+    return replace(step, result={**progress, "there": there, "doubtful": doubtful})
+
+
+def _ready(step: Step, progress: Mapping[str, Json], result: Json) -> Told:
+    """The message may be sent now."""
     dialog = mapping(result)
-    return number(dialog.get("last_message_id")) or f"#{text(dialog.get('message_count'))}"
+    last, count = whole(dialog.get("last_message_id")) or 0, whole(dialog.get("message_count")) or 0
+    return go_on(step, progress, last=last, count=count, sends=step.attempts)
+
+
+def _verified(step: Step, progress: Mapping[str, Json], result: Json) -> Told:
+    dialog = mapping(result)
+    last, count = whole(dialog.get("last_message_id")) or 0, whole(dialog.get("message_count")) or 0
+    there, doubtful = whole(progress.get("there")) or 0, whole(progress.get("doubtful")) or 0
+    more = count - (whole(progress.get("count")) or 0) - there
+    if last == whole(progress.get("last")) or more <= 0:
+        return _ready(step, progress, result)
+    looks = whole(progress.get("looks")) or 0
+    if more <= doubtful and looks < PATIENCE:  # they may be those of others
+        kept = {**progress, "looks": looks + 1}
+        return Told(Settled(step.id, State.UNSURE, kept, note=step.note), PAUSE)
+    return done(step, progress, ASSUMED)
 
 
 def _message(step: Step, steps: Sequence[Step], objects: CallObjects, progress: Mapping[str, Json]) -> str:
