@@ -25,8 +25,8 @@ from perezvon.storage.database import SQLITE_FILE
 KILLED, STOPPED = "killed", "stopped"
 SOON = 0.5
 """Seconds within which a call goes on when the service is killed: 10 ms, and a busy machine."""
-GUARD, MARGIN = 4.0, 3.0
-"""Seconds that the dialplan waits for an answer, and beyond a prompt or a wait for a key."""
+GUARD = 4.0
+"""Seconds that the dialplan waits for an answer."""
 SILENCE = 5.0
 LONG = 6.0
 SHORT = 0.2

@@ -17,10 +17,12 @@ MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "p
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
 MOST_KEYS = 16
 MOST_HEARD = 40
+MOST_STEPS = 40
 DIGITS = frozenset("0123456789*#ABCD")
 MENU_STEPS = frozenset(step.value for step in MenuStep)
 LINE = "FROM_DID"
 OUR_LINE = "PEREZVON_LINE"
+STORY = "PEREZVON_STORY"
 
 
 def on_queue_join(board: Board, event: Event) -> None:
@@ -84,7 +86,8 @@ def on_user_event(board: Board, event: Event) -> None:
 
 def _on_menu(board: Board, event: Event) -> None:
     """`Step`: began, key, wrong, silence, rings, over. `Key`: what was keyed in. `To`: whom it leads to. `Heard`: what was
-    played, words with spaces between. The menu itself tells of the keys from now on, so that those which AMI tells of
+    played, words with spaces between. `Story`: all of it so far, see `on_story`; dialplans that were installed by earlier
+    versions tell of each step alone. The menu itself tells of the keys from now on, so that those which AMI tells of
     (DTMFEnd, before) do not count twice."""
     channel = board.see(event)
     call = board.call_of(channel)
@@ -92,25 +95,43 @@ def _on_menu(board: Board, event: Event) -> None:
         return
     if channel.uid in {call.origin, _inner(board, call)}:
         begin_if_incoming(board, call)
-    heard, call.keys = call.keys, ""
+    if story := event["story"]:
+        on_story(board, call, story, event.at)
+        return
+    if event["step"] in MENU_STEPS:
+        step = MenuStep(event["step"])
+        _step(board, call, step, event.at, event["key"], event["to"], event["heard"], event["result"])
+
+
+def on_story(board: Board, call: LiveCall, story: str, now: float | None = None) -> None:
+    """A caller's whole way through our menu: `|step:POSIX seconds:key:to:result:heard` for each step, a key that leads
+    somewhere rings there at once. What has been told of it is not told again, so that steps which nobody of us has seen
+    are made good by the next one, or by the channel's variable PEREZVON_STORY. `now`: when the last step happened."""
+    if not call.begun or call.story.startswith(story):
+        return
+    more = story.removeprefix(call.story) if story.startswith(call.story) else story
+    call.story = story
+    entries = [entry.split(":", 5) for entry in more.split("|") if entry][-MOST_STEPS:]
+    for place, (name, at, key, to, result, heard) in enumerate(entry for entry in entries if len(entry) == 6):
+        if name not in MENU_STEPS or not at.isdecimal():
+            continue
+        step, when = MenuStep(name), float(at)
+        if now is not None and (place == len(entries) - 1 or when > now):
+            when = now
+        _step(board, call, step, when, key, to, heard, result)
+        if step is MenuStep.KEY and to:
+            _step(board, call, MenuStep.RINGS, when, "", to, "", "")
+
+
+def _step(board: Board, call: LiveCall, step: MenuStep, at: float, key: str, to: str, heard: str, result: str) -> None:
+    before, call.keys = call.keys, ""
     scripted, call.scripted = call.scripted, True
-    key = event["key"]
-    pressed = event["step"] in {"key", "wrong"} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
-    if pressed and (scripted or not heard.endswith(key)):
-        _chosen(board, call, key, event.at)
-    if event["step"] in MENU_STEPS and call.begun:
-        board.tell(
-            call,
-            InMenu(
-                call.id,
-                event.at,
-                MenuStep(event["step"]),
-                key=key if pressed else "",
-                to=_target(board, event["to"]),
-                heard=tuple(event["heard"].split()[:MOST_HEARD]),
-                result=event["result"],
-            ),
-        )
+    pressed = step in {MenuStep.KEY, MenuStep.WRONG} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
+    if pressed and (scripted or not before.endswith(key)):
+        _chosen(board, call, key, at)
+    if call.begun:
+        told = {"key": key if pressed else "", "to": _target(board, to), "result": result}
+        board.tell(call, InMenu(call.id, at, step, heard=tuple(heard.split()[:MOST_HEARD]), **told))
 
 
 def _target(board: Board, to: str) -> str:
@@ -150,7 +171,7 @@ def _hint(board: Board, channel: Channel, exten: str, at: float) -> None:
     if not exten or len(exten) > 6 or not DIGITS.issuperset(exten):
         return
     call = _in_menu(board, channel)
-    if call is None:
+    if call is None or call.scripted:
         return
     if not call.keys.endswith(exten):
         for key in exten:
