@@ -38,8 +38,8 @@ AT_ONCE = 6
 UNKNOWN, SLOW, QUICK = "70000000003", "70000000004", "70000000005"
 """Numbers of the company: with a menu that Perezvon has never read, with a long intro, with short prompts only."""
 
-CALLED = "79170000040"
-"""The number of each menu's first button."""
+CALLED, ANSWERS = "79170000040", "79170000041"
+"""The numbers of each menu's two buttons."""
 
 TABLES = """
 CREATE TABLE sAsterisk_ivr (id INT PRIMARY KEY, phone VARCHAR(20), scenario VARCHAR(50), scenarioMsg VARCHAR(100));
@@ -65,7 +65,7 @@ class Company:
             for number, (line, intro) in enumerate(((UNKNOWN, "short"), (SLOW, "long"), (QUICK, "short")), 1):
                 conn.execute("INSERT INTO sAsterisk_ivr VALUES (?, ?, 'one', ?)", (number, line, intro))
                 for key in (1, 2):
-                    values = (number, key, "one", str(int(CALLED) - 1 + key))
+                    values = (number, key, "one", (CALLED, ANSWERS)[key - 1])
                     conn.execute(
                         "INSERT INTO sAsterisk_ivr_button (ivrID, keyNum, msgMp3, transferTo) VALUES (?, ?, ?, ?)", values
                     )

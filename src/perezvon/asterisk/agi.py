@@ -1,4 +1,4 @@
-"""The FastAGI server: the dialplan asks a short question, a script answers, and no caller waits for us longer than a deadline.
+"""The FastAGI server: the dialplan asks, a script answers in short, and no caller waits for us longer than a deadline.
 
 A script that hangs, a loop that lags and a peer that says nothing all end in the same way: the socket is closed, and the
 dialplan goes on at its next priority (it never looks at AGISTATUS, only at variables that a finished script has set). When

@@ -97,14 +97,16 @@ def _on_menu(board: Board, event: Event) -> None:
         begin_if_incoming(board, call)
     if story := event["story"]:
         on_story(board, call, story, event.at)
-        return
-    if event["step"] in MENU_STEPS:
-        step = MenuStep(event["step"])
-        _step(board, call, step, event.at, event["key"], event["to"], event["heard"], event["result"])
+    elif event["step"] in MENU_STEPS:
+        key = event["key"]
+        known = not call.scripted and bool(key) and call.keys.endswith(key)
+        _step(
+            board, call, MenuStep(event["step"]), event.at, key, event["to"], event["heard"], event["result"], known=known
+        )
 
 
 def on_story(board: Board, call: LiveCall, story: str, now: float | None = None) -> None:
-    """A caller's whole way through our menu: `|step:POSIX seconds:key:to:result:heard` for each step, a key that leads
+    """A caller's whole way through our menu: `|step:POSIX seconds:key:to:result:heard` for each step; a key that leads
     somewhere rings there at once. What has been told of it is not told again, so that steps which nobody of us has seen
     are made good by the next one, or by the channel's variable PEREZVON_STORY. `now`: when the last step happened."""
     if not call.begun or call.story.startswith(story):
@@ -112,22 +114,28 @@ def on_story(board: Board, call: LiveCall, story: str, now: float | None = None)
     more = story.removeprefix(call.story) if story.startswith(call.story) else story
     call.story = story
     entries = [entry.split(":", 5) for entry in more.split("|") if entry][-MOST_STEPS:]
-    for place, (name, at, key, to, result, heard) in enumerate(entry for entry in entries if len(entry) == 6):
-        if name not in MENU_STEPS or not at.isdecimal():
+    before = "" if call.scripted else call.keys
+    for place, entry in enumerate(entries):
+        if len(entry) < 6 or entry[0] not in MENU_STEPS or not (entry[1].isascii() and entry[1].isdecimal()):
             continue
-        step, when = MenuStep(name), float(at)
+        name, at, key, to, result, heard = entry
+        step, when = MenuStep(name), float(at[:12])
         if now is not None and (place == len(entries) - 1 or when > now):
             when = now
-        _step(board, call, step, when, key, to, heard, result)
+        known = bool(key) and before.startswith(key)
+        before = before.removeprefix(key)
+        _step(board, call, step, when, key, to, heard, result, known=known)
         if step is MenuStep.KEY and to:
-            _step(board, call, MenuStep.RINGS, when, "", to, "", "")
+            _step(board, call, MenuStep.RINGS, when, "", to, "", "", known=False)
 
 
-def _step(board: Board, call: LiveCall, step: MenuStep, at: float, key: str, to: str, heard: str, result: str) -> None:
-    before, call.keys = call.keys, ""
-    scripted, call.scripted = call.scripted, True
+def _step(
+    board: Board, call: LiveCall, step: MenuStep, at: float, key: str, to: str, heard: str, result: str, *, known: bool
+) -> None:
+    """`known`: AMI has told of the key before."""
+    call.keys, call.scripted = "", True
     pressed = step in {MenuStep.KEY, MenuStep.WRONG} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
-    if pressed and (scripted or not before.endswith(key)):
+    if pressed and not known:
         _chosen(board, call, key, at)
     if call.begun:
         told = {"key": key if pressed else "", "to": _target(board, to), "result": result}

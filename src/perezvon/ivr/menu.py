@@ -1,4 +1,5 @@
-"""The answer to a dialplan that asks what its caller shall hear: a whole menu, one number to ring, or nothing (document 004).
+"""The answer to a dialplan that asks what its caller shall hear: a whole menu, one number to ring, or nothing. Document
+004 ("IVR").
 
 Nothing is played from here. The dialplan gets all of it in variables, before the caller hears the first word, and then
 plays, takes the keys and dials by itself: a service that dies or hangs afterwards touches nobody. What each variable means
