@@ -156,12 +156,13 @@ async def test_a_menu_of_a_hundred_buttons_is_told_whole() -> None:
     assert sum("_KEY_" in name for name in caller.variables) == 100
 
 
-@pytest.mark.parametrize("to", ["102", 'sip,"x"'], ids=["plain", "odd"])
-async def test_what_makes_it_a_menu_is_set_last(to: str) -> None:
-    """A service that dies before it leaves no half of one."""
-    _, caller = await told(replace(MENU, buttons=(replace(CAKES, to=to), FLOWERS)))
-    assert list(caller.variables)[-1] == "PEREZVON_PROMPTS"
-    assert caller.variables["PEREZVON_KEY_1_1"] == to
+async def test_a_button_that_leads_nowhere_is_no_key() -> None:
+    """Only digits are dialled, whatever else somebody has written."""
+    odd = [Button(str(n), "", to) for n, to in enumerate(("sip,x", "Local/1@x&", "+7 (916)", '"${SHELL(x)}"'))]
+    _, caller = await told(Scenario(LINE, "", tuple(odd)), MenuRules(fallback="anna"))
+    found = {name: value for name, value in caller.variables.items() if "_KEY_" in name}
+    assert found == {"PEREZVON_KEY_1_1": "1", "PEREZVON_KEY_1_2": "+7916"}
+    assert caller.variables["PEREZVON_ELSE"] == ""
 
 
 async def test_prompts_are_asked_for_before_they_are_told() -> None:

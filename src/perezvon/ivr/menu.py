@@ -26,6 +26,9 @@ INTRO = "intro"
 UNFIT = frozenset(",&:|\"\\;${}()[]'")
 """What Background, or the dialplan on the way to it, does not take as a part of a file's name."""
 
+DIALLED = frozenset("0123456789*+")
+"""What the dialplan keeps of a number."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,7 +79,7 @@ async def give_menu(call: AgiCall, scenario: Scenario | None, prompts: Prompts, 
 def variables(scenario: Scenario, prompts: Prompts, rules: MenuRules, visit: str) -> dict[str, str]:
     """The whole menu, in the order in which it is set. `visit` keeps what an earlier visit of the same caller has left from
     being taken for a part of this."""
-    targets = {button.key: button.to for button in scenario.buttons}
+    targets = {button.key: to for button in scenario.buttons if (to := _dialled(button.key, button.to))}
     intro = list(_playable(INTRO, prompts.spoken(Part.INTRO, scenario.intro)))
     spoken = [*intro, *_announced(scenario, prompts)]
     longer = beginnings(targets)
@@ -85,7 +88,7 @@ def variables(scenario: Scenario, prompts: Prompts, rules: MenuRules, visit: str
         "PEREZVON_SILENCE": f"{rules.silence:.1f}",
         "PEREZVON_GAP": f"{rules.key_gap:.1f}",
         "PEREZVON_TRIES": str(rules.wrong_keys),
-        "PEREZVON_ELSE": rules.fallback,
+        "PEREZVON_ELSE": "".join(sign for sign in rules.fallback if sign in DIALLED),
         "PEREZVON_CYCLES": str(rules.cycles),
         "PEREZVON_FIRST": str(len(intro) + 1),
         **{f"PEREZVON_{'ALSO' if key in longer else 'KEY'}_{visit}_{key}": to for key, to in targets.items()},
@@ -93,6 +96,14 @@ def variables(scenario: Scenario, prompts: Prompts, rules: MenuRules, visit: str
         **{f"PEREZVON_SAY_{visit}_{n}": f"{name}:{path}" for n, (name, path) in enumerate(spoken, 1)},
         "PEREZVON_PROMPTS": str(len(spoken)),
     }
+
+
+def _dialled(key: str, to: str) -> str:
+    """Of a button's target, what the dialplan dials; empty when that is nothing."""
+    number = "".join(sign for sign in to if sign in DIALLED)
+    if not number:
+        log.warning("a button leads nowhere: only numbers and extensions of digits are rung", key=key, to=to)
+    return number
 
 
 def _announced(scenario: Scenario, prompts: Prompts) -> Iterator[tuple[str, str]]:
