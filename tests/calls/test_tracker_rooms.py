@@ -545,6 +545,23 @@ def test_steps_that_nobody_has_seen_are_told_by_the_dump(seen: int) -> None:
     assert [fact.key for fact in facts if isinstance(fact, MenuChosen)] == ["9", "1"]
 
 
+@pytest.mark.parametrize(("exten", "expected"), [("2", [MenuStep.KEY, MenuStep.RINGS]), ("typed", [MenuStep.RINGS])])
+def test_whom_a_key_rang_is_known_from_the_channel_event_log(exten: str, expected: list[MenuStep]) -> None:
+    """Which the service reads when all was over before it came back."""
+    pbx = Conference()
+    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
+    pbx.up(pbx.client)
+    pbx.menu_plays("began")
+    for _ in range(2):
+        pbx.exten(pbx.client, "Dial", f"PJSIP/{THIRD}@carrier,20,rg", context="perezvon-menu-keys", exten=exten)
+    pbx.hangup(pbx.client)
+    key = exten if exten == "2" else ""
+    assert [(one[0], one[1], one[2]) for one in way_of(facts_of(pbx))[1:]] == [
+        (step, key if step is MenuStep.KEY else "", THIRD_E164) for step in expected
+    ]
+    assert the_call(pbx).menu == ((key,) if key else ())
+
+
 def test_a_second_visit_of_the_menu_has_a_story_of_its_own() -> None:
     pbx, _ = played_menu()
     pbx.story = ""

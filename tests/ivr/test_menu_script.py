@@ -137,9 +137,9 @@ async def test_keys_of_several_digits() -> None:
     found = {name.removeprefix("PEREZVON_"): value for name, value in caller.variables.items() if "_1_" in name}
     assert {name: value for name, value in found.items() if not name.startswith("SAY")} == {
         "ALSO_1_1": "100",
-        "KEY_1_12": "101",
-        "KEY_1_345": "102",
-        "KEY_1_7#": "103",
+        "ALSO_1_12": "101",
+        "ALSO_1_345": "102",
+        "ALSO_1_7#": "103",
         "MORE_1_1": "1",
         "MORE_1_3": "1",
         "MORE_1_34": "1",
@@ -153,7 +153,7 @@ async def test_a_menu_of_a_hundred_buttons_is_told_whole() -> None:
     assert given_ is Given.MENU
     assert caller.variables["PEREZVON_PROMPTS"] == "201"
     assert list(caller.variables)[-1] == "PEREZVON_PROMPTS"
-    assert sum("_KEY_" in name for name in caller.variables) == 100
+    assert sum("_ALSO_" in name for name in caller.variables) == 100
 
 
 async def test_a_button_that_leads_nowhere_is_no_key() -> None:

@@ -23,6 +23,8 @@ MENU_STEPS = frozenset(step.value for step in MenuStep)
 LINE = "FROM_DID"
 OUR_LINE = "PEREZVON_LINE"
 STORY = "PEREZVON_STORY"
+MENU = "perezvon-menu-keys"
+"""Where our dialplan takes keys and dials from."""
 
 
 def on_queue_join(board: Board, event: Event) -> None:
@@ -160,12 +162,22 @@ def on_newexten(board: Board, event: Event) -> None:
         call.dialled = exten
     if app == "Dial" and not call.begun:
         call.tried = _tried(event["appdata"])
+    if app == "Dial" and event["context"] == MENU:
+        _dialled_by_menu(board, call, exten, _tried(event["appdata"]), event.at)
     if app in {"MixMonitor", "Monitor"}:
         on_application(call, app, event["appdata"])
     if before.lower() in MENU_APPS and came_from != channel.place:
         _hint(board, channel, exten, event.at)
     if app == "Read":
         call.reading = event["appdata"].partition(",")[0]
+
+
+def _dialled_by_menu(board: Board, call: LiveCall, exten: str, to: str, at: float) -> None:
+    """Out of the channel event log, of a menu that nobody of us has seen the end of. A key of several digits is not known
+    from there, nor what was heard."""
+    if "|key:" not in call.story and "|rings:" not in call.story:
+        step = f"|key:{int(at)}:{exten}" if exten in DIGITS else f"|rings:{int(at)}:"
+        on_story(board, call, f"{call.story}{step}:{to}::", at)
 
 
 def _tried(data: str) -> str:

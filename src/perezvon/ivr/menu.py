@@ -91,11 +91,16 @@ def variables(scenario: Scenario, prompts: Prompts, rules: MenuRules, visit: str
         "PEREZVON_ELSE": "".join(sign for sign in rules.fallback if sign in DIALLED),
         "PEREZVON_CYCLES": str(rules.cycles),
         "PEREZVON_FIRST": str(len(intro) + 1),
-        **{f"PEREZVON_{'ALSO' if key in longer else 'KEY'}_{visit}_{key}": to for key, to in targets.items()},
+        **{f"PEREZVON_{_kind(key, longer)}_{visit}_{key}": to for key, to in targets.items()},
         **{f"PEREZVON_MORE_{visit}_{typed}": "1" for typed in sorted(longer)},
         **{f"PEREZVON_SAY_{visit}_{n}": f"{name}:{path}" for n, (name, path) in enumerate(spoken, 1)},
         "PEREZVON_PROMPTS": str(len(spoken)),
     }
+
+
+def _kind(key: str, longer: Collection[str]) -> str:
+    """Whether it rings as soon as its digit is there, or when all digits are."""
+    return "KEY" if len(key) == 1 and key not in longer else "ALSO"
 
 
 def _dialled(key: str, to: str) -> str:
