@@ -211,6 +211,18 @@ def test_replay_with_settings_adds_decisions_and_requests(corpora: Path, tmp_pat
     assert json.loads(stored.stdout)["decisions"] == call["decisions"]
 
 
+def test_2g_replay_explains_the_task_of_a_missed_call(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(SETTINGS + '\n[missed]\ntask = true\ntitle = "{client}{again}"\n')
+    recording = Path(__file__).parents[1] / "calls" / "recordings" / "incoming_client_gives_up.ami.gz"
+    (call,) = answer(perezvon("replay", "--json", recording, "--settings", file))
+    made = call["decisions"][-1]
+    assert made["reason"] == f"missed call: a task for whoever shall call {call['client']} back"
+    (asked,) = made["requests"]
+    assert asked["method"] == "tasks.task.add"
+    assert asked["params"]["fields"]["TITLE"] == call["client"]
+
+
 def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     file.write_text("hello")

@@ -14,7 +14,7 @@ from perezvon.cli import app
 from perezvon.cli.exits import MEANING, Exit
 from perezvon.settings.docs import inner_section, markdown, section_model
 from perezvon.settings.model import Settings
-from perezvon.web import PbxStatus, PortalStatus, Status, Unmapped
+from perezvon.web import LeftOut, PbxStatus, PortalStatus, Status, UnknownLine, Unmapped
 from perezvon.web.metrics import exposition
 from perezvon.web.translations import catalog
 
@@ -77,6 +77,8 @@ def test_every_metric_is_documented() -> None:
         pbxs=(PbxStatus("p", "live", 0),),
         portals=(PortalStatus("p", "ready", 0),),
         unmapped=(Unmapped("p", "1", 1, 0),),
+        unknown_lines=(UnknownLine("p", "+7495", 1, 0),),
+        left_out=(LeftOut("p", "filters.clients.never", 1, 0),),
     )
     names = {line.split()[2] for line in exposition(status).decode().splitlines() if line.startswith("# TYPE")}
     assert "perezvon_pbx_connected" in names

@@ -265,7 +265,7 @@ def test_each_portal_call_is_finished_exactly_once_and_no_card_is_left_up(rounds
         asked = steps(run(*rounds, policy=policy, state=clicked))
         keys = [step.key for step in asked]
         assert len(keys) == len(set(keys))
-        _obeys_the_portal(asked, "externalCall.x.1" if click else "")
+        obeys_the_portal(asked, "externalCall.x.1" if click else "")
         finishes = [step for step in asked if step.kind is Kind.FINISH]
         assert finishes
         assert policy is EACH or len(finishes) == 1
@@ -274,7 +274,7 @@ def test_each_portal_call_is_finished_exactly_once_and_no_card_is_left_up(rounds
         assert sum(durations) <= facts[-1].at - T + len(finishes)
 
 
-def _obeys_the_portal(asked: list[StepDraft], own: str) -> None:
+def obeys_the_portal(asked: list[StepDraft], own: str) -> None:
     """One portal call after the other; each is registered, shown and hidden, finished, and never touched again."""
     registered, live, cards = "", own, set[int]()
     for step in asked:

@@ -35,4 +35,4 @@ from perezvon.service.clicks import dialled
     ],
 )
 def test_only_a_phone_number_is_dialled(clicked: str, expected: str) -> None:
-    assert dialled(clicked, Numbering()) == expected
+    assert dialled(clicked, Numbering()).number == expected

@@ -20,6 +20,7 @@ from perezvon.storage.errors import DatabaseGone
 from perezvon.web import (
     CallRow,
     EventsStatus,
+    LeftOut,
     MachineStatus,
     PbxStatus,
     PortalStatus,
@@ -28,6 +29,7 @@ from perezvon.web import (
     RecordingsStatus,
     SentStep,
     Status,
+    UnknownLine,
     Unmapped,
     create_app,
 )
@@ -229,8 +231,10 @@ async def test_foreign_text_is_escaped_everywhere(browser: Browser, service: Ser
         WELL,
         pbxs=(PbxStatus(HOSTILE, HOSTILE, NOW - 99, HOSTILE, HOSTILE, last_error=HOSTILE),),
         portals=(replace(WELL.portals[0], name=HOSTILE, last_error=HOSTILE, state="blocked", directory_problem=HOSTILE),),
-        calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,)),),
+        calls=(CallRow(HOSTILE, HOSTILE, NOW, HOSTILE, HOSTILE, HOSTILE, NOW, HOSTILE, 1.0, HOSTILE, (step,), HOSTILE),),
         unmapped=(Unmapped(HOSTILE, HOSTILE, 1, NOW),),
+        unknown_lines=(UnknownLine(HOSTILE, HOSTILE, 1, NOW),),
+        left_out=(LeftOut(HOSTILE, HOSTILE, 1, NOW),),
         recordings=RecordingsStatus(failed=1, last_error=HOSTILE),
     )
     service.checks = [Check("x", HOSTILE, State.PROBLEM, Reason("{x}", {"x": HOSTILE}), Reason("{x}", {"x": HOSTILE}))]

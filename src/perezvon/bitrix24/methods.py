@@ -22,9 +22,19 @@ FINISH = "telephony.externalCall.finish"
 ATTACH_RECORD = "telephony.externalCall.attachRecord"
 UPDATE_ACTIVITY = "crm.activity.update"
 GET_ACTIVITY = "crm.activity.get"
+SEARCH = "telephony.externalCall.searchCrmEntities"
+ADD_TASK = "tasks.task.add"
+GET_TASK = "tasks.task.get"
+LIST_TASKS = "tasks.task.list"
+UPDATE_TASK = "tasks.task.update"
+COMPLETE_TASK = "tasks.task.complete"
+RENEW_TASK = "tasks.task.renew"
+ADD_COMMENT = "task.commentitem.add"
+LIST_COMMENTS = "task.commentitem.getlist"
 STATISTIC = "voximplant.statistic.get"
 LINES = "telephony.externalLine.get"
 ADD_LINE = "telephony.externalLine.add"
+UPDATE_LINE = "telephony.externalLine.update"
 USERS = "user.get"
 _PHONES = ("PERSONAL_MOBILE", "WORK_PHONE", "PERSONAL_PHONE")
 _USER_FIELDS = ("ID", "ACTIVE", "NAME", "LAST_NAME", "EMAIL", "UF_PHONE_INNER", *_PHONES)
@@ -303,6 +313,12 @@ async def lines(portal: Portal) -> list[Line]:
 async def add_line(portal: Portal, number_: str, name: str, *, crm_auto_create: bool = True) -> None:
     """Raises AlreadyExists when the application has the line."""
     await portal.call(ADD_LINE, {"NUMBER": number_, "NAME": name, "CRM_AUTO_CREATE": "Y" if crm_auto_create else "N"})
+
+
+async def update_line(portal: Portal, number_: str, name: str, *, crm_auto_create: bool) -> None:
+    """`name`: "" leaves it as it is. Raises a PortalError."""
+    named = {"NAME": name} if name else {}
+    await portal.call(UPDATE_LINE, {"NUMBER": number_, **named, "CRM_AUTO_CREATE": "Y" if crm_auto_create else "N"})
 
 
 async def profile(portal: Portal) -> Profile:

@@ -21,6 +21,7 @@ from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
+from perezvon.rules.missed import Missed, after
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -28,12 +29,18 @@ from perezvon.settings.portal import PortalSettings
 from perezvon.settings.urls import WebhookUrl
 from perezvon.storage import employees
 
+TASK = "$task"
+"""In place of the number of the client's task."""
+
 METHODS = {
     Kind.REGISTER: methods.REGISTER,
     Kind.SHOW: methods.SHOW,
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
     Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
+    Kind.MISSED_TASK: methods.ADD_TASK,
+    Kind.CLOSE_TASK: methods.COMPLETE_TASK,
+    Kind.REMIND_TASK: methods.UPDATE_TASK,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
 }
 
@@ -147,6 +154,7 @@ def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str) -> Iterator
 
 def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> dict[str, list[Decision]]:
     states: dict[str, PlanState] = {}
+    missed: dict[str, Missed] = {}
     decided: dict[str, list[Decision]] = {}
     for facts in rounds:
         by_call: dict[str, list[Fact]] = {}
@@ -155,14 +163,35 @@ def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> di
         for call, told in by_call.items():
             states[call], decisions = plan(states.get(call, PlanState()), told, policy, people)
             decided.setdefault(call, []).extend(decisions)
+            for ended in (fact for fact in told if isinstance(fact, CallEnded)):
+                client = ended.record.client
+                row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
+                missed.update({} if row is None else {client: row})
+                if reason is not None:
+                    decided[call].append(Decision(reason, () if step is None else (step,)))
     return decided
 
 
 def _shown(decision: Decision) -> dict[str, Any]:
     return {
         "reason": str(decision.reason),
-        "requests": [request(step) for step in decision.steps],
+        "requests": [asked for step in decision.steps for asked in (_of_task(step) or [request(step)])],
     }
+
+
+def _of_task(step: StepDraft) -> list[dict[str, Any]]:
+    """The requests for a client's task, as far as they do not depend on what is found there; empty for other steps."""
+    params: Mapping[str, Any] = step.params
+    asked: list[tuple[str, dict[str, Any]]] = []
+    if step.kind is Kind.MISSED_TASK and not params["change"]:
+        asked = [(methods.ADD_TASK, {"fields": {**params["task"], "RESPONSIBLE_ID": params["chain"][0]}})]
+    elif step.kind in (Kind.MISSED_TASK, Kind.CLOSE_TASK):
+        fields = {"POST_MESSAGE": params["comment"]}
+        asked = [(methods.UPDATE_TASK, {"taskId": TASK, "fields": params["change"]})] if params.get("change") else []
+        asked.append((methods.ADD_COMMENT, {"TASKID": TASK, "FIELDS": fields}))
+        asked += [(methods.COMPLETE_TASK, {"taskId": TASK})] if params.get("close") else []
+    common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
+    return [{"method": method, "params": with_, **common} for method, with_ in asked]
 
 
 def request(step: StepDraft) -> dict[str, Any]:

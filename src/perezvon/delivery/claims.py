@@ -15,7 +15,7 @@ from perezvon.bitrix24.encoding import MAX_COMMANDS
 from perezvon.delivery.prepare import weight
 from perezvon.delivery.runs import Run, plan_run
 from perezvon.delivery.verdicts import Verdict
-from perezvon.storage import counters, lanes
+from perezvon.storage import counters, lanes, missed
 from perezvon.storage.lanes import LaneState
 from perezvon.storage.steps import Settled, Step
 
@@ -120,6 +120,8 @@ async def store(
     for verdict in verdicts.values():
         for step_id, user in verdict.substitutes:
             await lanes.change_user(conn, step_id, user)
+        for seen in verdict.seen:
+            await missed.heed(conn, seen)
     waits = {lane_id: now + verdict.wait * jitter() for lane_id, verdict in verdicts.items() if verdict.wait > 0}
     ready = await lanes.arrange(conn, list(verdicts), now, waits)
     return ready, min(waits.values(), default=math.inf)

@@ -37,6 +37,7 @@ class KindRules:
 
     `repeatable`: sent twice, it has the effect of the last time; so it may simply be sent again, in order.
     `aside`: nothing waits for it, and it waits for nothing but its finish; it is read before it is written (activity.py).
+    `task`: it takes several requests, one after the other (tasks.py); `method` is that of the last.
     `substitutable`: the portal refuses an employee who is unknown or not active, and another can take his place.
     `read` raises Ambiguous for an answer that does not say what it must.
     """
@@ -47,6 +48,7 @@ class KindRules:
     repeatable: bool = False
     aside: bool = False
     substitutable: bool = False
+    task: bool = False
 
 
 def _read_register(result: Json) -> Read:
@@ -94,6 +96,9 @@ KINDS: Mapping[Kind, KindRules] = {
         methods.UPDATE_ACTIVITY, _read_described, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True
     ),
     Kind.ATTACH_RECORD: KindRules(methods.ATTACH_RECORD, _read_attached, needs=frozenset({Kind.FINISH}), repeatable=True),
+    Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
+    Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),
+    Kind.REMIND_TASK: KindRules(methods.UPDATE_TASK, Read, task=True),
 }
 
 

@@ -13,6 +13,7 @@ from perezvon.bitrix24.values import mapping, text
 from perezvon.delivery.activity import fields_of, params_of
 from perezvon.delivery.kinds import FILE, KINDS
 from perezvon.delivery.runs import Move, source
+from perezvon.delivery.tasks import Errand
 from perezvon.rules.vocabulary import Ref
 from perezvon.storage.steps import State, Step
 
@@ -61,6 +62,8 @@ def file_size(step: Step) -> int:
 
 def weight(move: Move) -> int:
     """About how many bytes the move adds to a batch."""
+    if isinstance(move.probe, Errand):
+        return _ORDINARY + _ESCAPED * len(str(move.probe.params))
     if move.probe is not None:
         return _ORDINARY
     if KINDS[move.step.kind].aside:

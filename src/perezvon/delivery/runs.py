@@ -8,12 +8,13 @@ replaces. A step of unknown outcome is looked up at the portal where doing it tw
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
 from perezvon.delivery.kinds import KINDS, Probe
+from perezvon.delivery.tasks import Errand, errand, useless
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
 from perezvon.storage.steps import Settled, State, Step
@@ -31,7 +32,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | None = None
+    probe: Probe | Question | Errand | None = None
 
     @property
     def method(self) -> str:
@@ -40,6 +41,8 @@ class Move:
     @property
     def attempt(self) -> bool:
         """Whether it counts as one: looking something up does not, unless that is part of each."""
+        if isinstance(self.probe, Errand):
+            return not self.probe.verifies
         return self.probe is None or KINDS[self.step.kind].aside
 
 
@@ -62,6 +65,8 @@ def plan_run(
     lane: str, steps: Sequence[Step], now: float, *, paused: Mapping[str, float], large: Callable[[Step], bool]
 ) -> Run:
     """`paused`: methods that the portal refuses, until when (POSIX seconds). `large`: too large for a batch."""
+    if any(KINDS[step.kind].task for step in steps):
+        return _of_task(lane, steps, now, paused)
     skips = _skips(steps, now)
     settled = tuple(
         Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
@@ -97,6 +102,24 @@ def plan_run(
         if move.probe is not None:  # what comes after it depends on the answer
             break
     return Run(lane, tuple(steps), tuple(moves), settled, wait if not moves else None, upload)
+
+
+def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, float]) -> Run:
+    """One request at a time: the next depends on its answer."""
+    known = tuple(steps)
+    skips: list[Settled] = []
+    for place, step in enumerate(steps):
+        if not step.pending:
+            continue
+        if (why := useless(step, steps)) is not None:
+            skips.append(Settled(step.id, State.SKIPPED, step.result, step.error, why))
+            steps = [*steps[:place], replace(step, state=State.SKIPPED), *steps[place + 1 :]]
+            continue
+        move = Move(step, errand(step, steps, now, paused))
+        if paused.get(move.method, 0.0) > now:
+            return Run(lane, known, (), tuple(skips), paused[move.method])
+        return Run(lane, known, (move,), tuple(skips))
+    return Run(lane, known, (), tuple(skips))
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:

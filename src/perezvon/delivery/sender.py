@@ -24,7 +24,7 @@ from perezvon.delivery.portal import Passenger, PortalPort
 from perezvon.delivery.runs import Run
 from perezvon.delivery.status import SenderStatus, Tally
 from perezvon.delivery.weather import Weather
-from perezvon.storage import counters, lanes
+from perezvon.storage import counters, lanes, missed
 from perezvon.storage.database import Database
 from perezvon.storage.insist import insist
 from perezvon.storage.steps import PENDING, Settled, State, Step
@@ -135,6 +135,7 @@ class Sender:
             queued, oldest = await lanes.count_pending(conn, self.portal)
             dead = await lanes.count_dead(conn, self.portal)
             counter = forgotten_by(self.portal)
+            waiting = await missed.tally(conn, self.portal, self._clock())
             forgotten = next((one for one in await counters.read(conn, counter) if one.name == counter), None)
         now = self._clock()
         return SenderStatus(
@@ -157,6 +158,7 @@ class Sender:
             last_error_at=self._tally.last_error_at,
             forgotten=0 if forgotten is None else forgotten.value,
             forgotten_last=None if forgotten is None else forgotten.last,
+            missed=waiting,
         )
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perezvon.bitrix24.errors import PortalError
+from perezvon.storage.missed import Tally as MissedTally
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class SenderStatus:
 
     `oldest_age`: seconds. `paused_methods`: until when, and why. `tokens`: requests that the limit would let go now.
     `forgotten`: calls that the portal did not know any more and that were registered anew, ever, and the last time.
+    `missed`: clients who wait for a call back, or have got it.
     """
 
     portal: str
@@ -59,6 +61,7 @@ class SenderStatus:
     last_error_at: float | None
     forgotten: int
     forgotten_last: float | None
+    missed: MissedTally = field(default_factory=MissedTally)
 
     @property
     def message(self) -> str:

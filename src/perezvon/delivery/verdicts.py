@@ -24,8 +24,10 @@ from perezvon.bitrix24.values import mapping, text
 from perezvon.delivery.activity import Question, was_asked, was_written
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
+from perezvon.delivery.tasks import Errand, told
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
 from perezvon.rules.vocabulary import Kind, Reason, Ref
+from perezvon.storage.missed import Seen
 from perezvon.storage.steps import Settled, State, Step
 
 FOUND = Reason("the portal had done it although its answer was lost")
@@ -45,12 +47,14 @@ class Verdict:
     """`settled`: new states of steps, in order. `wait`: seconds for which the lane is left alone.
 
     `substitutes`: step id -> user who takes the place of the refused one. `forgotten`: calls that the portal has lost.
+    `seen`: what the portal tells of clients' tasks.
     """
 
     settled: tuple[Settled, ...]
     wait: float = 0.0
     substitutes: tuple[tuple[int, str], ...] = ()
     forgotten: int = 0
+    seen: tuple[Seen, ...] = ()
 
 
 def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Step], *, substitute: str) -> Verdict:
@@ -60,8 +64,15 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     wait = 0.0
     behind = False  # an earlier step of the run is to be sent (or looked up) again
     dead: set[Kind] = set()
+    seen: list[Seen] = []
     for move, outcome in zip(moves, outcomes, strict=True):
         step = move.step
+        if isinstance(move.probe, Errand):
+            of_task = told(step, move.probe, outcome, lane, substitute)
+            settled.append(of_task.settled)
+            wait = max(wait, of_task.wait)
+            seen += [] if of_task.seen is None else [of_task.seen]
+            continue
         if KINDS[step.kind].aside:
             asked = move.probe
             one = was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
@@ -88,7 +99,7 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     settled = [_by_its_finish(one, settled, lane) for one in settled]
     known = {step.id for step in lane if step.note == FORGOTTEN}
     forgotten = sum(one.note == FORGOTTEN and one.id not in known for one in settled)
-    return Verdict(tuple(settled), wait, tuple(substitutes), forgotten)
+    return Verdict(tuple(settled), wait, tuple(substitutes), forgotten, tuple(seen))
 
 
 def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:

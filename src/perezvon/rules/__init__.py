@@ -1,15 +1,23 @@
 """What should be done: call facts, settings and what the portal knows in; decisions, each with its reason, out. Pure."""
 
+from perezvon.rules.filters import Filter, Filters
+from perezvon.rules.number_lists import NumberList
+from perezvon.rules.numbers import NumberRule, Towards
 from perezvon.rules.plan import Decision, plan, refuse_click
-from perezvon.rules.policy import Line, People, Policy, Telling
+from perezvon.rules.policy import Line, MissedTasks, People, Policy, Telling
 from perezvon.rules.state import PlanState
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
 __all__ = [
     "Decision",
+    "Filter",
+    "Filters",
     "Json",
     "Kind",
     "Line",
+    "MissedTasks",
+    "NumberList",
+    "NumberRule",
     "People",
     "PlanState",
     "Policy",
@@ -18,6 +26,7 @@ __all__ = [
     "Ref",
     "StepDraft",
     "Telling",
+    "Towards",
     "plan",
     "refuse_click",
 ]

@@ -7,6 +7,8 @@ The card: at any moment the users whose phones ring or who talk shall have it on
 compares that with what is shown and asks for the difference. `register` never shows a card by itself (SHOW=0): a `show`
 step, which may expire, rides in the same batch.
 
+What the filters of the settings leave out is not told (left_out.py): no card, no portal call, no lead, no recording.
+
 With `transfers="each"` a completed transfer finishes the portal call of whoever talked so far, and the next employee who is
 rung or talks gets a portal call of his own (turns.py); all of them are steps of the one lane.
 
@@ -15,7 +17,6 @@ Source of the order register, show, hide, finish: the telephony tutorial of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,7 +32,19 @@ from perezvon.calls.facts import (
     Transferred,
 )
 from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
+from perezvon.rules.filters import LeftOut
+from perezvon.rules.left_out import (
+    call_left_out,
+    employee_left_out,
+    heard,
+    known_people,
+    recording_left_out,
+    takes_part,
+    turn_left_out,
+    with_card,
+)
 from perezvon.rules.notes import note, pass_on
+from perezvon.rules.numbers import PHONE, Towards, formatted
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
 from perezvon.rules.state import PlanState
@@ -49,17 +62,18 @@ STATUS_CODE = {
     Outcome.FAILED: "503",
 }
 
-# The portal refuses to register anything else ("Unsupported phone number format", contract.json): SIP user names, garbage.
-_PHONE = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided, why, and what the portal is to be asked for. `unmapped`: extensions without a portal user."""
+    """What was decided, why, and what the portal is to be asked for. `unmapped`: extensions without a portal user.
+    `left_out`: the filter for which the portal never hears of the call, told once. `unknown_line`: a company number that is
+    not in the settings, once a call."""
 
     reason: Reason
     steps: tuple[StepDraft, ...] = ()
     unmapped: tuple[str, ...] = ()
+    left_out: str = ""
+    unknown_line: str = ""
 
 
 def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
@@ -72,7 +86,11 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
             decisions += given
             continue
         state = _seen_at_portal(_remember(state, fact), fact, policy, people)
+        state, judged = _judge(state, fact, policy, people)
+        decisions += judged
         match fact:
+            case Ringing() if state.left_out or judged:
+                pass
             case Ringing(channel=channel) if policy.at_portal(channel) and not people.user(fact.extension):
                 decisions.append(Decision(Reason("the portal's own line is rung: it shows its card itself")))
             case CallStarted(direction=Direction.INTERNAL) if not policy.internal_calls:
@@ -113,9 +131,30 @@ def refuse_click(portal_call: str, user: str, status: str, reason: Reason) -> St
 
 
 def _reported(state: PlanState, policy: Policy) -> bool:
-    if state.started is None or state.finished:
+    if state.started is None or state.finished or (not state.turn_told and call_left_out(state, policy)):
         return False
     return state.started.direction is not Direction.INTERNAL or policy.internal_calls
+
+
+def _judge(state: PlanState, fact: Fact, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
+    """What the filters say to a fact. Of a call that is left out for its client or line that is told once."""
+    started = state.started
+    if started is None or state.finished or (started.direction is Direction.INTERNAL and not policy.internal_calls):
+        return state, []
+    left_out = None if state.turn_told else call_left_out(state, policy)
+    if left_out is not None:
+        return (state, []) if state.left_out else _left_out(state, left_out)
+    state = replace(state, left_out="") if state.left_out else state
+    extension = takes_part(fact)
+    if not extension or (why := employee_left_out(extension, state, policy, people)) is None:
+        return state, []
+    return replace(state, passed_over=True), [Decision(why.no_card)]
+
+
+def _left_out(state: PlanState, why: LeftOut) -> tuple[PlanState, list[Decision]]:
+    if state.told:  # in an earlier turn
+        return state, [Decision(why.reason)]
+    return replace(state, left_out=why.setting), [Decision(why.reason, left_out=why.setting)]
 
 
 def _ends_turn(state: PlanState, fact: Transferred, policy: Policy) -> bool:
@@ -166,7 +205,7 @@ def _seen_at_portal(state: PlanState, fact: Fact, policy: Policy, people: People
 
 def _left_to_portal(state: PlanState, policy: Policy) -> bool:
     """The portal writes the call down itself, unless we have to: for an employee with a phone of the PBX."""
-    return policy.own_line == "portal" and state.at_portal and not state.desk and not _has_portal_call(state)
+    return policy.own_line == "portal" and state.at_portal and not state.desk and not state.turn_told
 
 
 def _without(ringing: Iterable[tuple[str, str]], channel: str) -> tuple[tuple[str, str], ...]:
@@ -177,13 +216,18 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
     """Bring what is on the screens to what should be there."""
     started = state.started
     assert started is not None
-    wanted = _users((*(extension for _, extension in state.ringing), *state.talking), people)
+    ringing, talking = (
+        with_card(extensions, state, policy, people) for extensions in ((e for _, e in state.ringing), state.talking)
+    )
+    wanted = _users((*ringing, *talking), people)
+    if call_left_out(state, policy):
+        wanted = tuple(user for user in wanted if user in state.shown)
     decisions: list[Decision] = []
     if _left_to_portal(state, policy):
         return state, decisions
-    if not _has_portal_call(state):
+    if not state.turn_told:
         owner = wanted[0] if wanted else ""
-        if not owner and not state.talking:
+        if not owner and not talking:
             return state, decisions  # nobody to show it to yet: registered when somebody is rung, or at the end
         owner = owner or policy.fallback_user
         state, registered = _registered(state, owner, policy, people, _why_registered(state, owner, people))
@@ -207,14 +251,18 @@ def _cards(state: PlanState, at: float, policy: Policy, people: People) -> tuple
 def _give_away(state: PlanState, fact: Transferred, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
     """A transfer ends the turn: its portal call is finished for who made the transfer, with his own talk."""
     turn = state.turn
-    user, reason, unmapped = or_fallback(
-        fact.from_, "{extension} has passed the client on: this portal call is over", policy, people
-    )
-    since = turn.since if turn.since is not None else fact.at
-    state, decisions = _close(
-        state, user, _seconds(fact.at - since), "200", reason, policy, people, unmapped, at=fact.at, passed_on=True
-    )
-    state = replace(state, notes=pass_on(state.notes, fact.at))
+    if why := turn_left_out(state, None, policy, people):
+        decisions = [Decision(why.reason)]
+    else:
+        known = known_people(state, policy, people)
+        user, reason, unmapped = or_fallback(
+            fact.from_, "{extension} has passed the client on: this portal call is over", policy, known
+        )
+        since = turn.since if turn.since is not None else fact.at
+        state, decisions = _close(
+            state, user, _seconds(fact.at - since), "200", reason, policy, people, unmapped, at=fact.at, passed_on=True
+        )
+        state = replace(state, notes=pass_on(state.notes, fact.at))
     talking = tuple(extension for extension in state.talking if extension != fact.from_)
     ringing = [extension for _, extension in state.ringing]
     return replace(state, talking=talking, turn=following(turn, fact, talking, ringing)), decisions
@@ -228,15 +276,21 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         why = Reason("left to the portal: it writes down the calls of its own SIP line itself")
         decisions = [Decision(why), *_described_there(state, ended, policy, people)]
         return replace(state, finished=True, ringing=(), talking=()), decisions
-    if state.turn.later:
+    if why := turn_left_out(state, call, policy, people):
+        state, decisions = _left_out(state, why)
+    elif state.turn.later:
         state, decisions = _finish_later_turn(state, call, ended.at, policy, people)
     else:
-        user, reason, unmapped = responsible(call, started, policy, people)
+        _, known_call, known = heard(state, call, policy, people)
+        user, reason, unmapped = responsible(known_call, started, policy, known)
         duration = _seconds(call.duration) if call.answered is not None else 0
         status = STATUS_CODE[call.outcome or Outcome.FAILED]
         if duration == 0 and status == "200":
             status = "304"
         state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at)
+    if state.told and call.recordings and (why := recording_left_out(state, call, policy, people)):
+        state = replace(state, recording_stays=True)
+        decisions.append(Decision(why.recording_stays))
     if state.accounts:
         decisions.append(Decision(DESCRIBED, tuple(describe(finish, told) for finish, told in state.accounts)))
     return replace(state, finished=True, ringing=(), talking=()), decisions
@@ -246,7 +300,7 @@ def _described_there(state: PlanState, ended: CallEnded, policy: Policy, people:
     """In the portal's own activity. It is found by the client's number only."""
     started = state.started
     assert started is not None
-    if not state.notes or policy.telling is None or not _PHONE.fullmatch(started.client):
+    if not state.notes or policy.telling is None or not PHONE.fullmatch(started.client):
         return []
     told = account(state.notes, ended.at, people, policy.telling)
     step = describe_own(started.call, started.client, started.at, ended.at, told)
@@ -261,7 +315,8 @@ def _finish_later_turn(
     turn = state.turn
     if not (turn.registered or turn.rung or turn.talkers) and call.third_parties:
         return state, [Decision(Reason("passed on to somebody outside: no further portal call"))]
-    user, reason, unmapped = responsible_in(turn, call, policy, people)
+    known_state, known_call, known = heard(state, call, policy, people)
+    user, reason, unmapped = responsible_in(known_state.turn, known_call, policy, known)
     if turn.since is None:
         status = STATUS_CODE[Outcome.MISSED if call.direction is Direction.INCOMING else Outcome.NO_ANSWER]
         return _close(state, user, 0, status, reason, policy, people, unmapped, at=at)
@@ -287,7 +342,7 @@ def _close(
     started = state.started
     assert started is not None
     decisions: list[Decision] = []
-    if not _has_portal_call(state):
+    if not state.turn_told:
         why = Reason("the call ended before anybody could be shown its card")
         state, decisions = _registered(state, user, policy, people, why)
     left = tuple(shown for shown in state.shown if shown != user)
@@ -333,23 +388,26 @@ def _why_registered(state: PlanState, owner: str, people: People) -> Reason:
     return Reason("{direction} call: the employee has no portal user, registered to user {user}", args)
 
 
-def _has_portal_call(state: PlanState) -> bool:
-    """Whether the present turn has."""
-    return state.turn.registered if state.turn.later else state.registered or bool(state.portal_call)
-
-
 def _registered(
     state: PlanState, user: str, policy: Policy, people: People, reason: Reason
 ) -> tuple[PlanState, list[Decision]]:
-    """A lead is made, if at all, for the first turn, and not of an employee who calls from his own phone."""
+    """A lead is made, if at all, for the first turn that is told, and not of an employee who calls from his own phone."""
     started, turn = state.started, state.turn
     assert started is not None
     line = policy.line(started.line, started.line_raw, started.trunk)
     incoming = started.direction is Direction.INCOMING
-    phone = started.client if _PHONE.fullmatch(started.client) else ""
-    stranger = bool(phone) and not people.user(phone)
-    lead = stranger and not turn.later and (policy.lead_for_incoming if incoming else policy.lead_for_outgoing)
+    client = formatted(started.client, line.number, policy.to_crm, Towards.CRM)
+    phone = client.number if PHONE.fullmatch(client.number) else ""
+    stranger = bool(phone) and not people.user(started.client) and not people.user(phone)
+    lead = stranger and not state.told and policy.lead(line, incoming=incoming)
     decisions: list[Decision] = []
+    if client.reason is not None and not turn.later:
+        decisions.append(Decision(client.reason))
+    if stranger and not lead and (line.lead_for_incoming if incoming else line.lead_for_outgoing) is False:
+        decisions.append(Decision(Reason("no lead: the settings of the line {line} want none", {"line": line.number})))
+    if lead and (colleague := policy.filters.colleague(started)):
+        decisions.append(Decision(colleague))
+        lead = False
     if started.client and not phone and not turn.later:
         args = {"client": started.client[:80], "number": policy.anonymous_number}
         decisions.append(Decision(Reason("{client} is no phone number: the portal is told {number}", args)))
@@ -363,8 +421,11 @@ def _registered(
         "ADD_TO_CHAT": 0,
         "EXTERNAL_CALL_ID": f"{policy.installation}-{started.call}{turn.suffix}",
     }
-    if line.number:
+    if line.number and (line.known or policy.unknown_lines):
         params["LINE_NUMBER"] = line.number
+    elif line.number:
+        why = Reason("{line} is not among the lines of the settings: the portal is not told of it", {"line": line.number})
+        decisions.append(Decision(why, unknown_line="" if state.told else line.number))
     if line.source:
         params["CRM_SOURCE"] = line.source
     step = StepDraft(_register_key(state), Kind.REGISTER, params, Priority.CARD, reason)

@@ -8,18 +8,30 @@ from datetime import tzinfo
 from typing import Literal
 
 from perezvon.calls.names import parse
+from perezvon.rules.filters import Filters
+from perezvon.rules.numbers import NumberRule
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
 Transfers = Literal["one", "each"]
+Who = Literal["owner", "last_rung", "line", "default"]
+Close = Literal["anybody", "responsible", "off"]
+Again = Literal["new", "reopen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory."""
+    """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory;
+    `name`: how people call it; `missed_user`: who is responsible for calls to it that nobody answered.
+    `lead_for_incoming`, `lead_for_outgoing`: None where it is as everywhere. `known`: it is one of the settings."""
 
     number: str
     source: str = ""
+    name: str = ""
+    missed_user: str = ""
+    lead_for_incoming: bool | None = None
+    lead_for_outgoing: bool | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,34 @@ class Telling:
 
     translate: Callable[[str], str] = str
     zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MissedTasks:
+    """How a client whom nobody answered is made a task of. Texts are templates with the places of missed.py; "" for the
+    usual one, in the language of `telling`. Times are seconds, 0 for never; users are ids of the portal.
+
+    `raise_after`: so many missed calls make it important. `close`: after a successful
+    call with anybody, with its responsible, or not at all. `again`: what a missed call does to a task that is closed, if
+    that was at most `reopen_within` ago; later it gets a new one. `remind_after`: seconds without a call back after which
+    the task is brought to mind, and to `remind_user`, who becomes an observer.
+    """
+
+    telling: Telling
+    title: str = ""
+    description: str = ""
+    comment: str = ""
+    deadline: float = 0.0
+    important: bool = False
+    raise_after: int = 0
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    observers: tuple[str, ...] = ()
+    close: Close = "anybody"
+    again: Again = "new"
+    reopen_within: float = 86400.0
+    remind_after: float = 0.0
+    remind_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +82,10 @@ class Policy:
     caller hides his number: the portal demands one. `responsible`: who of several talkers an answered call belongs to.
     `portal_peers`: the PBX's peers that lead to the portal's own SIP line; `own_line`: whether the portal writes down those
     calls itself, or we do. `transfers`: one portal call whoever talks, or one for each employee to whom the client is
-    passed on. `telling`: None where activities tell nothing.
+    passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
+    `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
+    settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
+    tasks only). `missed`: None where missed calls make no tasks.
     """
 
     installation: str
@@ -59,17 +102,31 @@ class Policy:
     portal_peers: frozenset[str] = frozenset()
     own_line: OwnLine = "portal"
     telling: Telling | None = None
+    missed_chain: tuple[Who, ...] = ("owner", "last_rung", "line", "default")
+    missed: MissedTasks | None = None
     lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
     trunk_lines: Mapping[str, Line] = field(default_factory=dict[str, Line])
+    to_crm: tuple[NumberRule, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    unknown_lines: bool = True
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""
         return bool(self.portal_peers) and parse(channel).peer in self.portal_peers
 
+    def lead(self, line: Line, *, incoming: bool) -> bool:
+        """Whether a call of an unknown number through this line makes a lead."""
+        own, everywhere = (
+            (line.lead_for_incoming, self.lead_for_incoming)
+            if incoming
+            else (line.lead_for_outgoing, self.lead_for_outgoing)
+        )
+        return everywhere if own is None else own
+
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""
         if number or raw:
-            return self.lines.get(number) or self.lines.get(raw) or Line(number or raw)
+            return self.lines.get(number) or self.lines.get(raw) or Line(number or raw, known=False)
         return self.trunk_lines.get(trunk) or Line("")
 
 

@@ -15,17 +15,34 @@ Owner = tuple[str, Reason, tuple[str, ...]]
 
 
 def responsible(call: Call, started: CallStarted, policy: Policy, people: People) -> Owner:
-    """One of those who talked, as the policy wants; of a missed call the last who was rung; else a user of the settings."""
+    """One of those who talked, as the policy wants; of a missed call whom its chain names; else a user of the settings."""
     people = _with_mobile(call, people)
     if call.last_talker:
         return _talker(call, policy, people)
     if started.direction is not Direction.INCOMING and started.extension:
         return or_fallback(started.extension, "responsible: {extension} placed the call", policy, people)
-    for extension in reversed(call.rung):
-        if user := people.user(extension):
-            return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension}), ()
+    for who in policy.missed_chain:
+        if who == "default":
+            break
+        if found := _of_missed(who, call, policy, people):
+            return *found, ()
     user = policy.missed_user or policy.fallback_user
+    if any(map(people.user, call.rung)):
+        return user, Reason("responsible: user {user}, who has the missed calls by the settings", {"user": user}), ()
     return user, Reason("responsible: user {user} of the settings, no employee was rung", {"user": user}), call.rung
+
+
+def _of_missed(who: str, call: Call, policy: Policy, people: People) -> tuple[str, Reason] | None:
+    if who == "last_rung":
+        for extension in reversed(call.rung):
+            if user := people.user(extension):
+                return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension})
+    if who == "line":
+        line = policy.line(call.line, call.line_raw, call.trunk)
+        if line.missed_user:
+            args = {"user": line.missed_user, "line": line.name or line.number}
+            return line.missed_user, Reason("responsible: user {user}, who has the missed calls of {line}", args)
+    return None
 
 
 def _with_mobile(call: Call, people: People) -> People:
@@ -54,6 +71,10 @@ def or_fallback(extension: str, text: str, policy: Policy, people: People) -> Ow
     args = {"user": fallback, "extension": extension}
     if extension in policy.portal_peers:
         text = "responsible: user {user} of the settings, because the PBX does not know who answered in the portal"
+        return fallback, Reason(text, args), ()
+    if why := policy.filters.employee(extension, people.users):
+        args["setting"] = why.setting
+        text = "responsible: user {user} of the settings, because {extension} is left out by {setting}"
         return fallback, Reason(text, args), ()
     if extension.startswith("+"):
         text = "responsible: user {user} of the settings, because the outside number {extension} is no employee's"

@@ -20,7 +20,9 @@ class PlanState:
     `registered`: the call is, at least in its first turn; `shown`: who sees the card of the present turn's portal call.
     `at_portal`: the portal's own SIP line has it, or had; `desk`: so has an employee with a phone of the PBX. `notes`: what
     the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
-    and what its activity shall tell. They are sent when the call is over, so that they hold up no card."""
+    and what its activity shall tell. They are sent when the call is over, so that they hold up no card. `left_out`: the
+    filter for which the portal is not told of the call; `passed_over`: an employee whom a filter leaves out takes part, or
+    did; `recording_stays`: it is not sent, though the call is told."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -35,6 +37,19 @@ class PlanState:
     turn: Turn = field(default_factory=Turn)
     notes: Notes = field(default_factory=Notes)
     accounts: tuple[tuple[str, str], ...] = ()
+    left_out: str = ""
+    passed_over: bool = False
+    recording_stays: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether the portal knows of the call: it was registered, or began with a click."""
+        return self.registered or bool(self.portal_call)
+
+    @property
+    def turn_told(self) -> bool:
+        """Whether it has a portal call for the present turn."""
+        return self.turn.registered if self.turn.later else self.told
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -58,4 +73,7 @@ class PlanState:
             turn=Turn.from_json(body.get("turn", {})),
             notes=Notes.from_json(body.get("notes", {})),
             accounts=tuple((finish, told) for finish, told in body.get("accounts", ())),
+            left_out=body.get("left_out", ""),
+            passed_over=body.get("passed_over", False),
+            recording_stays=body.get("recording_stays", False),
         )

@@ -19,6 +19,9 @@ class Kind(StrEnum):
     FINISH = "finish"
     DESCRIBE = "describe"
     ATTACH_RECORD = "attach_record"
+    MISSED_TASK = "missed_task"
+    CLOSE_TASK = "close_task"
+    REMIND_TASK = "remind_task"
 
 
 class Priority(IntEnum):

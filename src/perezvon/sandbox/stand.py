@@ -35,6 +35,7 @@ events = "{events}"
 public_url = "{service}"
 offline_interval = 1
 fallback_user = 1
+unknown_lines = "sent"
 rate_per_second = {rate}
 rate_burst = {burst}
 {portal_more}

@@ -1,5 +1,5 @@
 """`perezvon backfill`: what a PBX's channel event log tells of a period is compared with what we have stored; calls that
-are missing are stored, and their steps queued.
+are missing are stored, and their steps queued. So are those that a filter kept from the portal and keeps no more.
 
 Works beside a running service: each call is put in only where there is none, together with its steps, in one transaction,
 and a counter tells the service to look. What runs, or has just ended, is left to it. As for all that is told late
@@ -51,7 +51,8 @@ RESTART = 5.0
 
 
 class Fate(StrEnum):
-    """`MISSING`: we have nothing of the call. `QUEUED`: so it was, now it is stored, and its steps wait for the portal.
+    """`MISSING`: we have nothing of the call, or a filter left it out that does so no more. `QUEUED`: so it was, now it is
+    stored, and its steps wait for the portal.
     `THERE`: it is stored, or some of its steps are. `RUNNING`: it is not over in the log, or only just."""
 
     MISSING = "missing"
@@ -181,7 +182,8 @@ class Backfill:
         return [replace(one, fate=Fate.THERE) if one.call.id in there else one for one in found]
 
     async def _there(self, conn: AsyncConnection, found: Sequence[Late]) -> set[str]:
-        stored = await calls.stored_among(conn, [one.call.id for one in found])
+        ids = [one.call.id for one in found]
+        stored = await calls.stored_among(conn, ids) - (await calls.left_out_among(conn, ids)).keys()
         known = await lanes.known_keys(conn, self.portal, [step.key for one in found for step in one.steps])
         return stored | {one.call.id for one in found if any(step.key in known for step in one.steps)}
 
@@ -204,15 +206,16 @@ class Backfill:
             if call in there:
                 continue
             row = self._row(one)
-            if not await calls.add(conn, row):
+            added = await calls.add(conn, row)
+            if not added and not await calls.tell_late(conn, row):
                 fates[call] = Fate.THERE
                 continue
             fates[call] = Fate.QUEUED
             told = [(call, str(made.reason), [step.key for step in made.steps]) for made in one.decisions]
-            await journal.append(conn, one.facts, now, told)
+            await journal.append(conn, one.facts if added else (), now, told)
             await ClickBook().follow(conn, one.plan, row)
             await lanes.append(conn, self.portal, call, one.steps, now)
-            if self._keep_recordings and one.call.answered is not None:
+            if self._keep_recordings and one.call.answered is not None and not one.plan.recording_stays:
                 paths = [(call, path) for path in one.call.recordings]
                 await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now)
         if Fate.QUEUED in fates.values():

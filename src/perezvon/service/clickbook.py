@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.rules import PlanState
+from perezvon.rules import PlanState, Reason
 from perezvon.storage import clicks
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click, ClickState
@@ -15,15 +15,23 @@ class ClickBook:
 
     def __init__(self) -> None:
         self._expected: dict[str, Click] = {}
+        self._reasons: dict[str, Reason] = {}
 
-    def expect(self, uniqueid: str, click: Click) -> None:
+    def expect(self, uniqueid: str, click: Click, reason: Reason | None = None) -> None:
+        """`reason`: what the call shall tell of how the click was dialled."""
         self._expected[uniqueid] = click
+        if reason is not None:
+            self._reasons[uniqueid] = reason
 
     def forget(self, uniqueid: str) -> None:
         self._expected.pop(uniqueid, None)
+        self._reasons.pop(uniqueid, None)
 
     def expected(self, uniqueid: str) -> Click | None:
         return self._expected.get(uniqueid)
+
+    def reason(self, uniqueid: str) -> Reason | None:
+        return self._reasons.get(uniqueid)
 
     async def follow(self, conn: AsyncConnection, plan: PlanState, row: StoredCall) -> None:
         """In the transaction that stores the call: its click goes with it."""

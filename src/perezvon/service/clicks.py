@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,7 +21,8 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.events import CallStartClick
 from perezvon.calls import ExpectedCall, Numbering
 from perezvon.conference import Control, Matching, RoomBook
-from perezvon.rules import Reason, refuse_click
+from perezvon.rules import NumberRule, Reason, Towards, refuse_click
+from perezvon.rules.numbers import Formatted, formatted
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.switchboard import Switchboard
 from perezvon.settings.pbx import AsteriskSettings
@@ -79,7 +80,8 @@ class Refused(Exception):
 
 
 class Clicks:
-    """The clicks of one portal. `exchange()` is None while no PBX is set for it; `stored` wakes the portal's sender."""
+    """The clicks of one portal. `exchange()` is None while no PBX is set for it; `stored` wakes the portal's sender;
+    `to_pbx()`: how numbers are dialled."""
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Clicks:
         exchange: Callable[[], Exchange | None],
         stored: Callable[[], None],
         clock: Callable[[], float],
+        to_pbx: Callable[[], Sequence[NumberRule]] = tuple,
     ) -> None:
         self._portal = portal
         self._database = database
@@ -99,6 +102,7 @@ class Clicks:
         self._exchange = exchange
         self._stored = stored
         self._clock = clock
+        self._to_pbx = to_pbx
         self._waiting: asyncio.Queue[Click] = asyncio.Queue()
         self._unsure: list[Click] = []
 
@@ -180,8 +184,8 @@ class Clicks:
             raise Refused("603-S", Reason("the service was down when the number was clicked: too late to dial it now"))
         extension = self._extension(click)
         exchange = await self._live_exchange()
-        number = dialled(click.number, exchange.numbering)
-        if not number:
+        told = dialled(click.number, exchange.numbering, click.line, self._to_pbx())
+        if not told.number:
             raise Refused("484", Reason("{number} is no number that can be dialled", {"number": _shown(click.number)}))
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
         click = replace(click, uniqueid=uniqueid, state=ClickState.DIALLING)
@@ -194,12 +198,12 @@ class Clicks:
         log.info(
             "click -> dialling", portal=self._portal, portal_call=click.portal_call, extension=extension, channel=uniqueid
         )
-        self._book.expect(uniqueid, click)
+        self._book.expect(uniqueid, click, told.reason)
         try:
             await exchange.switchboard.expect(ExpectedCall(self._clock(), uniqueid, extension, click.number))
             try:
                 outcome = await exchange.supervisor.originate(
-                    originate(exchange.settings, extension, click.number, number, uniqueid)
+                    originate(exchange.settings, extension, click.number, told.number, uniqueid)
                 )
             except AmiError as error:
                 await self._unless_it_rings(
@@ -312,14 +316,17 @@ def originate(settings: AsteriskSettings, extension: str, client: str, number: s
     )
 
 
-def dialled(number: str, numbering: Numbering) -> str:
-    """What is dialled: digits only, without the plus that most dialplans do not know. "" for anything that is not a phone
-    number as people write them (an extension behind it is left off): digits are not gathered out of other text."""
+def dialled(number: str, numbering: Numbering, line: str = "", rules: Sequence[NumberRule] = ()) -> Formatted:
+    """What is dialled: digits only, unless a rule says otherwise. `number` is "" for anything that is not a phone number as
+    people write them (an extension behind it is left off): digits are not gathered out of other text. `line`: as the portal
+    names it."""
     match = _NUMBER.fullmatch(number)
-    if match is None:
-        return ""
-    digits = re.sub(r"[^0-9]", "", numbering.international(match[1]))
-    return digits if len(digits) <= LONGEST else ""
+    understood = "" if match is None else numbering.international(match[1])
+    digits = re.sub(r"[^0-9]", "", understood)
+    if not 1 <= len(digits) <= LONGEST:
+        return Formatted("")
+    line = numbering.international(line) or line
+    return formatted(f"+{digits}" if understood.startswith("+") else digits, line, rules, Towards.PBX)
 
 
 def _shown(number: str) -> str:

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import structlog
 
-from perezvon.asterisk import Supervisor
+from perezvon.asterisk import AmiError, Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
-from perezvon.conference import Control, Dialling, Matching, RoomBook
+from perezvon.conference import Control, Dialling, Matching, RoomBook, members_of
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
+from perezvon.rules import Towards
 from perezvon.service import policies
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.missed import Reminder
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
 from perezvon.service.switchboard import Switchboard
@@ -100,6 +102,7 @@ class House:
                 exchange=lambda name=name: self._exchange_of(name),
                 stored=self.senders[name].notify,
                 clock=self._clock,
+                to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
         if self.settings.recordings.mode == "upload":
             self.worker = self._recording_worker()
@@ -123,9 +126,13 @@ class House:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
                 for name, exchange in self.exchanges.items():
                     others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
+                    others.append(tasks.create_task(self._heed_muted(exchange), name=f"who is muted at {name}"))
                 for link in self.portals.values():
                     assert link.clicks is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
+                for name, link in self.portals.items():
+                    reminder = Reminder(name, self._database, link.rules, self._queued, clock=self._clock)
+                    others.append(tasks.create_task(reminder.run(), name=f"reminders of {name}"))
                 others.append(tasks.create_task(self._database.watch(), name="database"))
                 others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
                 others.append(tasks.create_task(self.dialplan.run(), name="dialplan"))
@@ -202,6 +209,20 @@ class House:
             lambda: dialling(self.settings, pbx.name),
         )
         return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching, control)
+
+    async def _heed_muted(self, exchange: Exchange) -> None:
+        """Asks after each (re)connect: nothing else tells of who was muted while we were away."""
+        while True:
+            await exchange.rooms.resynced()
+            await exchange.supervisor.until_live()
+            if not exchange.rooms.rooms:
+                continue
+            try:
+                members = await members_of(exchange.supervisor)
+            except AmiError as error:
+                log.warning("who is muted is not known", pbx=exchange.settings.name, error=str(error))
+            else:
+                exchange.rooms.heed_muted(members, self._clock())
 
     async def _heed_commands(self) -> None:
         """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
@@ -282,7 +303,10 @@ def dialling(settings: Settings, pbx: str) -> Dialling:
 
 def _skeleton(settings: Settings) -> object:
     """What parts are built from; the rest is read anew for each decision."""
-    portals = [portal.model_copy(update={"fallback_user": "", "missed_user": ""}) for portal in settings.portal]
+    portals = [
+        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed"})
+        for portal in settings.portal
+    ]
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))

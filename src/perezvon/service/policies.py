@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
-from perezvon.rules import Line, People, Policy, Telling
+from perezvon.rules import Filters, Line, MissedTasks, NumberList, NumberRule, People, Policy, Telling, Towards
+from perezvon.rules.filters import Filter
+from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
@@ -22,6 +27,14 @@ class PortalRules:
     portal: str
     policy: Policy
     people: People
+
+    def knows_line(self, number: str) -> bool:
+        """Whether a number of the company is (by now) in the settings."""
+        return self.policy.line(number, number, "").known
+
+    def leaves_out(self, extension: str) -> bool:
+        """Whether the settings want to hear nothing of an extension."""
+        return self.policy.filters.employee(extension, self.people.users) is not None
 
 
 def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
@@ -45,10 +58,20 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
     plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
     lines: dict[str, Line] = {}
     for entry in settings.line:
-        line = Line(plain.international(entry.number) or entry.number, entry.source)
+        line = Line(
+            plain.international(entry.number) or entry.number,
+            entry.source,
+            entry.name,
+            entry.missed_user,
+            lead_for_incoming=entry.create_lead_incoming,
+            lead_for_outgoing=entry.create_lead_outgoing,
+        )
         for name in _names(entry):
             lines[name] = line
             lines.setdefault(plain.international(name), line)
+    portal_peers = frozenset(
+        peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
+    )
     return Policy(
         installation=installation,
         fallback_user=portal.fallback_user or own_user or "1",
@@ -61,14 +84,61 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         anonymous_number=calls.anonymous_number,
         responsible=calls.responsible,
         transfers=calls.transfers,
-        portal_peers=frozenset(
-            peer for pbx in settings.asterisk if settings.portal_of(pbx.name) == portal for peer in pbx.ways_to_portal
-        ),
+        portal_peers=portal_peers,
         own_line=portal.own_line,
         telling=_telling(portal) if calls.describe else None,
+        missed_chain=settings.missed.responsible,
+        missed=_missed(settings, portal) if settings.missed.task else None,
         lines=lines,
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
+        to_crm=number_rules(settings, Towards.CRM),
+        unknown_lines=portal.unknown_lines == "sent",
+        filters=_filters(settings, plain, portal_peers),
     )
+
+
+def external_lines(settings: Settings) -> list[ExternalLine]:
+    """The company's numbers as lines of the portal, by the numbers with which calls are told."""
+    calls = settings.calls
+    plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
+    everywhere = calls.create_lead_outgoing
+    return [
+        ExternalLine(
+            plain.international(entry.number) or entry.number,
+            entry.name,
+            everywhere if entry.create_lead_outgoing is None else entry.create_lead_outgoing,
+        )
+        for entry in settings.line
+    ]
+
+
+def _filters(settings: Settings, numbering: Numbering, portal_peers: frozenset[str]) -> Filters:
+    wanted = settings.filters
+
+    def filtered(name: str, chosen: Chosen, read: Callable[[str], Pattern], numbering: Numbering | None) -> Filter:
+        only, never = (NumberList.of(map(read, texts), numbering) for texts in (chosen.only, chosen.never))
+        return Filter(name, only, never)
+
+    return Filters(
+        extensions=filtered("extensions", wanted.extensions, extension_pattern, None),
+        lines=filtered("lines", wanted.lines, number_pattern, numbering),
+        clients=filtered("clients", wanted.clients, client_pattern, numbering),
+        staff=NumberList.of(map(number_pattern, wanted.staff), numbering),
+        region=numbering.region,
+        elsewhere=portal_peers,
+    )
+
+
+def number_rules(settings: Settings, towards: Towards) -> tuple[NumberRule, ...]:
+    """A rule for one line knows all names of that line, as they are set and in international form."""
+    plain = Numbering(region=settings.calls.region)
+    made: list[NumberRule] = []
+    for rule in settings.numbers.rules(towards):
+        lines = [entry for entry in settings.line if rule.line and rule.line in _names(entry)]
+        named = [name for entry in lines for name in _names(entry)]
+        names = frozenset({*named, *map(plain.international, named)}) - {""}
+        made.append(NumberRule(rule.match, rule.replace, rule.name, names))
+    return tuple(made)
 
 
 def people(directory: Directory) -> People:
@@ -86,6 +156,27 @@ def people(directory: Directory) -> People:
 
 def _telling(portal: PortalSettings) -> Telling:
     return Telling(catalog(portal.language).gettext, ZoneInfo(portal.time_zone) if portal.time_zone else None)
+
+
+def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
+    wanted = settings.missed
+    return MissedTasks(
+        telling=_telling(portal),
+        title=wanted.title,
+        description=wanted.description,
+        comment=wanted.comment,
+        deadline=wanted.deadline * 60,
+        important=wanted.important,
+        raise_after=wanted.raise_after,
+        tags=wanted.tags,
+        group=wanted.group,
+        observers=wanted.observers,
+        close=wanted.close,
+        again=wanted.again,
+        reopen_within=wanted.reopen_within * 3600,
+        remind_after=wanted.remind_after * 60,
+        remind_user=wanted.remind_user,
+    )
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from perezvon.bitrix24.events import (
     typed,
 )
 from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
+from perezvon.bitrix24.lines import keep_lines
 from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
@@ -49,6 +50,9 @@ BIND_RETRY = 60.0
 BIND_CHECK = 600.0
 """Seconds between two looks whether events are bound: an update of the application, a reinstallation and a portal restored
 from a backup lose them without a word."""
+LINES_RETRY = 60.0
+LINES_CHECK = 3600.0
+"""Seconds between two looks whether the company's numbers are lines of the portal as the settings name them."""
 GRANT_CHECK = 600.0
 LOST = 3600.0
 """Seconds without any answer from the portal after which we ask the authorization server where it is, once."""
@@ -94,6 +98,8 @@ class PortalLink:
         self._rules: PortalRules | None = None
         self._wake_directory = asyncio.Event()
         self._installing = asyncio.Event()
+        self._wake_lines = asyncio.Event()
+        self.lines_problem = ""
         self.clicks: Clicks | None = None
         self.on_installed: Callable[[], None] = lambda: None
         self.on_answer: Callable[[], None] = lambda: None
@@ -135,6 +141,7 @@ class PortalLink:
         self.settings = settings
         self._whole = whole
         self._rules = None
+        self._wake_lines.set()
 
     @property
     def installed(self) -> bool:
@@ -152,6 +159,7 @@ class PortalLink:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
             tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
+            tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -304,6 +312,27 @@ class PortalLink:
                 continue
             self._installing.clear()
 
+    async def _keep_lines(self) -> None:
+        """The company's numbers as lines of the portal. With several portals nobody knows whose a number is, until a call
+        has brought it there."""
+        while True:
+            self._wake_lines.clear()
+            if self.installed and self._whole.line:
+                try:
+                    await keep_lines(self.client, policies.external_lines(self._whole), add=len(self._whole.portal) == 1)
+                except PortalError as error:
+                    self.lines_problem = str(error)
+                    log.warning("lines not kept", portal=self.name, error=self.lines_problem)
+                else:
+                    self.lines_problem = ""
+            elif not self._whole.line:
+                self.lines_problem = ""
+            try:
+                async with asyncio.timeout(LINES_RETRY if self.lines_problem else LINES_CHECK):
+                    await self._wake_lines.wait()
+            except TimeoutError:
+                continue
+
     async def receive(self, body: bytes, content_type: str) -> None:
         """An event at our own handler. Raises BadEvent, Forged, StorageError, PortalError (an installation not proven)."""
         expected = [self._keeper.grant.application_token] if self._keeper is not None else []
@@ -341,6 +370,7 @@ class PortalLink:
         await self._keeper.replace(grant)
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
+        self._wake_lines.set()
         self._installing.set()
         self.on_installed()
 

@@ -35,7 +35,9 @@ from perezvon.web.status import (
     DatabaseStatus,
     DialplanStatus,
     EventsStatus,
+    LeftOut,
     MachineStatus,
+    MissedStatus,
     PausedMethod,
     PbxStatus,
     PortalStatus,
@@ -43,6 +45,7 @@ from perezvon.web.status import (
     RecordingsStatus,
     SentStep,
     Status,
+    UnknownLine,
     Unmapped,
 )
 
@@ -72,6 +75,8 @@ class _Stored:
 
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    unknown_lines: tuple[UnknownLine, ...] = ()
     recordings: RecordingsStatus = field(default_factory=RecordingsStatus)
     sending: Mapping[str, SenderStatus] = field(default_factory=dict[str, SenderStatus])
 
@@ -124,7 +129,9 @@ class Reporter:
             else (),
             recordings=stored.recordings,
             calls=stored.calls,
-            unmapped=stored.unmapped,
+            unmapped=tuple(one for one in stored.unmapped if not self._meant(one)),
+            left_out=stored.left_out,
+            unknown_lines=tuple(one for one in stored.unknown_lines if self._unknown(one)),
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
             dialplan=_dialplan(house) if house else DialplanStatus(),
@@ -149,16 +156,29 @@ class Reporter:
         async with self._database.read() as conn:
             rows = await calls.search(conn, Search(), LAST_CALLS)
             steps = await lanes.load(conn, [row.id for row in rows])
+            untold = await calls.left_out_among(conn, [row.id for row in rows if not row.portal])
             unmapped = await counters.read(conn, "unmapped:")
+            left_out = await counters.read(conn, "left_out:")
+            lines = await counters.read(conn, "line:")
             counts = await recordings.count(conn)
             trouble = await recordings.troubled(conn, 1)
         senders = self.house.senders if self.house else {}
         return _Stored(
-            calls=tuple(_call(row, steps.get(row.id, [])) for row in rows),
+            calls=tuple(_call(row, steps.get(row.id, []), untold.get(row.id, "")) for row in rows),
             unmapped=tuple(
                 Unmapped(portal, extension, counter.value, counter.last)
                 for counter in unmapped
                 for _, portal, extension in [counter.name.split(":", 2)]
+            ),
+            left_out=tuple(
+                LeftOut(portal, setting, counter.value, counter.last)
+                for counter in left_out
+                for _, portal, setting in [counter.name.split(":", 2)]
+            ),
+            unknown_lines=tuple(
+                UnknownLine(portal, number, counter.value, counter.last)
+                for counter in lines
+                for _, portal, number in [counter.name.split(":", 2)]
             ),
             recordings=RecordingsStatus(
                 waiting=sum(counts.get(state, 0) for state in (RecordingState.NEW, RecordingState.PART)),
@@ -171,6 +191,16 @@ class Reporter:
             ),
             sending={name: await sender.status() for name, sender in senders.items()},
         )
+
+    def _meant(self, case: Unmapped) -> bool:
+        """Whether the settings want to know nothing of the extension (any more)."""
+        link = self.house.portals.get(case.portal) if self.house else None
+        return link is not None and link.rules().leaves_out(case.extension)
+
+    def _unknown(self, line: UnknownLine) -> bool:
+        """Whether the settings still know nothing of it."""
+        link = self.house.portals.get(line.portal) if self.house else None
+        return link is not None and not link.rules().knows_line(line.number)
 
     async def close(self) -> None:
         """A database that does not answer is not waited for."""
@@ -216,6 +246,7 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
+            lines_problem=link.lines_problem,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
             directory_problem=link.directory.problem,
@@ -224,6 +255,9 @@ class Reporter:
             moved_from=link.moved_from,
             forgotten=sending.forgotten,
             forgotten_last=sending.forgotten_last,
+            missed=MissedStatus(
+                sending.missed.waiting, sending.missed.oldest, sending.missed.called_back, sending.missed.after
+            ),
         )
 
     # ---- web.EventSink
@@ -279,7 +313,7 @@ def _pbx(exchange: Exchange) -> PbxStatus:
     )
 
 
-def _call(row: StoredCall, steps: list[Step]) -> CallRow:
+def _call(row: StoredCall, steps: list[Step], left_out: str) -> CallRow:
     return CallRow(
         id=row.id,
         pbx=row.pbx,
@@ -292,6 +326,7 @@ def _call(row: StoredCall, steps: list[Step]) -> CallRow:
         duration=row.duration,
         responsible=row.last_talker,
         sent=tuple(SentStep(str(step.kind), str(step.state), step.reason, step.error or "") for step in steps),
+        left_out=left_out,
     )
 
 

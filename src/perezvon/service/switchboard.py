@@ -19,10 +19,11 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
+from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.rules import Decision, PlanState, StepDraft, plan
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
 from perezvon.storage.calls import StoredCall
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_LINES = 200
+"""Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -54,6 +57,7 @@ class _Round:
     steps: tuple[StepDraft, ...]
     recordings: tuple[str, ...]
     plan: PlanState
+    ended: Call | None = None
 
 
 class Switchboard:
@@ -224,16 +228,19 @@ class Switchboard:
                 self._plans[done.row.id] = done.plan
             else:
                 self._plans.pop(done.row.id, None)
-        if rules is not None and any(done.steps for done in rounds):
+        if rules is not None and any(done.steps or (done.ended and rules.policy.missed) for done in rounds):
             self._stored(rules.portal)
         if any(done.recordings for done in rounds):
             self._to_convert()
 
     def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
         state = self._plans.get(call, PlanState())
+        of_click: list[Decision] = []
         for fact in facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
                 state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
+                if (reason := self._clicks.reason(fact.expected)) is not None:
+                    of_click.append(Decision(reason))
         if rules is None:
             decisions: list[Decision] = []
             started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
@@ -244,15 +251,17 @@ class Switchboard:
         reported = rules is not None and (state.registered or bool(state.portal_call))
         ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
         kept: tuple[str, ...] = ()
-        if ended and reported and ended.record.answered is not None and self._keep_recordings():
+        answered = ended is not None and ended.record.answered is not None
+        if ended and answered and reported and not state.recording_stays and self._keep_recordings():
             kept = ended.record.recordings
         return _Round(
             row=self._row(call, state, ended, rules.portal if rules and reported else ""),
             facts=tuple(facts),
-            decisions=tuple(decisions),
+            decisions=(*of_click, *decisions),
             steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
             recordings=kept,
             plan=state,
+            ended=ended.record if ended is not None else None,
         )
 
     def _by_our_clock(self, step: StepDraft) -> StepDraft:
@@ -316,6 +325,9 @@ class Switchboard:
                 await progress.save(conn, self.pbx, reached)
             await calls.save(conn, [done.row for done in rounds])
             decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
+            ended = [done.ended for done in rounds if done.ended is not None and not done.plan.left_out]
+            followed = [] if rules is None else await follow(conn, rules, ended)
+            decided += [(one.call, one.decision) for one in followed]
             await journal.append(
                 conn,
                 [fact for done in rounds for fact in done.facts],
@@ -327,8 +339,15 @@ class Switchboard:
             if rules is None:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
+            for one in followed:
+                await lanes.append(conn, rules.portal, one.lane, one.decision.steps, now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
+            for _, made in decided:
+                if made.left_out:
+                    await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
+                if made.unknown_line:
+                    await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
             paths = [(done.row.id, path) for done in rounds for path in done.recordings]
             await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
 

@@ -70,6 +70,9 @@ def _flat(value: object, path: str, *, default: bool = False) -> Iterator[tuple[
     elif path in IDENTITY:
         for entry in cast("tuple[BaseModel, ...]", value):
             yield from _flat(entry, f"{path}[{getattr(entry, IDENTITY[path])}]")
+    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):  # an ordered list: told by place
+        for index, entry in enumerate(cast("tuple[BaseModel, ...]", value)):
+            yield from _flat(entry, f"{path}[{index}]")
     elif value not in (None, "", ()):
         yield path, value, default
 

@@ -47,7 +47,8 @@ def markdown(translate: Translate) -> str:
         lines += _settings(model, _)
         for key, inner in model.model_fields.items():
             if (below := inner_section(inner)) is not None:
-                lines += ["", f"## `[{name}.{key}]` {_(inner.title or '')}", "", _(inner.description or "")]
+                header = f"[[{name}.{key}]]" if get_origin(inner.annotation) is tuple else f"[{name}.{key}]"
+                lines += ["", f"## `{header}` {_(inner.title or '')}", "", _(inner.description or "")]
                 lines += _settings(below, _)
     return "\n".join(lines) + "\n"
 
@@ -58,8 +59,10 @@ def _settings(model: type[BaseModel], _: Translate) -> list[str]:
 
 
 def inner_section(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a section inside a section; None of a single setting."""
+    """The model of a section inside a section, or of each of a list of them; None of a single setting."""
     annotation = field.annotation
+    if get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 

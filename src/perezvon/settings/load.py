@@ -44,6 +44,8 @@ _REASONS: Mapping[str, str] = {
     "less_than_equal": "must be {le} or less",
     "literal_error": "must be one of {expected}",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "there may be at most {max_length} of these",
 }
 
 
@@ -166,8 +168,9 @@ def _mistake(detail: ErrorDetails, text: str) -> Mistake:
     elif detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
         section = str(next(part for part in path if isinstance(part, str)))
         reason = Reason("this is a section: write its settings under [{section}]", {"section": section})
-    elif detail["type"] == "tuple_type" and len(path) == 1:
-        reason = Reason("there can be several of these: write [[{section}]]", {"section": str(path[0])})
+    elif detail["type"] == "tuple_type" and (len(path) == 1 or path[0] == "numbers"):
+        section = ".".join(str(part) for part in path)
+        reason = Reason("there can be several of these: write [[{section}]]", {"section": section})
     elif detail["type"] in _REASONS:
         reason = Reason(_REASONS[detail["type"]], {name: _short(value) for name, value in context.items()})
     else:

@@ -11,14 +11,18 @@ from typing import Annotated, Literal, Self
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import SecretMissing, Wrong
+from perezvon.settings.filters import FilterSettings
 from perezvon.settings.ivr import IvrSettings
+from perezvon.settings.missed import MissedSettings
+from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, UserId
 from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
 from perezvon.settings.urls import OwnDatabaseUrl
 
@@ -124,7 +128,7 @@ class LineSettings(Section):
     name: OneLine = Field(
         default="",
         title="Name",
-        description="How people call this number.",
+        description="How people call this number. The portal shows it on the card and in reports.",
         examples=["Billboard on the ring road"],
     )
     trunk: OneLine = Field(
@@ -139,6 +143,25 @@ class LineSettings(Section):
         title="Source",
         description="The STATUS_ID of the CRM source that a new lead from this number gets.",
         examples=["CALL"],
+    )
+    create_lead_incoming: bool | None = Field(
+        default=None,
+        title="Lead for an unknown caller",
+        description="Whether a call of an unknown number to this line makes a lead. Not set: as in [calls].",
+        examples=[False],
+    )
+    create_lead_outgoing: bool | None = Field(
+        default=None,
+        title="Lead for an unknown callee",
+        description="The same for an outgoing call through this line.",
+        examples=[False],
+    )
+    missed_user: UserId = Field(
+        default="",
+        title="User for missed calls",
+        description="The id of the portal user who is responsible for calls to this number that nobody answered, where the "
+        "order of [missed] wants the line's. Empty: nobody.",
+        examples=["1"],
     )
     menu: bool = Field(
         default=True,
@@ -261,6 +284,23 @@ class Settings(Section):
     calls: CallSettings = Field(
         default_factory=CallSettings, title="Calls", description="How calls are understood and reported."
     )
+    numbers: NumbersSettings = Field(
+        default_factory=NumbersSettings,
+        title="Numbers",
+        description="How numbers are written for the CRM and dialled by the PBX, where E.164 is not wanted (numbers.md). "
+        "`perezvon numbers test NUMBER` shows what becomes of a number, and why.",
+    )
+    filters: FilterSettings = Field(
+        default_factory=FilterSettings,
+        title="Filters",
+        description="Which calls the portal is not told of: no card, no call, no lead, no recording (filters.md). They "
+        "stay in our own list. A list holds numbers in any of their written forms, or beginnings with * behind them.",
+    )
+    missed: MissedSettings = Field(
+        default_factory=MissedSettings,
+        title="Missed calls",
+        description="Calls that nobody answered: whose they are, and the task that is made of them.",
+    )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
     )
@@ -308,6 +348,12 @@ class Settings(Section):
                         ),
                         ("line", index, "number" if number == line.number else "aliases"),
                     )
+        for towards in Towards:
+            for index, rule in enumerate(self.numbers.rules(towards)):
+                if rule.line and rule.line not in taken:
+                    known = {"line": rule.line, "known": ", ".join(line.number for line in self.line) or "—"}
+                    reason = Reason("there is no line {line}; known: {known}", known)
+                    raise Wrong(reason, ("numbers", towards.value, index, "line"))
         return self
 
     def portal_of(self, pbx: str) -> PortalSettings | None:

@@ -137,6 +137,14 @@ class PortalSettings(Section):
         "answered elsewhere, given up in the menu; perezvon: Perezvon writes all.",
         examples=["portal"],
     )
+    unknown_lines: Literal["listed", "sent"] = Field(
+        default="listed",
+        title="Unknown company numbers",
+        description="What is done with a number of the company that is not among [[line]]. listed: the status page lists "
+        "it, and the portal is told of the call without a line; sent: the portal is told of it, and makes a line without a "
+        "name of it.",
+        examples=["listed"],
+    )
     fallback_user: UserId = Field(
         default="",
         title="Fall-back user",

@@ -16,6 +16,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 
 SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
+MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
 HOURS: Final[dict[str, Any]] = {"unit": "hours"}
 BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
 KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}

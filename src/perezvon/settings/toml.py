@@ -42,7 +42,12 @@ def _is_section(item: Any) -> bool:
 def _section(name: str, values: Mapping[str, Any], *, many: bool = False) -> str:
     header = f"[[{name}]]" if many else f"[{name}]"
     text = f"{header}\n" + "".join(_line(key, item) for key, item in values.items() if not _is_section(item))
-    below = [_section(f"{name}.{key}", item) for key, item in values.items() if isinstance(item, dict)]  # pyright: ignore[reportUnknownArgumentType]
+    below: list[str] = []
+    for key, item in values.items():
+        if isinstance(item, dict):
+            below.append(_section(f"{name}.{key}", cast("Mapping[str, Any]", item)))
+        elif _is_section(item):
+            below += [_section(f"{name}.{key}", entry, many=True) for entry in item]
     return "\n".join([text, *below])
 
 

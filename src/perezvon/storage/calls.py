@@ -22,6 +22,8 @@ Json = Any
 MOST_AT_ONCE = 500
 """Ids in one query: databases have a limit for parameters."""
 
+_UNTOLD = and_(call.c.portal == "", call.c.live.is_(False))
+
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
@@ -117,6 +119,25 @@ async def stored_among(conn: AsyncConnection, ids: Iterable[str]) -> set[str]:
             (await conn.execute(select(call.c.id).where(call.c.id.in_(wanted[start : start + MOST_AT_ONCE])))).scalars()
         )
     return known
+
+
+async def left_out_among(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, str]:
+    """Those of the calls that are over, and that a filter kept from the portal: the filter."""
+    wanted = list(ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), MOST_AT_ONCE):
+        query = select(call.c.id, call.c.plan).where(call.c.id.in_(wanted[start : start + MOST_AT_ONCE]), _UNTOLD)
+        plans = {row.id: json.loads(row.plan) for row in await conn.execute(query)}
+        found |= {call_id: plan["left_out"] for call_id, plan in plans.items() if plan.get("left_out")}
+    return found
+
+
+async def tell_late(conn: AsyncConnection, row: StoredCall) -> bool:
+    """The portal and the plan of a call that is over and that no portal was told of; what was seen of it stays. False, and
+    nothing is done, when one was told."""
+    told = {"portal": row.portal, "plan": json.dumps(row.plan)}
+    statement = call.update().where(call.c.id == row.id, _UNTOLD).values(told).returning(call.c.id)
+    return (await conn.execute(statement)).one_or_none() is not None
 
 
 async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:

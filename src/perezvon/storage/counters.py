@@ -27,6 +27,13 @@ async def bump(conn: AsyncConnection, name: str, now: float, by: int = 1) -> Non
     )
 
 
+async def bump_among(conn: AsyncConnection, prefix: str, case: str, now: float, most: int) -> None:
+    """`bump` of the case behind the prefix, where cases come from outside: never more than `most` of them are kept."""
+    known = {one.name for one in await read(conn, prefix)}
+    if f"{prefix}{case}" in known or len(known) < most:
+        await bump(conn, f"{prefix}{case}", now)
+
+
 async def read(conn: AsyncConnection, prefix: str = "") -> list[Counter]:
     """Those whose name starts with `prefix`, by name."""
     query = select(counter).where(counter.c.name.startswith(prefix, autoescape=True)).order_by(counter.c.name)

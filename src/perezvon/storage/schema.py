@@ -234,6 +234,26 @@ progress = Table(
     Column("startup", Words, nullable=False, default="", doc="when that PBX was started, in its own words"),
 )
 
+missed = Table(
+    "missed",
+    metadata,
+    Column("portal", String(100), primary_key=True),
+    Column("client", String(40), primary_key=True, doc="E.164"),
+    Column("episode", Integer, primary_key=True, autoincrement=False, doc="from a missed call to the task's end"),
+    Column("lane", String(200), nullable=False, doc="of the steps that keep its task"),
+    Column("misses", Integer, nullable=False),
+    Column("first", Float, nullable=False, doc="the first missed call that nobody has called back"),
+    Column("last", Float, nullable=False),
+    Column("task", String(40), nullable=False, default="", doc="the portal's id of the task, as far as it is known"),
+    Column("responsible", String(40), nullable=False, default="", doc="the portal's user, when we last looked"),
+    Column("called_back", Float, doc="the first successful call after that"),
+    Column("closed", Float, doc="the episode is over"),
+    Column("remind", Float, doc="when the task is to be brought to mind; empty: not, or done"),
+    UniqueConstraint("lane"),
+    Index("ix_missed_remind", "portal", "remind"),
+    Index("ix_missed_called_back", "portal", "called_back"),
+)
+
 menu = Table(
     "menu",
     metadata,

@@ -12,7 +12,9 @@ from perezvon.web.status import (
     CallRow,
     DatabaseStatus,
     EventsStatus,
+    LeftOut,
     MachineStatus,
+    MissedStatus,
     PausedMethod,
     PbxStatus,
     PortalStatus,
@@ -21,6 +23,7 @@ from perezvon.web.status import (
     SentStep,
     Status,
     StatusSource,
+    UnknownLine,
     Unmapped,
 )
 
@@ -43,7 +46,9 @@ __all__ = [
     "DatabaseStatus",
     "EventSink",
     "EventsStatus",
+    "LeftOut",
     "MachineStatus",
+    "MissedStatus",
     "PausedMethod",
     "PbxStatus",
     "PortalStatus",
@@ -53,6 +58,7 @@ __all__ = [
     "SentStep",
     "Status",
     "StatusSource",
+    "UnknownLine",
     "Unmapped",
     "create_app",
 ]

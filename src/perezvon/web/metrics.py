@@ -81,6 +81,30 @@ def metrics(status: Status) -> Iterator[Metric]:
         ["portal"],
         [((p.name,), p.employees) for p in portals],
     )
+    yield _gauge(
+        "perezvon_missed_waiting",
+        "Clients who wait for a call back",
+        ["portal"],
+        [((p.name,), p.missed.waiting) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_missed_oldest_seconds",
+        "How long the first of them has waited",
+        ["portal"],
+        [((p.name,), max(0.0, status.now - p.missed.oldest) if p.missed.oldest else 0.0) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_called_back",
+        "Clients who were talked to after a missed call, in the last day",
+        ["portal"],
+        [((p.name,), p.missed.called_back) for p in portals],
+    )
+    yield _gauge(
+        "perezvon_called_back_seconds",
+        "How long that took on average",
+        ["portal"],
+        [((p.name,), p.missed.after or 0.0) for p in portals],
+    )
     recordings = status.recordings
     yield _gauge(
         "perezvon_recordings",
@@ -94,6 +118,18 @@ def metrics(status: Status) -> Iterator[Metric]:
         "Calls of extensions that no employee of the portal has",
         ["portal", "extension"],
         [((case.portal, case.extension), case.count) for case in status.unmapped],
+    )
+    yield _counter(
+        "perezvon_unknown_line_calls",
+        "Calls to numbers of the company that are not in the settings",
+        ["portal", "line"],
+        [((case.portal, case.number), case.count) for case in status.unknown_lines],
+    )
+    yield _counter(
+        "perezvon_left_out_calls",
+        "Calls that the portal was not told of because of a filter",
+        ["portal", "setting"],
+        [((case.portal, case.setting), case.count) for case in status.left_out],
     )
 
 

@@ -82,11 +82,23 @@ class EventsStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MissedStatus:
+    """Clients who wait for a call back since the last week, `oldest`: since when the first of them. `called_back`: how many
+    were talked to after a missed call in the last day; `after`: seconds, on average."""
+
+    waiting: int = 0
+    oldest: float | None = None
+    called_back: int = 0
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PortalStatus:
     """`state`: ready | waiting for installation | paused | blocked | unreachable. `way`: webhook | application. `tokens`:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
-    that the portal did not know any more and that were registered anew."""
+    that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
+    lines of the portal, or not as the settings name them."""
 
     name: str
     state: str
@@ -113,6 +125,8 @@ class PortalStatus:
     moved_from: str = ""
     forgotten: int = 0
     forgotten_last: float | None = None
+    lines_problem: str = ""
+    missed: MissedStatus = MissedStatus()
 
     @property
     def waiting(self) -> int:
@@ -142,7 +156,8 @@ class SentStep:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """`outcome` is "" while the call is under way. `duration`: seconds of talk. `responsible`: extension or name."""
+    """`outcome` is "" while the call is under way. `duration`: seconds of talk. `responsible`: extension or name.
+    `left_out`: the filter for which the portal was not told."""
 
     id: str
     pbx: str
@@ -155,6 +170,7 @@ class CallRow:
     duration: float = 0.0
     responsible: str = ""
     sent: tuple[SentStep, ...] = ()
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +179,26 @@ class Unmapped:
 
     portal: str
     extension: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Calls that the portal was not told of because of `setting`, a filter."""
+
+    portal: str
+    setting: str
+    count: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownLine:
+    """Calls to a number of the company that is not in the settings."""
+
+    portal: str
+    number: str
     count: int
     last: float
 
@@ -221,6 +257,8 @@ class Status:
     recordings: RecordingsStatus = RecordingsStatus()
     calls: tuple[CallRow, ...] = ()
     unmapped: tuple[Unmapped, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    unknown_lines: tuple[UnknownLine, ...] = ()
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)

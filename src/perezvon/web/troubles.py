@@ -27,7 +27,7 @@ def troubles(status: Status) -> list[Check]:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
         found += _portal(portal, status.now)
-    found += [*_dialplan(status), *_recordings(status), *_unmapped(status)]
+    found += [*_dialplan(status), *_recordings(status), *_unmapped(status), *_lines(status)]
     return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
 
 
@@ -215,3 +215,16 @@ def _unmapped(status: Status) -> Iterator[Check]:
             {"extension": case.extension},
         )
         yield Check("employees.unmapped", f"portal {case.portal}", State.WARNING, seen, fix)
+
+
+def _lines(status: Status) -> Iterator[Check]:
+    for case in status.unknown_lines:
+        told = {"line": case.number, "count": str(case.count)}
+        seen = Reason("{line} is not among the lines of the settings: {count} calls were told without a line", told)
+        fix = Reason("write [[line]] with the number {line} into the settings, or among the aliases of a line", told)
+        yield Check("lines.unknown", f"portal {case.portal}", State.WARNING, seen, fix)
+    for portal in status.portals:
+        if portal.lines_problem:
+            seen = Reason("the company's numbers are not lines of the portal: {why}", {"why": portal.lines_problem})
+            fix = Reason("reports by line have no names; lines need a local application with the permission 'telephony'")
+            yield Check("lines.portal", f"portal {portal.name}", State.WARNING, seen, fix)
