@@ -106,7 +106,7 @@ class _Account:
             if moment.step is not MenuStep.BEGAN:
                 yield self._moment(moment) + self._heard(moment)
             elif place == len(notes.menu) - 1:
-                yield translate("{time} the menu began, nothing was pressed").format(time=self._time(moment.at))
+                yield translate("{time} the menu began; what was pressed is not known").format(time=self._time(moment.at))
 
     def _moment(self, moment: Moment) -> str:
         translate = self._translate

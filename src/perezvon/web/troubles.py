@@ -186,6 +186,13 @@ def _dialplan(status: Status) -> Iterator[Check]:
         )
         fix = Reason("free that address or set another one (agi.bind); it is tried again every few seconds")
         yield Check("dialplan", "dialplan", State.PROBLEM, seen, fix)
+    for pbx in dialplan.outdated:
+        seen = Reason(
+            "asterisk {name} has our dialplan of an earlier version: callers go on to Bitrix24 without a menu",
+            {"name": pbx},
+        )
+        fix = Reason("perezvon asterisk install, on the PBX")
+        yield Check("dialplan.outdated", f"asterisk {pbx}", State.WARNING, seen, fix)
     for setting, (seen, fix) in dialplan.databases.items():
         yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
 
