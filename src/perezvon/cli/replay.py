@@ -23,6 +23,7 @@ from perezvon.cli.options import Verbose
 from perezvon.customisation import Customiser
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
+from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -44,7 +45,12 @@ METHODS = {
     Kind.CLOSE_TASK: methods.COMPLETE_TASK,
     Kind.REMIND_TASK: methods.UPDATE_TASK,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
+    Kind.BIND: methods.BIND_ACTIVITY,
+    Kind.ANNOUNCE: methods.ADD_MESSAGE,
 }
+
+OBJECT = "$object"
+"""In place of the number of an object of the CRM, and of an address that is known only when the portal has answered."""
 
 
 @kindly
@@ -210,7 +216,7 @@ async def _decided(
 def _shown(decision: Decision) -> dict[str, Any]:
     return {
         "reason": str(decision.reason),
-        "requests": [asked for step in decision.steps for asked in (_of_task(step) or [request(step)])],
+        "requests": [asked for step in decision.steps for asked in (_of_task(step) or _after(step) or [request(step)])],
     }
 
 
@@ -225,6 +231,28 @@ def _of_task(step: StepDraft) -> list[dict[str, Any]]:
         asked = [(methods.UPDATE_TASK, {"taskId": TASK, "fields": params["change"]})] if params.get("change") else []
         asked.append((methods.ADD_COMMENT, {"TASKID": TASK, "FIELDS": fields}))
         asked += [(methods.COMPLETE_TASK, {"taskId": TASK})] if params.get("close") else []
+    common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
+    return [{"method": method, "params": with_, **common} for method, with_ in asked]
+
+
+def _after(step: StepDraft) -> list[dict[str, Any]]:
+    """What is written into the CRM or told after the call, as far as that does not depend on what is found there."""
+    params: Mapping[str, Any] = step.params
+    late: dict[str, str] = dict.fromkeys(LATE, OBJECT)
+    if step.kind is Kind.FILL:
+        of = params["object"]
+        method = methods.UPDATE_ACTIVITY if of == "activity" else f"{methods.OBJECT[of]}.update"
+        fields = {one["name"]: one.get("value") or finished(one["parts"], late) for one in params["fields"]}
+        asked = [(method, {"id": OBJECT, "fields": fields})]
+    elif step.kind is Kind.ANNOUNCE:
+        to, message = params["to"], finished(params["parts"], late)
+        chat = to.startswith("chat")
+        named = {"DIALOG_ID": to} if chat else {"USER_ID": to}
+        asked = [(methods.ADD_MESSAGE if chat else methods.NOTIFY, {**named, "MESSAGE": message})]
+    elif step.kind is Kind.BIND:
+        asked = [(methods.BIND_ACTIVITY, {"activityId": OBJECT, "deals": params["deals"], "leads": params["leads"]})]
+    else:
+        return []
     common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
     return [{"method": method, "params": with_, **common} for method, with_ in asked]
 

@@ -37,7 +37,8 @@ class KindRules:
 
     `repeatable`: sent twice, it has the effect of the last time; so it may simply be sent again, in order.
     `aside`: nothing waits for it, and it waits for nothing but its finish; it is read before it is written (activity.py).
-    `task`: it takes several requests, one after the other (tasks.py); `method` is that of the last.
+    `task`: it takes several requests, one after the other (tasks.py); `method` is that of the last. `asks`: so does this,
+    beside the lane (after.py).
     `substitutable`: the portal refuses an employee who is unknown or not active, and another can take his place.
     `read` raises Ambiguous for an answer that does not say what it must.
     """
@@ -49,6 +50,7 @@ class KindRules:
     aside: bool = False
     substitutable: bool = False
     task: bool = False
+    asks: bool = False
 
 
 def _read_register(result: Json) -> Read:
@@ -100,6 +102,9 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
     Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),
     Kind.REMIND_TASK: KindRules(methods.UPDATE_TASK, Read, task=True),
+    Kind.FILL: KindRules("crm.lead.update", Read, aside=True, asks=True),
+    Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, aside=True, asks=True),
+    Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, aside=True, asks=True),
 }
 
 

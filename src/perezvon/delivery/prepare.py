@@ -12,6 +12,7 @@ from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
 from perezvon.delivery import entity
 from perezvon.delivery.activity import fields_of, params_of
+from perezvon.delivery.after import Ask
 from perezvon.delivery.kinds import FILE, KINDS
 from perezvon.delivery.runs import Move, source
 from perezvon.delivery.tasks import Errand
@@ -63,7 +64,7 @@ def file_size(step: Step) -> int:
 
 def weight(move: Move) -> int:
     """About how many bytes the move adds to a batch."""
-    if isinstance(move.probe, Errand):
+    if isinstance(move.probe, (Errand, Ask)):
         return _ORDINARY + _ESCAPED * len(str(move.probe.params))
     if move.probe is not None:
         return _ORDINARY

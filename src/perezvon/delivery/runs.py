@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.delivery import rooms
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
+from perezvon.delivery.after import Ask, Later
+from perezvon.delivery.announcing import SEND
 from perezvon.delivery.entity import NO_ENTITY, ReadEntity, entity_of, known
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.delivery.tasks import Errand, errand, useless
@@ -33,7 +36,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | ReadEntity | Errand | None = None
+    probe: Probe | Question | ReadEntity | Errand | Ask | None = None
 
     @property
     def method(self) -> str:
@@ -44,6 +47,8 @@ class Move:
         """Whether it counts as one: looking something up does not, unless that is part of each."""
         if isinstance(self.probe, Errand):
             return not self.probe.verifies
+        if isinstance(self.probe, Ask) and self.step.kind is Kind.ANNOUNCE:
+            return self.probe.stage == SEND
         return self.probe is None or KINDS[self.step.kind].aside
 
 
@@ -79,11 +84,14 @@ def plan_run(
         if not step.pending or step.id in skips:
             continue
         if KINDS[step.kind].aside:
-            move = _aside(step, source(steps, step, Kind.FINISH), now)
-            if move is None:
+            asked = _asked(step, steps, now)
+            if isinstance(asked, Later):
+                wait = asked.until if wait is None else min(wait, asked.until)
+            if not isinstance(asked, Move):
                 continue
+            move = asked
             if paused.get(move.method, 0.0) > now:
-                wait = paused[move.method]
+                wait = paused[move.method] if wait is None else min(wait, paused[move.method])
             else:
                 moves.append(move)
             continue
@@ -104,8 +112,12 @@ def plan_run(
     return Run(lane, tuple(steps), tuple(moves), settled, wait if not moves else None, upload)
 
 
-def _aside(step: Step, finish: Step | None, now: float) -> Move | None:
-    """None while its call is not finished."""
+def _asked(step: Step, steps: Sequence[Step], now: float) -> Move | Later | None:
+    """What a step beside the lane wants to ask now."""
+    if KINDS[step.kind].asks:
+        asked = rooms.next_of(step, steps, now)
+        return Move(step, asked) if isinstance(asked, Ask) else asked if isinstance(asked, Later) else None
+    finish = source(steps, step, Kind.FINISH)
     if step.kind is Kind.ENTITY:
         entity = entity_of(step, finish)
         return Move(step, None if known(step) else entity) if isinstance(entity, ReadEntity) else None
@@ -191,6 +203,10 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
                 skips[step.id] = Reason(NEEDS_FAILED.text, {"kind": kind.value})
             elif needed is None and any(ref.kind is kind for ref in step.refs):
                 skips[step.id] = Reason(MISSING.text, {"kind": kind.value})
+        if KINDS[step.kind].asks:
+            if step.id not in skips and isinstance(why := rooms.next_of(step, steps, now), Reason):
+                skips[step.id] = why
+            continue
         finish = source(steps, step, Kind.FINISH) if KINDS[step.kind].aside else None
         if step.kind is Kind.ENTITY and entity_of(step, finish) == "":
             skips[step.id] = NO_ENTITY

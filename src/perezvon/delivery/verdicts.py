@@ -21,8 +21,9 @@ from perezvon.bitrix24.errors import (
     UserNotFound,
 )
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery import entity
+from perezvon.delivery import entity, rooms
 from perezvon.delivery.activity import Question, was_asked, was_written
+from perezvon.delivery.after import Ask
 from perezvon.delivery.entity import ReadEntity
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
@@ -74,6 +75,11 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
             settled.append(of_task.settled)
             wait = max(wait, of_task.wait)
             seen += [] if of_task.seen is None else [of_task.seen]
+            continue
+        if isinstance(move.probe, Ask):
+            of_room = rooms.told(step, move.probe, outcome, lane)
+            settled.append(of_room.settled)
+            wait = max(wait, of_room.wait)
             continue
         if KINDS[step.kind].aside:
             one = _aside(move, outcome, lane)
@@ -190,7 +196,8 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
         *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane)),
     ]
     keys = {one.key for one in again}
-    again += [one for one in lane if KINDS[one.kind].aside and one.state is State.DONE and _finish_of(one, lane) in keys]
+    beside = [one for one in lane if KINDS[one.kind].aside and one.kind is not Kind.ANNOUNCE and one.state is State.DONE]
+    again += [one for one in beside if _finish_of(one, lane) in keys]
     notes = [FORGOTTEN, *(one.note for one in again[1:])]
     return [
         *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),
@@ -230,6 +237,8 @@ def _of(step: Step, register: Step | None, lane: Sequence[Step]) -> bool:
 
 
 def _finish_of(step: Step, lane: Sequence[Step]) -> str:
+    if KINDS[step.kind].asks:
+        return text(step.params.get("finish"))
     finish = source(lane, step, Kind.FINISH)
     return "" if finish is None else finish.key
 

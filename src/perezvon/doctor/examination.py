@@ -13,6 +13,7 @@ import structlog
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
+from perezvon.doctor.after_call import examine_after_call
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
 from perezvon.doctor.customisation import examine_customisation
@@ -125,7 +126,11 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
     checks: list[Check] = []
     try:
         async with patient.open_portal(settings) as portal:
-            checks += [not_installed(settings)] if portal is None else await examine_portal(settings, portal)
+            if portal is None:
+                checks.append(not_installed(settings))
+            else:
+                checks += await examine_portal(settings, portal)
+                checks += await examine_after_call(patient.settings, portal, f"portal {settings.name}")
     except (SettingsError, StorageError, PortalError) as error:
         seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
         checks.append(

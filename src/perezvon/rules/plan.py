@@ -31,7 +31,9 @@ from perezvon.calls.facts import (
     StoppedRinging,
     Transferred,
 )
-from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
+from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own, legs_of
+from perezvon.rules.after_call import activity_texts, after_call
+from perezvon.rules.call_words import words_of
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.left_out import (
     call_left_out,
@@ -289,13 +291,25 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         status = STATUS_CODE[call.outcome or Outcome.FAILED]
         if duration == 0 and status == "200":
             status = "304"
-        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at)
+        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at, whole=call)
     if state.told and call.recordings and (why := recording_left_out(state, call, policy, people)):
         state = replace(state, recording_stays=True)
         decisions.append(Decision(why.recording_stays))
-    if state.accounts:
-        decisions.append(Decision(DESCRIBED, tuple(describe(finish, told) for finish, told in state.accounts)))
+    decisions += _written_down(state, call, policy, people)
+    for wanted in after_call(state, call, policy, people):
+        decisions.append(Decision(wanted.reason, (wanted.step,) if wanted.step else ()))
     return replace(state, finished=True, ringing=(), talking=()), decisions
+
+
+def _written_down(state: PlanState, call: Call, policy: Policy, people: People) -> list[Decision]:
+    """The texts of the call's activities: the accounts, and what the templates of the settings add."""
+    more: list[str] = []
+    if policy.crm is not None and state.told:
+        more = activity_texts(policy, words_of(call, policy, people, policy.crm.telling))
+    told = dict(state.accounts)
+    texts = {finish: "\n\n".join([*filter(None, [told.get(finish, "")]), *more]) for finish, _ in state.finishes}
+    texts = {**told, **{finish: text for finish, text in texts.items() if text}}
+    return [Decision(DESCRIBED, tuple(describe(finish, text) for finish, text in texts.items()))] if texts else []
 
 
 def _described_there(state: PlanState, ended: CallEnded, policy: Policy, people: People) -> list[Decision]:
@@ -338,9 +352,10 @@ def _close(
     *,
     at: float,
     passed_on: bool = False,
+    whole: Call | None = None,
 ) -> tuple[PlanState, list[Decision]]:
     """Finish the present turn's portal call, which is registered for that if it was not yet; leave no card up. `at`: the
-    moment when the turn was over."""
+    moment when the turn was over. `whole`: the call, where this is its only portal call."""
     started = state.started
     assert started is not None
     decisions: list[Decision] = []
@@ -360,18 +375,20 @@ def _close(
             "USER_ID": int(user),
             "DURATION": duration,
             "STATUS_CODE": status,
-            "ADD_TO_CHAT": 0,
+            "ADD_TO_CHAT": int(policy.chat.report),
         },
         priority=Priority.FINISH,
         reason=reason,
     )
     decisions.append(Decision(reason, (step,), unmapped=unmapped))
+    legs = legs_of(whole) if whole is not None else ()
     if state.notes and policy.telling is None:
         decisions.append(Decision(LEFT_OUT))
-    elif state.notes and policy.telling is not None:
-        told = account(state.notes, at, people, policy.telling)
+    elif (state.notes or legs) and policy.telling is not None:
+        told = account(state.notes, at, people, policy.telling, legs)
         state = replace(state, accounts=(*state.accounts, (step.key, told)))
-    return replace(state, shown=(), pushes=state.pushes + 1), decisions
+    finishes = (*state.finishes, (step.key, user))
+    return replace(state, shown=(), pushes=state.pushes + 1, finishes=finishes), decisions
 
 
 def _seconds(talk: float) -> int:
@@ -431,7 +448,7 @@ def _registered(
     if line.source:
         params["CRM_SOURCE"] = line.source
     step = StepDraft(_register_key(state), Kind.REGISTER, params, Priority.CARD, reason)
-    state = replace(state, registered=True, turn=replace(turn, registered=True))
+    state = replace(state, registered=True, lead=state.lead or lead, turn=replace(turn, registered=True))
     return state, [*decisions, Decision(reason, (step,))]
 
 

@@ -22,7 +22,8 @@ class PlanState:
     the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
     and what its activity shall tell. They are sent when the call is over, so that they hold up no card. `left_out`: the
     filter for which the portal is not told of the call; `passed_over`: an employee whom a filter leaves out takes part, or
-    did; `recording_stays`: it is not sent, though the call is told."""
+    did; `recording_stays`: it is not sent, though the call is told. `lead`: the portal was asked to make a lead of an
+    unknown number; `finishes`: key and user of each finish, in order."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -40,6 +41,8 @@ class PlanState:
     left_out: str = ""
     passed_over: bool = False
     recording_stays: bool = False
+    lead: bool = False
+    finishes: tuple[tuple[str, str], ...] = ()
 
     @property
     def told(self) -> bool:
@@ -76,4 +79,6 @@ class PlanState:
             left_out=body.get("left_out", ""),
             passed_over=body.get("passed_over", False),
             recording_stays=body.get("recording_stays", False),
+            lead=body.get("lead", False),
+            finishes=tuple((finish, user) for finish, user in body.get("finishes", ())),
         )

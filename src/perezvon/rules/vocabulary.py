@@ -23,6 +23,9 @@ class Kind(StrEnum):
     MISSED_TASK = "missed_task"
     CLOSE_TASK = "close_task"
     REMIND_TASK = "remind_task"
+    FILL = "fill"
+    BIND = "bind"
+    ANNOUNCE = "announce"
 
 
 class Priority(IntEnum):

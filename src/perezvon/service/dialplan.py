@@ -16,7 +16,7 @@ import structlog
 from perezvon.asterisk.agi import AgiCall, AgiServer, Handler
 from perezvon.conference import CodeLookup
 from perezvon.customisation import Customiser
-from perezvon.ivr.menu import MenuRules, run_menu
+from perezvon.ivr.menu import Given, MenuRules, give_menu
 from perezvon.ivr.prompts import PromptShelf
 from perezvon.ivr.source import ScenarioSource
 from perezvon.service.dialplan_hooks import customised_code, customised_menu, patience
@@ -54,6 +54,7 @@ class Dialplan:
         self._customiser = customiser
         self._changed = asyncio.Event()
         self.trouble = ""
+        self._outdated: set[str] = set()
         self._server: AgiServer | None = None
         self._database = database
         self.scenarios = ScenarioSource(database, settings)
@@ -82,7 +83,10 @@ class Dialplan:
         asked = {"ivr.database": self.scenarios.trouble, "conference.database": self.codes.trouble}
         databases = {name: (found.seen, found.fix) for name, found in asked.items() if found is not None}
         calls = self._server.calls if self._server is not None else 0
-        return DialplanStatus(self.listens, self.prompts.converted, calls, conferring, self.trouble, databases)
+        outdated = tuple(sorted(self._outdated))
+        return DialplanStatus(
+            self.listens, self.prompts.converted, calls, conferring, self.trouble, databases, outdated=outdated
+        )
 
     async def run(self) -> None:
         try:
@@ -175,16 +179,16 @@ class Dialplan:
         number = call.args[0] if call.args else await call.get("PEREZVON_LINE")
         found = await self.scenarios.find(number)
         scenario = await customised_menu(self._customiser, number, call.environment, found.scenario)
-        outcome = await run_menu(call, scenario, self.prompts, rules_of(ivr))
-        log.info(
-            "menu over",
-            line=number,
-            origin=str(found.origin),
-            ended=str(outcome.ended),
-            to=outcome.to,
-            keys=" ".join(outcome.keys),
-            **({"trouble": str(found.trouble)} if found.trouble is not None else {}),
-        )
+        given = await give_menu(call, scenario, self.prompts, rules_of(ivr))
+        about = {"line": number, "origin": str(found.origin), "given": str(given)}
+        if found.trouble is not None:
+            about["trouble"] = str(found.trouble)
+        if given is Given.TOO_OLD:
+            log.warning("an older dialplan asks: run perezvon asterisk install", pbx=call.pbx)
+            self._outdated.add(call.pbx)
+        elif given is Given.MENU:
+            self._outdated.discard(call.pbx)
+        log.info("menu asked for", **about)
 
     async def _third(self, call: AgiCall) -> None:
         call.may_think(self.settings.conference.patience + THINKING + patience(self._customiser))

@@ -33,6 +33,7 @@ from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
 from perezvon.service import policies
 from perezvon.service.clicks import Clicks
+from perezvon.service.crm_knowledge import CrmKnowledge
 from perezvon.service.policies import PortalRules
 from perezvon.settings.model import Settings
 from perezvon.settings.portal import PortalSettings, handler_of
@@ -100,6 +101,9 @@ class PortalLink:
         self._installing = asyncio.Event()
         self._wake_lines = asyncio.Event()
         self.lines_problem = ""
+        self.crm = CrmKnowledge(
+            settings.name, database, lambda: self._whole, lambda: self.installed, self._forget_rules, clock=clock
+        )
         self.clicks: Clicks | None = None
         self.on_installed: Callable[[], None] = lambda: None
         self.on_answer: Callable[[], None] = lambda: None
@@ -123,6 +127,7 @@ class PortalLink:
              "refreshed": refreshed or 0.0}
             for e in rows
         )  # fmt: skip
+        await self.crm.load()
 
     async def close(self) -> None:
         await self.client.close()
@@ -131,7 +136,7 @@ class PortalLink:
         if self._rules is None:
             self._rules = PortalRules(
                 self.name,
-                policies.policy(self._whole, self.settings, self._installation, self.own_user),
+                policies.policy(self._whole, self.settings, self._installation, self.own_user, self.crm.known),
                 policies.people(self.directory),
             )
         return self._rules
@@ -140,8 +145,12 @@ class PortalLink:
         """New rules; the connection stays."""
         self.settings = settings
         self._whole = whole
-        self._rules = None
+        self._forget_rules()
         self._wake_lines.set()
+        self.crm.wake()
+
+    def _forget_rules(self) -> None:
+        self._rules = None
 
     @property
     def installed(self) -> bool:
@@ -160,6 +169,7 @@ class PortalLink:
             tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
             tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
             tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
+            tasks.create_task(self.crm.run(self.client), name=f"CRM of {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -371,6 +381,7 @@ class PortalLink:
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
         self._wake_lines.set()
+        self.crm.wake()
         self._installing.set()
         self.on_installed()
 

@@ -249,6 +249,7 @@ class Reporter:
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
             lines_problem=link.lines_problem,
+            fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
             directory_problem=link.directory.problem,

@@ -16,6 +16,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
+from perezvon.settings.crm import ChatSettings, CrmSettings
 from perezvon.settings.customisation import CustomisationSettings
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.filters import FilterSettings
@@ -164,6 +165,12 @@ class LineSettings(Section):
         "order of [missed] wants the line's. Empty: nobody.",
         examples=["1"],
     )
+    lead_user: UserId = Field(
+        default="",
+        title="User for new leads",
+        description="The id of the portal user who gets the new leads of calls through this number. Empty: as in [crm].",
+        examples=["1"],
+    )
     menu: bool = Field(
         default=True,
         title="Voice menu",
@@ -301,6 +308,17 @@ class Settings(Section):
         default_factory=MissedSettings,
         title="Missed calls",
         description="Calls that nobody answered: whose they are, and the task that is made of them.",
+    )
+    crm: CrmSettings = Field(
+        default_factory=CrmSettings,
+        title="CRM",
+        description="What a call leaves in the CRM when it is over: whom new leads belong to, which fields are filled "
+        "(crm.md).",
+    )
+    chat: ChatSettings = Field(
+        default_factory=ChatSettings,
+        title="Business chat",
+        description="Who is told of new leads and missed calls (crm.md).",
     )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."

@@ -278,6 +278,12 @@ async def arrange(
     return any(row["to"] == LaneState.READY.value for row in rows)
 
 
+async def near(conn: AsyncConnection, portal: str, kind: Kind, to: int, within: int = 20_000) -> list[Step]:
+    """The portal's steps of one kind that were made not long before the step with the id `to`, or after it."""
+    query = select(step).where(step.c.id > to - within, step.c.portal == portal, step.c.kind == kind.value)
+    return [read_step(row) for row in await conn.execute(query.order_by(step.c.id))]
+
+
 async def put_in_order(conn: AsyncConnection, portal: str, now: float) -> None:
     """After a time in which nothing went through: ready lanes go in the order in which things happened, whatever was tried
     meanwhile. Calls that would be registered without a card, because it is too late for that, let those pass that ring."""

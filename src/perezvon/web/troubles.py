@@ -189,6 +189,13 @@ def _dialplan(status: Status) -> Iterator[Check]:
         )
         fix = Reason("free that address or set another one (agi.bind); it is tried again every few seconds")
         yield Check("dialplan", "dialplan", State.PROBLEM, seen, fix)
+    for pbx in dialplan.outdated:
+        seen = Reason(
+            "asterisk {name} has our dialplan of an earlier version: callers go on to Bitrix24 without a menu",
+            {"name": pbx},
+        )
+        fix = Reason("perezvon asterisk install, on the PBX")
+        yield Check("dialplan.outdated", f"asterisk {pbx}", State.WARNING, seen, fix)
     for setting, (seen, fix) in dialplan.databases.items():
         yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
 
@@ -236,6 +243,9 @@ def _lines(status: Status) -> Iterator[Check]:
         fix = Reason("write [[line]] with the number {line} into the settings, or among the aliases of a line", told)
         yield Check("lines.unknown", f"portal {case.portal}", State.WARNING, seen, fix)
     for portal in status.portals:
+        for seen in portal.fields_problems:
+            fix = Reason("correct [[crm.field]] in the settings, or the fields in the portal")
+            yield Check("portal.crm_fields", f"portal {portal.name}", State.WARNING, seen, fix)
         if portal.lines_problem:
             seen = Reason("the company's numbers are not lines of the portal: {why}", {"why": portal.lines_problem})
             fix = Reason("reports by line have no names; lines need a local application with the permission 'telephony'")
