@@ -196,7 +196,7 @@ async def test_3c_a_recording_is_left_out(office: Stand, hooks: Folder) -> None:
     assert (await office.call_of("+79163000011")).recording is None
 
 
-async def test_3e_and_3f_further_fields_of_the_lead_and_the_activity(office: Stand, hooks: Folder) -> None:
+async def test_3e_3f_further_fields_of_the_lead_and_the_activity(office: Stand, hooks: Folder) -> None:
     await hooks.write(
         "def customize_entity(data):\n"
         "    entity, call = data['entity'], data['call']\n"
