@@ -83,10 +83,10 @@ def test_any_text_is_a_template_or_is_refused(text: str) -> None:
 
 def test_a_huge_result_is_cut_at_once() -> None:
     text = "{client|upper|lower|digits}" * (LONGEST_TEMPLATE // 27)
-    began = time.perf_counter()
+    began = time.process_time()
     result = told(text, client="1" * 1_000_000)
     assert len(result) == min(LONGEST_TEXT, LONGEST_VALUE * (LONGEST_TEMPLATE // 27))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @given(
