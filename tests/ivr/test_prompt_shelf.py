@@ -269,6 +269,7 @@ NAMES = [
     "no-answer",
     "nobody",
     "connecting",
+    "callback",
     "joined",
     "error",
 ]

@@ -18,10 +18,18 @@ class DeskError(Exception):
     """Something that cannot be done in the pages: no such user, no application, …"""
 
 
-def click(portal: PortalState, user_id: int, number: str, line: str | None = None, app: str | None = None) -> PortalCall:
+def click(
+    portal: PortalState,
+    user_id: int,
+    number: str,
+    line: str | None = None,
+    app: str | None = None,
+    *,
+    call_list: int = 0,
+) -> PortalCall:
     """A user clicks a number. The portal itself registers the call (TYPE 1, no EXTERNAL_CALL_ID), shows him the card and
     tells the application that owns the line (ONEXTERNALCALLSTART, handler and offline queue). `line` None: the
-    application is the line."""
+    application is the line. `call_list`: the list that he works through (crm.calllist.*), 0 for none."""
     owner = _app(portal, app)
     if portal.people.active(user_id) is None:
         raise DeskError(f"user {user_id} is not there or not active: only employees at work can click")
@@ -51,7 +59,7 @@ def click(portal: PortalState, user_id: int, number: str, line: str | None = Non
             "PHONE_NUMBER_INTERNATIONAL": international,
             "EXTENSION": "",
             "USER_ID": str(user_id),
-            "CALL_LIST_ID": "0",
+            "CALL_LIST_ID": str(call_list),
             "LINE_NUMBER": line or "",
             "IS_MOBILE": "0",
             "CALL_ID": call.id,
