@@ -99,6 +99,8 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
     Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),
     Kind.REMIND_TASK: KindRules(methods.UPDATE_TASK, Read, task=True),
+    Kind.TRIGGER: KindRules(methods.EXECUTE_TRIGGER, Read),
+    Kind.ROBOT_ANSWER: KindRules(methods.ANSWER_ROBOT, Read),
 }
 
 

@@ -51,6 +51,11 @@ def account(notes: Notes, until: float, people: People, telling: Telling) -> str
     return "\n".join(_Account(until, people, telling).lines(notes))
 
 
+def ordered(words: str, telling: Telling) -> str:
+    """What the form, or the robot, has said for which a call was placed."""
+    return telling.translate("Ordered call: {text}").format(text=plain(words))
+
+
 def plain(text: str) -> str:
     """One line without anything that could be taken for markup."""
     printable = "".join(char if char.isprintable() and char <= "\uffff" else " " for char in text)

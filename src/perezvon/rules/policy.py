@@ -10,6 +10,7 @@ from typing import Literal
 from perezvon.calls.names import parse
 from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
+from perezvon.rules.triggers import Triggers
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
@@ -85,7 +86,7 @@ class Policy:
     passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
-    tasks only). `missed`: None where missed calls make no tasks.
+    tasks only). `missed`: None where missed calls make no tasks. `triggers`: those that the portal has of us.
     """
 
     installation: str
@@ -109,6 +110,7 @@ class Policy:
     to_crm: tuple[NumberRule, ...] = ()
     filters: Filters = field(default_factory=Filters)
     unknown_lines: bool = True
+    triggers: Triggers = field(default_factory=Triggers)
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     MISSED_TASK = "missed_task"
     CLOSE_TASK = "close_task"
     REMIND_TASK = "remind_task"
+    TRIGGER = "trigger"
+    ROBOT_ANSWER = "robot_answer"
 
 
 class Priority(IntEnum):

@@ -7,16 +7,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from perezvon.bitrix24.automation import Robot, Wanted
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
-from perezvon.rules import Filters, Line, MissedTasks, NumberList, NumberRule, People, Policy, Telling, Towards
+from perezvon.rules import (
+    Filters,
+    Line,
+    MissedTasks,
+    NumberList,
+    NumberRule,
+    People,
+    Policy,
+    Telling,
+    Towards,
+    Triggers,
+)
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.rules.triggers import LATE, MISSED, menu_code
 from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, robot_handler_of
 from perezvon.web.translations import catalog
 
 
@@ -94,6 +107,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         to_crm=number_rules(settings, Towards.CRM),
         unknown_lines=portal.unknown_lines == "sent",
         filters=_filters(settings, plain, portal_peers),
+        triggers=_triggers(portal),
     )
 
 
@@ -177,6 +191,30 @@ def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
         remind_after=wanted.remind_after * 60,
         remind_user=wanted.remind_user,
     )
+
+
+def _triggers(portal: PortalSettings) -> Triggers:
+    """None for a webhook: the portal would refuse them."""
+    wanted = portal.automation
+    if portal.webhook is not None:
+        return Triggers()
+    return Triggers(wanted.missed, wanted.late, frozenset(wanted.menu))
+
+
+def automation(portal: PortalSettings) -> Wanted:
+    """What the portal shall have of us."""
+    wanted = portal.automation
+    translate = catalog(portal.language).gettext
+    menu = wanted.menu_name or translate("Perezvon: the caller pressed {key}")
+    triggers: dict[str, str] = {}
+    if wanted.missed:
+        triggers[MISSED] = wanted.missed_name or translate("Perezvon: missed call")
+    triggers |= {menu_code(key): menu.format(key=key) for key in wanted.menu}
+    if wanted.late:
+        triggers[LATE] = wanted.late_name or translate("Perezvon: the client was not called back in time")
+    handler = robot_handler_of(portal)
+    name = wanted.robot_name or translate("Perezvon: call the client")
+    return Wanted(triggers, Robot(name, handler, translate) if wanted.robot and handler else None)
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

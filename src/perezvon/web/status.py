@@ -98,7 +98,7 @@ class PortalStatus:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
-    lines of the portal, or not as the settings name them."""
+    lines of the portal, or not as the settings name them. `automation`: why triggers or the robot are not registered."""
 
     name: str
     state: str
@@ -127,6 +127,7 @@ class PortalStatus:
     forgotten_last: float | None = None
     lines_problem: str = ""
     missed: MissedStatus = MissedStatus()
+    automation: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:

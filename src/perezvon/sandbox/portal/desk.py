@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from perezvon.sandbox.portal.calls import PortalCall
+from perezvon.sandbox.portal.handlers.crm_automation import forget
 from perezvon.sandbox.portal.numbers import canonical
 from perezvon.sandbox.portal.oauth import App
 from perezvon.sandbox.portal.state import PortalState
@@ -109,6 +110,7 @@ def install(portal: PortalState, app_id: str | None = None, user_id: int | None 
     app = _app(portal, app_id)
     admin = portal.config.app_user if user_id is None else user_id
     app.installed, app.removed = True, False
+    forget(portal, app.client_id, triggers=False)
     portal.events.bindings = [b for b in portal.events.bindings if b.app != app.client_id]
     block = portal.events.auth_block(app, admin, with_refresh=True)
     if app.install_url:
@@ -123,6 +125,7 @@ def uninstall(portal: PortalState, app_id: str | None = None) -> None:
     app = _app(portal, app_id)
     app.removed = True
     portal.authority.revoke(app.client_id)
+    forget(portal, app.client_id, triggers=True)
     portal.events.bindings = [b for b in portal.events.bindings if b.app != app.client_id]
     portal.placements = [row for row in portal.placements if row["app"] != app.client_id]
     portal.book.lines = [line for line in portal.book.lines if line.app != app.client_id]

@@ -47,8 +47,8 @@ class Bizproc:
 def run_robot(portal: PortalState, app: str, code: str, document: str, properties: dict[str, Json]) -> str:
     """Post the robot's call to its handler, as automation does; gives the event token. `document`: LEAD_5, DEAL_7.
 
-    The form's keys stand by themselves, not below `data` (tutorial); which others than `properties`, `document_id` and `auth`
-    there are, the documentation does not say.
+    The form's keys stand by themselves, not below `data` (tutorial). Which there are besides `properties`, `document_id`
+    and `auth`, the documentation does not say.
     """
     board = portal.part(Bizproc)
     robot = board.robots[app, code]

@@ -60,6 +60,14 @@ class Automation:
         self.robots: dict[tuple[str, str], list[StageRobot]] = {}
 
 
+def forget(portal: PortalState, app: str, *, triggers: bool) -> None:
+    """What vanishes when the application is updated (robots, by the documentation) or removed (triggers too)."""
+    board, automation = portal.part(Bizproc), portal.part(Automation)
+    board.robots = {key: robot for key, robot in board.robots.items() if key[0] != app}
+    if triggers:
+        automation.triggers = {key: name for key, name in automation.triggers.items() if key[0] != app}
+
+
 def _pulled(portal: PortalState, app: str, code: str, entity_type: str, entity_id: int) -> bool:
     portal.part(Automation).executions.append(Execution(portal.now(), app, code, entity_type, entity_id))
     portal.publish("trigger", code=code, entity_type=entity_type, entity_id=entity_id)
