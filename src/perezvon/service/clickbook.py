@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.rules import Order, Ordered, PlanState, Reason
+from perezvon.rules import Order, PlanState, Reason
 from perezvon.storage import clicks, orders
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click, ClickState
@@ -58,8 +58,8 @@ class ClickBook:
 
 
 async def _follow_order(conn: AsyncConnection, plan: PlanState, order: Order, row: StoredCall, portal: str) -> None:
-    """An attempt for a callback form of which the portal is not told leaves its order open: somebody else is rung."""
-    if not portal or (order.ordered is Ordered.CALLBACK and not plan.told):
+    """An attempt for a callback form to which nobody has come to the phone leaves its order open: somebody else is rung."""
+    if not portal or plan.held:
         return
     if row.live:
         await orders.move(conn, portal, order.key, ClickState.CALLING, only_from=_EARLIER, call=row.id)

@@ -178,8 +178,8 @@ class Switchboard:
             self.tracker.forget(uniqueid)
 
     async def pick_up(self, uniqueid: str) -> bool:
-        """The employee has come to the phone for the order placed under this ChannelId. Gives whether the portal is told of
-        the call: not if it is over already, and nothing was told."""
+        """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on. False
+        when the call is over already."""
         async with self._turn:
             found = [(call, state) for call, state in self._plans.items() if _expected(state) == uniqueid]
             rules = self._rules()
@@ -196,7 +196,7 @@ class Switchboard:
             if steps:
                 self._stored(rules.portal)
         self._tell()
-        return state.told
+        return True
 
     def going_on(self, uniqueid: str) -> bool:
         """Whether the call placed by us under this ChannelId is not over yet."""
