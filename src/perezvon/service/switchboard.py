@@ -178,8 +178,8 @@ class Switchboard:
             self.tracker.forget(uniqueid)
 
     async def pick_up(self, uniqueid: str) -> bool:
-        """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on. False
-        when the call is over already."""
+        """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on.
+        False when the call is over already."""
         async with self._turn:
             found = [(call, state) for call, state in self._plans.items() if _expected(state) == uniqueid]
             rules = self._rules()
