@@ -119,10 +119,11 @@ class Orders:
             log.info("callback form left out by the settings", portal=self._portal)
             return
         digest = event.key.partition(":")[2]
-        key = f"callback:{digest}:{event.received:.0f}"
+        sent = min(event.at, event.received)  # it may have waited in the offline queue
+        key = f"callback:{digest}:{sent:.0f}"
         where = (event.entity_type, event.entity_id, event.line)
         order = Order(key, Ordered.CALLBACK, event.number, "", *where, text=event.text)
-        await self._accept(StoredOrder(self._portal, order, event.received, digest))
+        await self._accept(StoredOrder(self._portal, order, sent, digest))
 
     async def _accept(self, new: StoredOrder) -> None:
         if await self._database.write(lambda conn: orders.take(conn, new, new.received - ALIKE)):
