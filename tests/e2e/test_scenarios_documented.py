@@ -1,4 +1,4 @@
-"""docs/scenarios.md is made of the scenarios that are tested."""
+"""docs/scenarios.md and docs/functions.md are made of what is tested."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_the_table_of_scenarios_is_current() -> None:
-    made = subprocess.run(
-        [sys.executable, ROOT / "scripts/scenarios.py"], capture_output=True, text=True, check=True
-    ).stdout
-    written = (ROOT / "docs/scenarios.md").read_text(encoding="utf-8")
-    assert written == made, ".venv/bin/python scripts/scenarios.py > docs/scenarios.md"
+@pytest.mark.parametrize("name", ["scenarios", "functions"])
+def test_what_is_told_of_the_tests_is_current(name: str) -> None:
+    script = ROOT / f"scripts/{name}.py"
+    made = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+    written = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    assert written == made, f".venv/bin/python scripts/{name}.py > docs/{name}.md"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from perezvon.asterisk import Supervisor
+from perezvon.asterisk import AmiError, Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
-from perezvon.conference import Control, Dialling, Matching, RoomBook
+from perezvon.conference import Control, Dialling, Matching, RoomBook, members_of
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
@@ -141,6 +141,7 @@ class House:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
                 for name, exchange in self.exchanges.items():
                     others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
+                    others.append(tasks.create_task(self._heed_muted(exchange), name=f"who is muted at {name}"))
                 for link in self.portals.values():
                     assert link.clicks is not None and link.orders is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
@@ -224,6 +225,20 @@ class House:
             lambda: dialling(self.settings, pbx.name),
         )
         return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching, control)
+
+    async def _heed_muted(self, exchange: Exchange) -> None:
+        """Asks after each (re)connect: nothing else tells of who was muted while we were away."""
+        while True:
+            await exchange.rooms.resynced()
+            await exchange.supervisor.until_live()
+            if not exchange.rooms.rooms:
+                continue
+            try:
+                members = await members_of(exchange.supervisor)
+            except AmiError as error:
+                log.warning("who is muted is not known", pbx=exchange.settings.name, error=str(error))
+            else:
+                exchange.rooms.heed_muted(members, self._clock())
 
     async def _heed_commands(self) -> None:
         """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
