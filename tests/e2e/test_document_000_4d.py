@@ -240,3 +240,23 @@ async def test_4d_switched_off_all_of_it_leaves_the_portal(whole: Stand) -> None
     await happened(lambda: not board.robots and set(automation.triggers) == {(app, "perezvon.late")})
     await whole.service.configure(whole.settings())
     await happened(lambda: not automation.triggers)
+
+
+async def test_4d_a_client_whom_nobody_calls_back_pulls_the_trigger_when_his_time_is_over(
+    pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    late = "[portal.automation]\nlate = true\n"
+    tasks = "[missed]\ntask = true\nremind_after = 0.05\n"
+    folder = tmp_path_factory.mktemp("late")
+    async with (
+        PortalServer(PortalConfig(rate=None)) as portal,
+        stand(pbx_session, portal, folder, portal_more=late, more=tasks) as whole,
+    ):
+        await happened(lambda: bool(portal.state.part(Automation).triggers))
+        await missed_by_104(whole, "+79167770008")
+        await whole.until(lambda: pulled(whole) or None, "the trigger is pulled")
+        call = await whole.call_of("+79167770008")
+        assert [(one.code, one.entity_type, one.entity_id) for one in pulled(whole)] == [
+            ("perezvon.late", "LEAD", call.crm_id)
+        ]
+        await pbx_session.world.reset()
