@@ -14,8 +14,9 @@ from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.config import ALL_SCOPES
 from perezvon.sandbox.portal.handlers.bizproc import Bizproc
 from perezvon.sandbox.portal.handlers.crm_automation import Automation
-from perezvon.service import portals
-from perezvon.service.portals import NO_ADDRESS, WEBHOOK_ONLY, PortalLink
+from perezvon.service import automation, portals
+from perezvon.service.automation import NO_ADDRESS, WEBHOOK_ONLY
+from perezvon.service.portals import PortalLink
 from perezvon.settings.load import parse, settings_from
 from perezvon.settings.model import Settings
 from perezvon.settings.secrets import SecretBox
@@ -121,7 +122,7 @@ async def test_registered_again_after_a_reinstallation_renamed_and_removed(serve
         off = settings(server, "")
         link.change(off.portal[0], off)
         await happened(lambda: there(server) == ({}, []))
-        assert link.automation_problems == ()
+        assert link.automation.problems == ()
 
 
 async def test_somebody_elses_are_left_alone(server: PortalServer, made: Made) -> None:
@@ -139,7 +140,7 @@ async def test_somebody_elses_are_left_alone(server: PortalServer, made: Made) -
 async def test_switched_off_from_the_beginning_the_portal_is_not_asked(
     server: PortalServer, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portals, "AUTOMATION_CHECK", 0.01)
+    monkeypatch.setattr(automation, "CHECK", 0.01)
     monkeypatch.setattr(portals, "DIRECTORY_INTERVAL", 0.1)
     link = await made("")
     await link.install(offer(server))
@@ -151,7 +152,7 @@ async def test_switched_off_from_the_beginning_the_portal_is_not_asked(
 async def test_nothing_is_registered_twice_at_the_next_look(
     server: PortalServer, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portals, "AUTOMATION_CHECK", 0.05)
+    monkeypatch.setattr(automation, "CHECK", 0.05)
     link = await made(WANTED)
     await link.install(offer(server))
     async with running(link):
@@ -165,7 +166,7 @@ async def test_the_robot_needs_an_address_and_the_triggers_come_without_it(serve
     await link.install(offer(server))
     async with running(link):
         await happened(lambda: there(server)[0] == BOTH[0])
-        await happened(lambda: link.automation_problems == (NO_ADDRESS,))
+        await happened(lambda: link.automation.problems == (NO_ADDRESS,))
     assert there(server)[1] == []
 
 
@@ -176,7 +177,7 @@ async def test_a_webhook_is_not_enough(server: PortalServer, tmp_path: Path) -> 
         link = PortalLink(whole.portal[0], whole, database, SecretBox.open(tmp_path), "test", clock=lambda: 1.0)
         await link.open()
         async with running(link):
-            await happened(lambda: link.automation_problems == (WEBHOOK_ONLY,))
+            await happened(lambda: link.automation.problems == (WEBHOOK_ONLY,))
         assert not link.rules().policy.triggers, "the portal would refuse each of them"
         await link.close()
 
@@ -189,8 +190,8 @@ async def test_what_the_application_lacks_is_named(tmp_path: Path) -> None:
             await link.open()
             await link.install(offer(server))
             async with running(link):
-                await happened(lambda: bool(link.automation_problems))
+                await happened(lambda: bool(link.automation.problems))
             await link.close()
-        (problem,) = link.automation_problems
+        (problem,) = link.automation.problems
         assert problem.startswith("robot: give the application the permission bizproc")
         assert there(server)[0] == BOTH[0], "the triggers do not need it"

@@ -62,6 +62,9 @@ ASKING = 5.0
 OVER = 3 * 3600.0
 """Seconds for which the end of an attempt is waited for whose outcome the PBX did not tell."""
 
+LONGEST_TEXT = 2000
+"""Characters of an order's text that are kept."""
+
 _SHOWN = 60
 """Characters of the order's text on a phone's display."""
 
@@ -107,7 +110,9 @@ class Orders:
     async def accept_robot(self, call: RobotCall) -> None:
         """Returns when it is stored. One that came before changes nothing."""
         type_, id_ = call.entity
-        order = Order(call.key, Ordered.ROBOT, call.number, call.user, type_, id_, text=call.text, token=call.token)
+        order = Order(
+            call.key, Ordered.ROBOT, call.number, call.user, type_, id_, text=call.text[:LONGEST_TEXT], token=call.token
+        )
         without_id = "" if call.token else call.key
         if without_id:
             order = replace(order, key=f"{call.key}:{call.received:.0f}")
@@ -122,7 +127,7 @@ class Orders:
         sent = min(event.at, event.received)  # it may have waited in the offline queue
         key = f"callback:{digest}:{sent:.0f}"
         where = (event.entity_type, event.entity_id, event.line)
-        order = Order(key, Ordered.CALLBACK, event.number, "", *where, text=event.text)
+        order = Order(key, Ordered.CALLBACK, event.number, "", *where, text=event.text[:LONGEST_TEXT])
         await self._accept(StoredOrder(self._portal, order, sent, digest))
 
     async def _accept(self, new: StoredOrder) -> None:

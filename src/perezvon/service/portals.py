@@ -12,7 +12,6 @@ import structlog
 
 from perezvon.bitrix24 import AuthorizationServer, Bucket, Exchange, GrantKeeper, OAuthGrant, Portal, Webhook, Wire, forms
 from perezvon.bitrix24 import methods as rest
-from perezvon.bitrix24.automation import Wanted, keep
 from perezvon.bitrix24.binding import Bindings, bind
 from perezvon.bitrix24.directory import Directory, refresh
 from perezvon.bitrix24.errors import PortalError
@@ -35,13 +34,14 @@ from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
 from perezvon.service import policies
+from perezvon.service.automation import AutomationKeeper
 from perezvon.service.clicks import Clicks
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.settings.model import Settings
 from perezvon.settings.portal import PortalSettings, handler_of
 from perezvon.settings.secrets import SecretBox
-from perezvon.storage import counters, employees, tokens
+from perezvon.storage import employees, tokens
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.storage.tokens import SealedToken
@@ -50,12 +50,6 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_INTERVAL = 300.0
 DIRECTORY_RETRY = 20.0
-AUTOMATION_CHECK = 600.0
-AUTOMATION_RETRY = 120.0
-REGISTERED = "automation:"
-"""Counter of a portal in which something of ours was registered: until then nothing has to be removed there."""
-WEBHOOK_ONLY = "triggers and the robot need a local application, installed by an administrator: a webhook is not enough"
-NO_ADDRESS = "the robot needs public_url: the portal calls us at that address"
 BIND_RETRY = 60.0
 BIND_CHECK = 600.0
 """Seconds between two looks whether events are bound: an update of the application, a reinstallation and a portal restored
@@ -109,8 +103,9 @@ class PortalLink:
         self._wake_directory = asyncio.Event()
         self._installing = asyncio.Event()
         self._wake_lines = asyncio.Event()
-        self._wake_automation = asyncio.Event()
-        self.automation_problems: tuple[str, ...] = ()
+        self.automation = AutomationKeeper(
+            self.name, database, lambda: self.client, lambda: self.settings, lambda: self.installed, clock=clock
+        )
         self.orders: Orders | None = None
         self.lines_problem = ""
         self.clicks: Clicks | None = None
@@ -155,7 +150,7 @@ class PortalLink:
         self._whole = whole
         self._rules = None
         self._wake_lines.set()
-        self._wake_automation.set()
+        self.automation.wake()
 
     @property
     def installed(self) -> bool:
@@ -174,7 +169,7 @@ class PortalLink:
             tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
             tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
             tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
-            tasks.create_task(self._keep_automation(), name=f"automation of {self.name}")
+            tasks.create_task(self.automation.run(), name=f"automation of {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -348,48 +343,6 @@ class PortalLink:
             except TimeoutError:
                 continue
 
-    async def _keep_automation(self) -> None:
-        """Triggers and the robot, as the settings want them; removed when these want them no more."""
-        known: Wanted | None = None
-        while True:
-            self._wake_automation.clear()
-            wanted = policies.automation(self.settings)
-            try:
-                known = await self._automate(wanted, known)
-            except Unavailable as error:
-                log.warning("automation waits for the database", portal=self.name, error=str(error))
-            for problem in self.automation_problems:
-                log.warning("automation not registered", portal=self.name, problem=problem)
-            try:
-                async with asyncio.timeout(AUTOMATION_RETRY if self.automation_problems else AUTOMATION_CHECK):
-                    await self._wake_automation.wait()
-            except TimeoutError:
-                continue
-            known = None
-
-    async def _automate(self, wanted: Wanted, known: Wanted | None) -> Wanted | None:
-        """`known`: what was wanted the last time, None when the portal may know nothing of it. Gives the same."""
-        if not self.client.is_application:
-            self.automation_problems = (WEBHOOK_ONLY,) if self.settings.automation.wanted else ()
-            return None
-        missing = (NO_ADDRESS,) if self.settings.automation.robot and wanted.robot is None else ()
-        if not self.installed:
-            self.automation_problems = missing
-            return None
-        counter = f"{REGISTERED}{self.name}"
-        async with self._database.read() as conn:
-            registered = any(one.name == counter for one in await counters.read(conn, counter))
-        if not wanted and not registered:
-            self.automation_problems = missing
-            return wanted
-        if wanted and not registered:
-            await self._database.write(lambda conn: counters.bump(conn, counter, self._clock()))
-        problems = await keep(self.client, wanted, renew=wanted != known)
-        if not wanted and not problems:
-            await self._database.write(lambda conn: counters.clear(conn, counter))
-        self.automation_problems = (*missing, *problems)
-        return None if problems else wanted
-
     async def receive_robot(self, body: bytes, content_type: str) -> None:
         """What our robot in the portal shall do. Raises BadEvent, Forged, StorageError."""
         call = accept_robot(body, content_type, self._expected(), now=self._clock(), member_id=self._member())
@@ -443,7 +396,7 @@ class PortalLink:
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
         self._wake_lines.set()
-        self._wake_automation.set()
+        self.automation.wake()
         self._installing.set()
         self.on_installed()
 

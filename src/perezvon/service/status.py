@@ -246,7 +246,7 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
-            automation=link.automation_problems,
+            automation=link.automation.problems,
             lines_problem=link.lines_problem,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
