@@ -104,6 +104,8 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.FILL: KindRules("crm.lead.update", Read, aside=True, asks=True),
     Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, aside=True, asks=True),
     Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, aside=True, asks=True),
+    Kind.TRIGGER: KindRules(methods.EXECUTE_TRIGGER, Read),
+    Kind.ROBOT_ANSWER: KindRules(methods.ANSWER_ROBOT, Read),
 }
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
-from perezvon.delivery import rooms
+from perezvon.delivery import rooms, triggers
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
 from perezvon.delivery.after import Ask, Later
 from perezvon.delivery.announcing import SEND
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.delivery.tasks import Errand, errand, useless
+from perezvon.delivery.triggers import Pull
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
 from perezvon.storage.steps import Settled, State, Step
@@ -35,7 +36,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | Errand | Ask | None = None
+    probe: Probe | Question | Errand | Ask | Pull | None = None
 
     @property
     def method(self) -> str:
@@ -44,7 +45,7 @@ class Move:
     @property
     def attempt(self) -> bool:
         """Whether it counts as one: looking something up does not, unless that is part of each."""
-        if isinstance(self.probe, Errand):
+        if isinstance(self.probe, (Errand, Pull)):
             return not self.probe.verifies
         if isinstance(self.probe, Ask) and self.step.kind is Kind.ANNOUNCE:
             return self.probe.stage == SEND
@@ -94,6 +95,13 @@ def plan_run(
             else:
                 moves.append(move)
             continue
+        if step.kind is Kind.TRIGGER:
+            asked = triggers.pull(step, *_of_call(steps, step))
+            if asked is not None and paused.get(asked.method, 0.0) > now:
+                wait = paused[asked.method]
+            elif asked is not None:
+                moves.append(Move(step, asked))
+            continue
         move = Move(step, _probe(step, steps))
         if step.kind is Kind.FINISH and _leaves_up(step, moves):
             break
@@ -101,7 +109,7 @@ def plan_run(
             wait = paused[move.method]
             break
         if move.probe is None and large(step):
-            if all(KINDS[one.step.kind].aside and one.step.attempts > step.attempts + 1 for one in moves):
+            if all(_beside(one.step) and one.step.attempts > step.attempts + 1 for one in moves):
                 moves = [move]
                 upload = True
             break
@@ -136,6 +144,17 @@ def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, 
             return Run(lane, known, (), tuple(skips), paused[move.method])
         return Run(lane, known, (move,), tuple(skips))
     return Run(lane, known, (), tuple(skips))
+
+
+def _beside(step: Step) -> bool:
+    """Whether nothing waits for it."""
+    return KINDS[step.kind].aside or step.kind is Kind.TRIGGER
+
+
+def _of_call(steps: Sequence[Step], step: Step) -> tuple[Step | None, Step | None]:
+    """The finish that a trigger is pulled for, and that call's registration."""
+    finish = source(steps, step, Kind.FINISH)
+    return finish, None if finish is None else source(steps, finish, Kind.REGISTER)
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
@@ -202,6 +221,8 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
             continue
         if KINDS[step.kind].aside and activity_of(step, source(steps, step, Kind.FINISH)) == "":
             skips[step.id] = NO_ACTIVITY
+        if step.kind is Kind.TRIGGER and step.refs and (why := triggers.useless(step, *_of_call(steps, step))) is not None:
+            skips[step.id] = why
         if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
             skips[step.id] = why
     raised: set[str] = set()

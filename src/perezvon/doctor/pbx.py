@@ -41,7 +41,8 @@ async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> l
             ),
             *recordings,
         ]
-    contexts = dict.fromkeys((settings.originate_context, *settings.contexts))
+    named = (settings.originate_context, settings.callback_context, *settings.contexts)
+    contexts = dict.fromkeys(name for name in named if name)
     found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT), timeout=timeout)
     wired = found.contexts.get(wiring.CONTEXT)
     found = replace(found, contexts={name: there for name, there in found.contexts.items() if name in contexts})

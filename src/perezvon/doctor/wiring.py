@@ -20,7 +20,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.wiring import wiring_of
 
-PROMPTS = ("enter-code", "bad-code", "busy", "no-answer", "nobody")
+PROMPTS = ("enter-code", "bad-code", "busy", "no-answer", "nobody", "callback")
 """Those that our dialplan plays by itself."""
 
 CONTEXT = "perezvon-portal"

@@ -19,6 +19,7 @@ DESCRIBED = Reason("what happened in the menu and the conference is written into
 LEFT_OUT = Reason("what happened in the menu and the conference is left out of the activity by the settings")
 
 LONGEST_NAME = 80
+LONGEST_ORDER = 500
 AT_ONCE = 1.0
 """Seconds: whoever is in the conference so soon after he answered has talked with nobody alone."""
 
@@ -62,10 +63,15 @@ def account(notes: Notes, until: float, people: People, telling: Telling, legs: 
     return "\n".join(_Account(until, people, telling).lines(notes, legs))
 
 
-def plain(text: str) -> str:
-    """One line without anything that could be taken for markup."""
+def ordered(words: str, telling: Telling) -> str:
+    """What the form, or the robot, has said for which a call was placed."""
+    return telling.translate("Ordered call: {text}").format(text=plain(words, LONGEST_ORDER))
+
+
+def plain(text: str, longest: int = LONGEST_NAME) -> str:
+    """One line without anything that could be taken for markup. `longest`: in characters."""
     printable = "".join(char if char.isprintable() and char <= "\uffff" else " " for char in text)
-    return " ".join(printable.translate(_BRACKETS).split())[:LONGEST_NAME]
+    return " ".join(printable.translate(_BRACKETS).split())[:longest]
 
 
 class _Account:

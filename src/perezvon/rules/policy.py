@@ -12,6 +12,7 @@ from perezvon.rules.field_values import FieldType
 from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
 from perezvon.rules.templates import Template
+from perezvon.rules.triggers import Triggers
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
@@ -142,6 +143,7 @@ class Policy:
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
     tasks only). `missed`: None where missed calls make no tasks. `crm`, `chat`: what is done when the call is over.
+    `triggers`: those that the portal has of us.
     """
 
     installation: str
@@ -167,6 +169,7 @@ class Policy:
     unknown_lines: bool = True
     crm: CrmRules | None = None
     chat: ChatRules = field(default_factory=ChatRules)
+    triggers: Triggers = field(default_factory=Triggers)
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""

@@ -23,7 +23,7 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.call import Call
 from perezvon.recordings import Folder
-from perezvon.rules import Decision, PlanState, Priority, StepDraft, plan
+from perezvon.rules import Decision, PlanState, Priority, StepDraft, Triggers, plan
 from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.policies import PortalRules
@@ -165,7 +165,8 @@ class Backfill:
         if click := placed.get(started.expected):
             state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
         try:
-            state, decisions = plan(state, facts, self._rules.policy, self._rules.people)
+            untriggered = replace(self._rules.policy, triggers=Triggers())  # a funnel shall not react days later
+            state, decisions = plan(state, facts, untriggered, self._rules.people)
         except Exception:
             log.exception("planner failed on a call", pbx=self.pbx, call=started.call, facts=[str(fact) for fact in facts])
             return None

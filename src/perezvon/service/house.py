@@ -23,6 +23,7 @@ from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
 from perezvon.service.missed import Reminder
+from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
 from perezvon.service.switchboard import Switchboard
@@ -104,6 +105,19 @@ class House:
                 clock=self._clock,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
+            link.orders = Orders(
+                name,
+                link.client,
+                self._database,
+                self._book,
+                directory=lambda link=link: link.directory,
+                exchange=lambda name=name: self._exchange_of(name),
+                rules=link.rules,
+                settings=lambda link=link: link.settings.automation,
+                stored=self.senders[name].notify,
+                clock=self._clock,
+                to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
+            )
         if self.settings.recordings.mode == "upload":
             self.worker = self._recording_worker()
             await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
@@ -111,8 +125,9 @@ class House:
             await exchange.switchboard.restore()
             exchange.supervisor.startup = exchange.switchboard.startup
         for link in self.portals.values():
-            assert link.clicks is not None
+            assert link.clicks is not None and link.orders is not None
             await link.clicks.restore()
+            await link.orders.restore()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A part that dies takes the house down: loudly, to be started again."""
@@ -128,8 +143,9 @@ class House:
                     others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
                     others.append(tasks.create_task(self._heed_muted(exchange), name=f"who is muted at {name}"))
                 for link in self.portals.values():
-                    assert link.clicks is not None
+                    assert link.clicks is not None and link.orders is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
+                    others.append(tasks.create_task(link.orders.run(), name=f"orders of {link.name}"))
                 for name, link in self.portals.items():
                     reminder = Reminder(name, self._database, link.rules, self._queued, clock=self._clock)
                     others.append(tasks.create_task(reminder.run(), name=f"reminders of {name}"))
@@ -304,7 +320,7 @@ def dialling(settings: Settings, pbx: str) -> Dialling:
 def _skeleton(settings: Settings) -> object:
     """What parts are built from; the rest is read anew for each decision."""
     portals = [
-        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed"})
+        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed", "automation": None})
         for portal in settings.portal
     ]
     calls = settings.calls

@@ -246,6 +246,7 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
+            automation=link.automation.problems,
             lines_problem=link.lines_problem,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
@@ -265,6 +266,9 @@ class Reporter:
 
     async def event(self, portal: str, body: bytes, content_type: str) -> Received:
         return await self._take(portal, "event", lambda link: link.receive(body, content_type))
+
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        return await self._take(portal, "robot", lambda link: link.receive_robot(body, content_type))
 
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         return await self._take(portal, "installation", lambda link: link.receive_installation(query, body, content_type))

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
-from perezvon.rules import Decision, PlanState, StepDraft, plan
+from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.missed import follow
@@ -177,6 +177,31 @@ class Switchboard:
         async with self._turn:
             self.tracker.forget(uniqueid)
 
+    async def pick_up(self, uniqueid: str) -> bool:
+        """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on.
+        False when the call is over already."""
+        async with self._turn:
+            found = [(call, state) for call, state in self._plans.items() if _expected(state) == uniqueid]
+            rules = self._rules()
+            if not found or rules is None:
+                return False
+            ((call, state),) = found
+            state, decisions = pick_up(state, self._clock() + self._ahead, rules.policy, rules.people)
+            row = self._row(call, state, None, rules.portal if state.told else "")
+            steps = tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps)
+            made = _Round(row, (), tuple(decisions), steps, (), state)
+            for done in await self._keep([made], rules):
+                self._log(done)
+                self._plans[call] = done.plan
+            if steps:
+                self._stored(rules.portal)
+        self._tell()
+        return True
+
+    def going_on(self, uniqueid: str) -> bool:
+        """Whether the call placed by us under this ChannelId is not over yet."""
+        return any(_expected(state) == uniqueid for state in self._plans.values())
+
     def began(self, uniqueid: str) -> bool:
         """Whether the call placed by us under this ChannelId has been seen to begin (it may be over since)."""
         return uniqueid in self._begun
@@ -238,9 +263,11 @@ class Switchboard:
         of_click: list[Decision] = []
         for fact in facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
-                state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
-                if (reason := self._clicks.reason(fact.expected)) is not None:
-                    of_click.append(Decision(reason))
+                state = replace(state, portal_call=click.portal_call, shown=(click.user_id,), call_list=click.call_list)
+            elif isinstance(fact, CallStarted) and (order := self._clicks.ordered(fact.expected)):
+                state = replace(state, order=order)
+            if isinstance(fact, CallStarted) and (reason := self._clicks.reason(fact.expected)) is not None:
+                of_click.append(Decision(reason))
         if rules is None:
             decisions: list[Decision] = []
             started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
@@ -335,7 +362,7 @@ class Switchboard:
                 [(call, str(made.reason), [step.key for step in made.steps]) for call, made in decided],
             )
             for done in rounds:
-                await self._clicks.follow(conn, done.plan, done.row)
+                await self._clicks.follow(conn, done.plan, done.row, "" if rules is None else rules.portal)
             if rules is None:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
@@ -378,6 +405,10 @@ def _moment(startup: str, latest: float) -> float:
         return min(datetime.fromisoformat(startup).timestamp(), latest)
     except (ValueError, OverflowError):
         return latest
+
+
+def _expected(state: PlanState) -> str:
+    return state.started.expected if state.started is not None else ""
 
 
 def _by_call(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:

@@ -23,8 +23,8 @@ from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.missed import MissedSettings
 from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings, UserId
-from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section, UserId
 from perezvon.settings.urls import OwnDatabaseUrl
 
 

@@ -130,6 +130,13 @@ class AsteriskSettings(Section):
         "{extension} the employee's extension.",
         examples=['"Bitrix24" <{client}>'],
     )
+    callback_context: OneLine = Field(
+        default="",
+        title="Context for callback forms",
+        description="perezvon-callback, when perezvon asterisk install has written our dialplan there: the employee then "
+        "hears that a visitor of the site has asked for a call, before the client is dialled. Empty: nothing is said.",
+        examples=["perezvon-callback"],
+    )
     contexts: tuple[OneLine, ...] = Field(
         default=(),
         title="Contexts to check",

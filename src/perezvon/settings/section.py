@@ -10,7 +10,7 @@ import re
 from string import Formatter
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
@@ -69,6 +69,15 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _user_id(value: object) -> object:
+    """The portal's ids are numbers that its REST answers with as text: both are taken."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and value and re.fullmatch(r"[1-9]\d{0,14}", value) is None:
+        raise Wrong(Reason("must be the number of a portal user, e.g. 1"))
+    return value
+
+
 def template(*places: str) -> AfterValidator:
     """A text with `{place}`s, of which only these are known."""
 
@@ -90,3 +99,4 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
+UserId = Annotated[str, BeforeValidator(_user_id)]

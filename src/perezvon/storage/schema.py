@@ -213,9 +213,30 @@ click = Table(
     Column("call", String(200), nullable=False, default=""),
     Column("state", String(16), nullable=False, doc="new | dialling | calling | finished | dropped"),
     Column("error", Words, nullable=False, default=""),
+    Column("call_list", String(32), doc="the portal's CALL_LIST_ID"),
     UniqueConstraint("portal", "portal_call"),
     Index("ix_click_state", "state"),
     Index("ix_click_uniqueid", "uniqueid"),
+)
+
+call_order = Table(
+    "call_order",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("portal", String(100), nullable=False),
+    Column("key", String(150), nullable=False),
+    Column("digest", String(64), nullable=False, doc="the same for the same event, whichever way it came"),
+    Column("received", Float, nullable=False),
+    Column("body", Text, nullable=False, doc="JSON of rules/orders.py: who wants whom to be called"),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("uniqueid", String(150), nullable=False, default="", doc="ChannelId of our last Originate for it"),
+    Column("call", String(200), nullable=False, default=""),
+    Column("state", String(16), nullable=False, doc="new | dialling | calling | finished | dropped"),
+    Column("error", Words, nullable=False, default=""),
+    UniqueConstraint("portal", "key"),
+    Index("ix_call_order_portal_state", "portal", "state"),
+    Index("ix_call_order_portal_digest", "portal", "digest"),
 )
 
 counter = Table(

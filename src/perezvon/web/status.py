@@ -99,7 +99,7 @@ class PortalStatus:
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
     lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
-    the settings fill, or why that is not known."""
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered."""
 
     name: str
     state: str
@@ -129,6 +129,7 @@ class PortalStatus:
     lines_problem: str = ""
     fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
+    automation: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:

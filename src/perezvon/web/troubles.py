@@ -158,6 +158,10 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
     if portal.events.error:
         seen = Reason("clicks on numbers may not arrive: {why}", {"why": portal.events.error})
         yield Check("portal.events", subject, State.WARNING, seen, Reason("perezvon doctor names what to correct"))
+    for problem in portal.automation:
+        seen = Reason("the portal's automation is not complete: {why}", {"why": problem})
+        fix = Reason("portal-administrator.md tells what it needs; it is tried again by itself")
+        yield Check("portal.automation", subject, State.WARNING, seen, fix)
     if portal.directory_problem:
         seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
         fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")
