@@ -6,8 +6,8 @@ To a person it goes as a notification with a tag: the portal replaces the one be
 again is harmless. A message in a chat has nothing by which the portal would know it again, and its methods do not read
 messages. So the number of its messages is noted before sending (im.dialog.get); when the answer is lost, or we were killed,
 it is looked at again. There are no more than those that we know to be ours, of other calls: the message is not there, and
-is sent; there are more: it is taken for sent. Only where somebody else has written to the chat in that moment, and our request
-was lost on its way too, it is missing then.
+is sent; there are more: it is taken for sent. Only where somebody else has written to the chat in that moment, and our
+request was lost on its way too, it is missing then.
 
 Source: contract.json, im.message.add, im.dialog.get, im.notify.personal.add.
 """
