@@ -108,7 +108,7 @@ def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> 
 def _filled(
     state: PlanState, call: Call, crm: CrmRules, words: Mapping[str, str], owner: str, policy: Policy
 ) -> Iterator[Wanted]:
-    finish, user = state.finishes[-1]
+    _, user = state.finishes[-1]
     made = may_make_lead(state, call, policy)
     for of in _OBJECTS:
         fields, refused = fields_of_object(of, crm, words, made=made)
@@ -119,8 +119,11 @@ def _filled(
             fields.append(_owner(user, OLD))
         if not fields:
             continue
-        for key in [one for one, _ in state.finishes] if of == "activity" else [finish]:
-            turn = f":{state.finishes.index((key, dict(state.finishes)[key])) + 1}" if key != state.finishes[0][0] else ""
+        last = len(state.finishes)
+        for turn, (key, _) in enumerate(state.finishes, start=1):
+            if of != "activity" and turn < last:  # each portal call has its activity, all of them have one object
+                continue
+            suffix = f":{turn}" if of == "activity" and turn > 1 else ""
             params: dict[str, Json | Ref] = {
                 "object": of,
                 "fields": fields,
@@ -129,7 +132,6 @@ def _filled(
                 "wait": crm.wait if call.recordings and not state.recording_stays else 0.0,
                 "portal": crm.portal,
             }
-            suffix = turn if of == "activity" else ""
             reason = Reason("fields of the {object} are filled: {fields}", {"object": of, "fields": _names(fields)})
             yield Wanted(reason, (StepDraft(f"{call.id}:fill:{of}{suffix}", Kind.FILL, params, Priority.CRM, reason),))
 
