@@ -34,9 +34,8 @@ from perezvon.calls.facts import (
     StoppedRinging,
     Transferred,
 )
-from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own, legs_of, ordered
-from perezvon.rules.after_call import activity_texts, after_call
-from perezvon.rules.call_words import words_of
+from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe_own, legs_of, ordered
+from perezvon.rules.after_call import after_call
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.left_out import (
     call_left_out,
@@ -323,24 +322,11 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
     if state.told and call.recordings and (why := recording_left_out(state, call, policy, people)):
         state = replace(state, recording_stays=True)
         decisions.append(Decision(why.recording_stays))
-    decisions += _written_down(state, call, policy, people)
-    for wanted in after_call(state, call, policy, people):
-        decisions.append(Decision(wanted.reason, (wanted.step,) if wanted.step else ()))
+    decisions += [Decision(wanted.reason, wanted.steps) for wanted in after_call(state, call, policy, people)]
     if policy.triggers and call.direction is Direction.INCOMING and state.told:
         steps = pulled(policy.triggers, state.pressed, f"{started.call}:finish", state.missed)
         decisions += [Decision(step.reason, (step,)) for step in steps]
     return replace(state, finished=True, ringing=(), talking=()), decisions
-
-
-def _written_down(state: PlanState, call: Call, policy: Policy, people: People) -> list[Decision]:
-    """The texts of the call's activities: the accounts, and what the templates of the settings add."""
-    more: list[str] = []
-    if policy.crm is not None and state.told:
-        more = activity_texts(policy, words_of(call, policy, people, policy.crm.telling))
-    told = dict(state.accounts)
-    texts = {finish: "\n\n".join([*filter(None, [told.get(finish, "")]), *more]) for finish, _ in state.finishes}
-    texts = {**told, **{finish: text for finish, text in texts.items() if text}}
-    return [Decision(DESCRIBED, tuple(describe(finish, text) for finish, text in texts.items()))] if texts else []
 
 
 def _described_there(state: PlanState, ended: CallEnded, policy: Policy, people: People) -> list[Decision]:

@@ -23,7 +23,7 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.call import Call
 from perezvon.recordings import Folder
-from perezvon.rules import Decision, PlanState, Priority, StepDraft, Triggers, plan
+from perezvon.rules import Decision, Kind, PlanState, Priority, StepDraft, Triggers, plan
 from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.policies import PortalRules
@@ -73,8 +73,8 @@ class Late:
 
     @property
     def steps(self) -> tuple[StepDraft, ...]:
-        """Less urgent than everything that happens now."""
-        steps = (step for decision in self.decisions for step in decision.steps)
+        """Less urgent than everything that happens now. A lead that is new to the portal only is announced to nobody."""
+        steps = (step for made in self.decisions for step in made.steps if step.kind is not Kind.ANNOUNCE)
         return tuple(replace(step, priority=max(step.priority, Priority.CRM)) for step in steps)
 
 
