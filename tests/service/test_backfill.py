@@ -62,7 +62,7 @@ def directory() -> Directory:
 def backfill(database: Database, log: Path, clock: Callable[[], float] = lambda: LATE) -> Backfill:
     rules = PortalRules("main", Policy(installation="house", fallback_user="1"), People(USERS))
     folder = Folder(log.parent)
-    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, keep_recordings=True, clock=clock)
+    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, clock=clock)
 
 
 def fates(found: list[Late]) -> list[Fate]:

@@ -110,6 +110,7 @@ class LiveCall:
     manager: str = ""
     returning: str = ""
     scripted: bool = False
+    paused: bool = False
 
     @property
     def over(self) -> bool:

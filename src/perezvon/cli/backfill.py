@@ -145,7 +145,7 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
             link.rules(),
             link.directory,
             installation.database,
-            keep_recordings=settings.recordings.mode == "upload",
+            layouts=pbx.recordings_paths,
             clock=time.time,
         )
 

@@ -72,6 +72,7 @@ def plan_run(
         Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
     )
     moves: list[Move] = []
+    read: set[str] = set()
     wait: float | None = None
     upload = False
     for step in steps:
@@ -79,8 +80,9 @@ def plan_run(
             continue
         if KINDS[step.kind].aside:
             activity = activity_of(step, source(steps, step, Kind.FINISH))
-            if activity is None:
+            if activity is None or activity in read:  # one after the other: the second would undo the first
                 continue
+            read.add(activity)
             move = Move(step, question(step, activity, now))
             if paused.get(move.method, 0.0) > now:
                 wait = paused[move.method]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Literal
 
+from perezvon.calls.call import Call
 from perezvon.calls.names import parse
 from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
@@ -17,13 +18,15 @@ Transfers = Literal["one", "each"]
 Who = Literal["owner", "last_rung", "line", "default"]
 Close = Literal["anybody", "responsible", "off"]
 Again = Literal["new", "reopen"]
+Recordings = Literal["upload", "link", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory;
     `name`: how people call it; `missed_user`: who is responsible for calls to it that nobody answered.
-    `lead_for_incoming`, `lead_for_outgoing`: None where it is as everywhere. `known`: it is one of the settings."""
+    `lead_for_incoming`, `lead_for_outgoing`, `recordings`: None where it is as everywhere. `known`: it is one of the
+    settings."""
 
     number: str
     source: str = ""
@@ -32,6 +35,7 @@ class Line:
     lead_for_incoming: bool | None = None
     lead_for_outgoing: bool | None = None
     known: bool = True
+    recordings: Recordings | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class Policy:
     passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
-    tasks only). `missed`: None where missed calls make no tasks.
+    tasks only). `missed`: None where missed calls make no tasks. `recordings`: what becomes of them.
     """
 
     installation: str
@@ -109,6 +113,7 @@ class Policy:
     to_crm: tuple[NumberRule, ...] = ()
     filters: Filters = field(default_factory=Filters)
     unknown_lines: bool = True
+    recordings: Recordings = field(default="upload", kw_only=True)
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""
@@ -122,6 +127,9 @@ class Policy:
             else (line.lead_for_outgoing, self.lead_for_outgoing)
         )
         return everywhere if own is None else own
+
+    def line_of(self, call: Call) -> Line:
+        return self.line(call.line, call.line_raw, call.trunk)
 
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""

@@ -65,6 +65,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
             entry.missed_user,
             lead_for_incoming=entry.create_lead_incoming,
             lead_for_outgoing=entry.create_lead_outgoing,
+            recordings=entry.recordings,
         )
         for name in _names(entry):
             lines[name] = line
@@ -94,6 +95,7 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         to_crm=number_rules(settings, Towards.CRM),
         unknown_lines=portal.unknown_lines == "sent",
         filters=_filters(settings, plain, portal_peers),
+        recordings=settings.recordings.mode,
     )
 
 

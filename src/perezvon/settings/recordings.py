@@ -11,7 +11,7 @@ from perezvon.recordings.layout import LayoutError, parse
 from perezvon.recordings.sides import unfit
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import BYTES, HOURS, KBIT, HttpUrl, Section, template
+from perezvon.settings.section import BYTES, DAYS, HOURS, KBIT, HttpUrl, Section, template
 
 
 def _pause_key(text: str) -> str:
@@ -161,7 +161,7 @@ class RecordingSettings(Section):
         description="Days after which our own copies of what the portal has got are deleted, and links to them end. "
         "0: they are kept.",
         examples=[180],
-        json_schema_extra={"unit": "days"},
+        json_schema_extra=DAYS,
     )
     delete_at_pbx: bool = Field(
         default=False,
