@@ -61,9 +61,7 @@ class Bench:
         _put(target)
         return Converted(target, answer, 1000)
 
-    async def join(
-        self, pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]
-    ) -> Joined:
+    async def join(self, pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
         """Its parts are 10 s each; `joins` tells of errors and waiting first."""
         assert pbx == "office"
         self.joined.append([path for path, _ in parts])

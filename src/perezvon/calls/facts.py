@@ -105,8 +105,8 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class RecordingPaused:
-    """An employee has stopped the recording of the talk with his key (`on`), or lets it go on. `extension`: who talks with the
-    client then, "" where that is not known."""
+    """An employee has stopped the recording of the talk with his key (`on`), or lets it go on. `extension`: who talks
+    with the client then, "" where that is not known."""
 
     call: str
     at: float

@@ -57,7 +57,8 @@ class Sound(Protocol):
 
 
 Convert = Callable[[Recording, Path, bool], Awaitable[Sound]]
-"""(recording, mp3 to write, whether an employee has called). Gives another path for a file that is left as it is, and not ours.
+"""(recording, mp3 to write, whether an employee has called). Gives another path for a file that is left as it is, and
+not ours.
 Raises RecordingError."""
 
 Look = Callable[[str, str], Awaitable[Sequence[str]]]
@@ -226,11 +227,9 @@ class RecordingWorker:
         await recordings.postpone(conn, recording.id, not_before=now + pause, error=error)
         return RecordingState.NEW
 
-    async def _named(
-        self, conn: AsyncConnection, recording: Recording, names: Sequence[str]
-    ) -> tuple[Recording, bool]:
-        """The recordings of a call whose names were not told are known now: this is the first of them. False when others are
-        all of them."""
+    async def _named(self, conn: AsyncConnection, recording: Recording, names: Sequence[str]) -> tuple[Recording, bool]:
+        """The recordings of a call whose names were not told are known now: this is the first of them. False when
+        others are all of them."""
         known = {one.path for one in await recordings.of_call(conn, recording.call)}
         fresh = [name for name in names if name not in known]
         if not fresh:
@@ -244,7 +243,8 @@ class RecordingWorker:
         return replace(recording, path=fresh[0]), True
 
     async def _too_short(self, call: str) -> bool:
-        """Whether they talked so briefly that nothing to be heard in the recording is no wonder: in all, or after a pause."""
+        """Whether they talked so briefly that nothing to be heard in the recording is no wonder: in all, or after a
+        pause."""
 
         async def look(conn: AsyncConnection) -> bool:
             found = await calls.find(conn, call)

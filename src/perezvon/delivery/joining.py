@@ -92,7 +92,8 @@ def plan_call(
 
 
 def _gaps(began: Sequence[float | None], facts: Sequence[Fact]) -> tuple[float, ...]:
-    """For each part the length of the pauses of the recording that were over when it began, and not before the one before."""
+    """For each part the length of the pauses of the recording that were over when it began, and not before the one
+    before."""
     pauses: list[tuple[float, float]] = []
     since: float | None = None
     for fact in facts:
@@ -145,8 +146,8 @@ def key_of(rows: Sequence[Recording]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the portal is to get. `file`: our mp3, None for the PBX's own file, called `name` for the portal then. `link`: it
-    gets an address of this recording instead; `parts`: of how many it was joined."""
+    """What the portal is to get. `file`: our mp3, None for the PBX's own file, called `name` for the portal then.
+    `link`: it gets an address of this recording instead; `parts`: of how many it was joined."""
 
     file: Path | None
     seconds: float
@@ -176,7 +177,8 @@ def tell(key: str, finish: str, sent: Sent, text: str) -> StepDraft:
 
 
 def step_for(key: str, steps: Sequence[Step], sent: Sent, text: str) -> StepDraft:
-    """`steps`: the call's lane, with its finish. `text`: where the recording can be heard, if that is told in the activity."""
+    """`steps`: the call's lane, with its finish. `text`: where the recording can be heard, if that is told in the
+    activity."""
     finish = finished_step(steps)
     assert finish is not None
     if sent.link is not None and text:
@@ -206,7 +208,8 @@ def finished_call(steps: Sequence[Step]) -> Json | Ref | None:
 
 
 def subject_of(row: Recording) -> str:
-    """What an address of a recording names: its id, and which call's it is, lest it lead to another one in another database."""
+    """What an address of a recording names: its id, and which call's it is, lest it lead to another one in another
+    database."""
     return f"{row.id}.{hashlib.sha256(row.call.encode()).hexdigest()[:12]}"
 
 

@@ -82,8 +82,8 @@ def no_links(recording: str) -> str:
 
 
 def command(move: Move, lane: Collection[Step], riding: Collection[int], link: Callable[[str], str] = no_links) -> Command:
-    """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. `link`: gives the address of a recording.
-    Reads the file: not in the event loop.
+    """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. `link`: gives the address of a
+    recording. Reads the file: not in the event loop.
 
     Raises CannotPrepare, NotNow.
     """

@@ -13,8 +13,8 @@ from perezvon.recordings.convert import Converted
 from perezvon.recordings.errors import EmptyRecording, NotAudio, NotComplete, NotThere, Unreadable
 from perezvon.recordings.find import Folder, find
 from perezvon.recordings.join import Joined
-from perezvon.recordings.pool import Converter
 from perezvon.recordings.playable import playable
+from perezvon.recordings.pool import Converter
 from perezvon.recordings.settle import Patience, settle
 from perezvon.recordings.sides import Sides
 
@@ -59,7 +59,8 @@ class Recordings:
         return replace(await self._converter.convert(source, target, exchanged=exchanged), closed=closed)
 
     async def as_it_is(self, pbx_name: str) -> Converted | None:
-        """The PBX's own file, complete, with its length; None where a browser could not play it. Raises any RecordingError."""
+        """The PBX's own file, complete, with its length; None where a browser could not play it. Raises any
+        RecordingError."""
         source = await self.find(pbx_name)
         closed = await self._settled(source)
         seconds = await asyncio.to_thread(playable, source)
@@ -72,9 +73,7 @@ class Recordings:
         except OSError:  # gone this very moment: the conversion says so in its words
             return None
 
-    async def join(
-        self, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float] = ()
-    ) -> Joined:
+    async def join(self, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float] = ()) -> Joined:
         """The parts (two or more) one after the other, as one mp3. Each has the PBX's name and the mp3 that `convert` made
         of it (None when it is gone), which is taken where the PBX has the recording no more, or only mixed. `gaps`: the
         seconds of silence before each. Raises any RecordingError."""

@@ -1,4 +1,5 @@
-"""Samples of one channel and of two: mixed, doubled, exchanged, put side by side. 16 bits, interleaved, a piece at a time."""
+"""Samples of one channel and of two: mixed, doubled, exchanged, put side by side. 16 bits, interleaved, a piece at a
+time."""
 
 from __future__ import annotations
 

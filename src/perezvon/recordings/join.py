@@ -176,4 +176,3 @@ class _Run:
         self._first = self._first or bytes(data[:4])
         self._written += len(data)
         self._output.write(data)
-

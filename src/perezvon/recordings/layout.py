@@ -1,7 +1,7 @@
 """Where the recordings of a call lie, for a PBX that does not tell: from a template and what is known of the call to names.
 
-A template is a path below the recordings' folder; `*` in its last part stands for anything. What comes from outside (numbers,
-extensions) is only let through as far as it can be part of a name. The names are looked for later, by `matching`.
+A template is a path below the recordings' folder; `*` in its last part stands for anything. What comes from outside
+(numbers, extensions) is only let through as far as it can be part of a name. The names are looked for later, by `matching`.
 
     LayoutError(ValueError)   a template that cannot be used; `reason` says why
 """
@@ -72,7 +72,9 @@ def parse(text: str) -> tuple[str, ...]:
     if "*" in str(path.parent) or any(one in text for one in "?[]|"):
         raise LayoutError(Reason("only the file's name may have *, and nothing may have ?, [, ] or |"))
     if not any(place in ("uniqueid", "client", "extension") for _, place, _, _ in parts):
-        raise LayoutError(Reason("must have {uniqueid}, {client} or {extension} in it: else all calls had the same", _NAMES))
+        raise LayoutError(
+            Reason("must have {uniqueid}, {client} or {extension} in it: else all calls had the same", _NAMES)
+        )
     return (text,)
 
 
@@ -102,7 +104,8 @@ def is_layout(path: str) -> bool:
 
 
 def matching(path: str, folder: Folder) -> list[str]:
-    """The names below the folder that fit, of the first pattern that any fit; the oldest first. Raises NotThere, Unreadable."""
+    """The names below the folder that fit, of the first pattern that any fit; the oldest first. Raises NotThere,
+    Unreadable."""
     root = Path(os.path.realpath(folder.here))
     for pattern in path.removeprefix(SCHEME).split("|"):
         below = PurePosixPath(pattern)

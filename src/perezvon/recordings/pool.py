@@ -121,9 +121,7 @@ class Converter:
                 size += source.stat().st_size
         return max(self._deadline, min(self._longest, round(self._deadline + size / self._slowest, 1)))
 
-    async def _insist(
-        self, sources: Sequence[Path], target: Path, names: str, more: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def _insist(self, sources: Sequence[Path], target: Path, names: str, more: Mapping[str, Any]) -> dict[str, Any]:
         """A process that had worked well and is found dead was killed in its idleness: another one is tried."""
         while True:
             worker = await self._take()

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 class Sides:
     """Where the files of a recording's sides are, seen from its folder: `{stem}` and `{ext}` are the recording's name.
 
-    `received`: what came in on the recorded leg, `sent`: what went out. `caller`: the recorded leg is that of whoever called,
-    so that `received` is the employee in an outgoing call; else it is always the client."""
+    `received`: what came in on the recorded leg, `sent`: what went out. `caller`: the recorded leg is that of whoever
+    called, so that `received` is the employee in an outgoing call; else it is always the client."""
 
     received: str = "client/{stem}{ext}"
     sent: str = "employee/{stem}{ext}"

@@ -1,5 +1,5 @@
-"""The words in which a call's activity tells of the voice menu, of third persons and of pauses of the recording. Pure: notes
-in, plain text out.
+"""The words in which a call's activity tells of the voice menu, of third persons and of pauses of the recording. Pure:
+notes in, plain text out.
 
 Names and numbers come from outside: whatever a portal could take for its BB code, for HTML or for a new line is taken out.
 """

@@ -61,7 +61,8 @@ class RecordingSettings(Section):
     link_in: Literal["record", "activity"] = Field(
         default="record",
         title="Where the link goes",
-        description="record: the portal is given the address as the call's recording; it fetches the file once, keeps it and "
+        description="record: the portal is given the address as the call's recording; it fetches the file once, keeps "
+        "it and "
         "has a player for it. activity: the address stands in the text of the call's activity, and the portal keeps "
         "nothing: whoever opens it listens from here.",
         examples=["activity"],
@@ -78,14 +79,16 @@ class RecordingSettings(Section):
     link_format: Literal["mp3", "original"] = Field(
         default="mp3",
         title="What a link leads to",
-        description="mp3: converted once and kept here; original: the PBX's file as it is, where that is the only one of its "
+        description="mp3: converted once and kept here; original: the PBX's file as it is, where that is the only one "
+        "of its "
         "call and browsers can play it (wav or mp3), else an mp3.",
         examples=["original"],
     )
     channels: Literal["as_recorded", "mono", "stereo"] = Field(
         default="as_recorded",
         title="Channels",
-        description="as_recorded: as the PBX's file; mono: one channel; stereo: the client left, the employee right, of two "
+        description="as_recorded: as the PBX's file; mono: one channel; stereo: the client left, the employee right, "
+        "of two "
         "files that the PBX writes beside the recording (below), or of a stereo file. perezvon asterisk install makes "
         "the PBX write them.",
         examples=["stereo"],
@@ -106,7 +109,8 @@ class RecordingSettings(Section):
     stereo_leg: Literal["client", "caller"] = Field(
         default="client",
         title="Whose leg is recorded",
-        description="client: always the client's, as our dialplan does; caller: that of whoever calls, as FreePBX does: in an "
+        description="client: always the client's, as our dialplan does; caller: that of whoever calls, as FreePBX "
+        "does: in an "
         "outgoing call the employee's, and the sides are exchanged.",
         examples=["caller"],
     )
@@ -166,14 +170,16 @@ class RecordingSettings(Section):
     delete_at_pbx: bool = Field(
         default=False,
         title="The PBX's files too",
-        description="Whether the PBX's own files of these recordings are deleted with them. Our user must be allowed to write "
+        description="Whether the PBX's own files of these recordings are deleted with them. Our user must be allowed "
+        "to write "
         "in its folder.",
         examples=[True],
     )
     pause_key: Annotated[str, AfterValidator(_pause_key)] = Field(
         default="",
         title="Key that pauses",
-        description="What an employee presses during a call to have nothing recorded (a card number), and again to go on. The "
+        description="What an employee presses during a call to have nothing recorded (a card number), and again to go "
+        "on. The "
         "recording is silent meanwhile. perezvon asterisk install writes it for the calls that our dialplan records. "
         "Empty: there is none.",
         examples=["*5"],

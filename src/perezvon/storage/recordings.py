@@ -38,8 +38,8 @@ class Recording:
     """Times are POSIX seconds, UTC. `path`: as the PBX names it. `file`: our mp3; `seconds`: its length.
 
     `began`, `closed`: when the PBX told of it, and last changed its file. `joined`: the mp3 of the whole call, in which
-    this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it. `mode`: upload or link.
-    A ready one without a file is the PBX's own, as it is.
+    this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it. `mode`: upload or
+    link. A ready one without a file is the PBX's own, as it is.
     """
 
     id: int
