@@ -131,11 +131,12 @@ def convert_sides(left: Path, right: Path, target: Path, form: Mp3) -> Converted
 
 def _encode(source: Path, output: BinaryIO, form: Mp3) -> float:
     with open_sound(source) as sound:
+        wanted = sound
         if sound.channels == 2 and form.channels == "mono":
-            sound = Sound(sound.rate, 1, (with_channels(piece, 2, 1) for piece in sound.pieces))
+            wanted = Sound(sound.rate, 1, (with_channels(piece, 2, 1) for piece in sound.pieces))
         elif sound.channels == 2 and form.exchanged:
-            sound = Sound(sound.rate, 2, map(exchanged, sound.pieces))
-        return encode_sound(sound, str(source), output, form)
+            wanted = Sound(sound.rate, 2, map(exchanged, sound.pieces))
+        return encode_sound(wanted, str(source), output, form)
 
 
 def encode_sound(sound: Sound, source: str, output: BinaryIO, form: Mp3) -> float:

@@ -247,9 +247,9 @@ class House:
             return archives[pbx]
 
         async def convert(row: Recording, target: Path, outgoing: bool) -> Converted:
-            if row.mode == "link" and self.settings.recordings.link_format == "original":
-                if (plain := await archive(row.pbx).as_it_is(row.path)) is not None:
-                    return plain
+            as_it_is = row.mode == "link" and self.settings.recordings.link_format == "original"
+            if as_it_is and (plain := await archive(row.pbx).as_it_is(row.path)) is not None:
+                return plain
             return await archive(row.pbx).convert(row.path, target, outgoing=outgoing)
 
         async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
