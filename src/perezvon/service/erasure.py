@@ -85,14 +85,14 @@ class Erasure:
                 found.portal += at_portal(row.portal, steps)
                 told = (json.loads(row.state or "{}")).get("recordings") or ()
                 names = [*(one.path for one in parts), *(name for name in told if isinstance(name, str))]
-                found.files += await asyncio.to_thread(lambda p=parts, c=row.id: list(self._ours(p, c)))
-                found.pbx_files += await asyncio.to_thread(lambda p=row.pbx, n=names: list(self._at_pbx(p, n)))
+                found.files += await asyncio.to_thread(self._ours, parts, row.id)
+                found.pbx_files += await asyncio.to_thread(self._at_pbx, row.pbx, names)
             for lane in await erasing.lanes_of_missed(conn, self._whose):
                 steps = (await lanes.load(conn, [lane])).get(lane, [])
                 if force or not _under_way(steps, ()):
                     found.lanes.append(lane)
             found.rows = await erasing.counted(conn, self._whose)
-        found.pbx_files += await asyncio.to_thread(lambda: list(self._named()))
+        found.pbx_files += await asyncio.to_thread(self._named)
         found.files, found.pbx_files = sorted(set(found.files)), sorted(set(found.pbx_files))
         found.copies = sorted(self._data_dir.glob("perezvon-*.sqlite3"))
         told = self._settings.model_dump_json(exclude={"asterisk"})
@@ -120,35 +120,38 @@ class Erasure:
             finally:
                 conn.close()
 
-    def _ours(self, rows: Sequence[Recording], call: str) -> Iterator[Path]:
+    def _ours(self, rows: Sequence[Recording], call: str) -> list[Path]:
         root = (self._data_dir / RECORDINGS).resolve()
         told = [Path(name) for row in rows for name in (row.file, row.joined) if name]
         begins = re.sub(r"[^A-Za-z0-9._-]", "_", call).strip(".")[:100] + "-"
         for folder in {file.parent for file in told}:
             if folder.is_dir():
                 told += [file for file in folder.iterdir() if file.name.startswith(begins)]
-        yield from (file for file in told if file.resolve().is_relative_to(root) and file.is_file())
+        return [file for file in told if file.resolve().is_relative_to(root) and file.is_file()]
 
-    def _at_pbx(self, pbx: str, names: Sequence[str]) -> Iterator[Path]:
+    def _at_pbx(self, pbx: str, names: Sequence[str]) -> list[Path]:
         entry = next((one for one in self._settings.asterisk if one.name == pbx), None)
+        found: list[Path] = []
         for name in dict.fromkeys(names) if entry is not None else ():
             assert entry is not None
             try:
-                yield find(name, folder_of(entry))
+                found.append(find(name, folder_of(entry)))
             except RecordingError:
                 continue
+        return found
 
-    def _named(self) -> Iterator[Path]:
+    def _named(self) -> list[Path]:
         """Files in the recordings' folders whose names tell his number: each side's, private talks, other programs'."""
-        left = MOST_NAMES
+        left, found = MOST_NAMES, list[Path]()
         for entry in self._settings.asterisk:
             for folder, _, names in os.walk(entry.recordings):
                 left -= len(names)
                 if left < 0:
-                    return
+                    return found
                 for name in names:
                     if re.search(rf"(?<!\d)\d{{0,4}}{self._whose.digits}(?!\d)", name):
-                        yield Path(os.path.realpath(folder), name)
+                        found.append(Path(os.path.realpath(folder), name))
+        return found
 
 
 def at_portal(portal: str, steps: Sequence[Step]) -> Iterator[AtPortal]:
