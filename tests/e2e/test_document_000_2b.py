@@ -103,7 +103,9 @@ async def test_2b_the_portal_fetches_the_recording_from_here(office: Stand, tmp_
     (mixed,) = channels_of(portal_file(office, call, tmp_path))
     assert sounds.seconds_heard(mixed, sounds.number_tone(client)) > TALK / 2
     assert sounds.seconds_heard(mixed, sounds.TONES["101"]) > TALK / 2
-    (asked,) = [one for one in office.portal.state.journal if one.params.get("CALL_ID") == call.id and "RECORD_URL" in one.params]
+    (asked,) = [
+        one for one in office.portal.state.journal if one.params.get("CALL_ID") == call.id and "RECORD_URL" in one.params
+    ]
     assert asked.params["RECORD_URL"].startswith(f"{office.service.url}/recordings/")
     assert "FILE_CONTENT" not in asked.params
     line = await line_until(office, lambda one: one["status"] == 200, "has a line of the download")

@@ -58,9 +58,7 @@ async def wired(pbx_session: PbxSandbox) -> AsyncIterator[PbxSandbox]:
 
 
 @pytest.fixture(scope="module")
-async def office(
-    wired: PbxSandbox, portal: PortalServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stand]:
+async def office(wired: PbxSandbox, portal: PortalServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
     folder = tmp_path_factory.mktemp("perezvon")
     async with stand(wired, portal, folder, portal_more=OURS, more=STEREO) as whole:
         yield whole
