@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -173,7 +174,7 @@ async def test_3c_three_pauses(office: Stand, tmp_path: Path) -> None:
     await manager.ended()
     call = await office.call_of(f"+{number}", recorded=True)
     left, _ = await heard_by_side(office, call, tmp_path, client)
-    silences = [later - at for at, later in zip(left, left[1:], strict=False) if later - at > 0.6]
+    silences = [later - at for at, later in itertools.pairwise(left) if later - at > 0.6]
     assert len(silences) == 3, silences
     assert all(1.2 < silence < 2.6 for silence in silences), silences
 
