@@ -139,7 +139,7 @@ def test_a_gap_is_silent(two: tuple[Path, Path], tmp_path: Path, as_mp3: bool) -
         parts = [convert_file(one, tmp_path / f"{one.stem}.mp3", Mp3()).path for one in two]
     joined = join_files(parts, tmp_path / "joined.mp3", Mp3(), (0.0, 3.0))
     assert joined.duration == pytest.approx(6.0, abs=0.6)
-    assert joined.starts == (0.0, pytest.approx(5.0, abs=0.3))
+    assert joined.starts == (0.0, pytest.approx(5.0, abs=0.15))
     with open_sound(joined.path) as sound, wave.open(str(tmp_path / "heard.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -19,6 +19,9 @@ from perezvon.recordings.convert import SHORTEST, Mp3, explained, new_encoder, w
 from perezvon.recordings.decode import open_sound
 from perezvon.recordings.errors import EmptyRecording, NotAudio
 
+FILLED = 0.15
+"""Seconds, about, by which LAME's first and last frames make an mp3 longer: a pause is so much shorter, lest times shift."""
+
 LONGEST_SILENCE = 4 * 3600.0
 """Seconds: a recording that was forgotten in a pause must not fill the disk."""
 
@@ -124,6 +127,7 @@ class _Line:
 
     def _silence(self, seconds: float) -> None:
         if self._run is None:
+            seconds -= 2 * FILLED if self._at else FILLED  # in what comes before it, and in itself
             self._run = _Run(self._output, self._form.rate, self._form, self._quality)
         run = self._run
         left = round(min(seconds, LONGEST_SILENCE) * run.rate)

@@ -14,6 +14,7 @@ from perezvon.calls import Event, Snapshot, Tracker
 from perezvon.conference import Control, Dialling, Matching, RoomBook
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.joining import subject_of
+from perezvon.delivery.prepare import no_links
 from perezvon.delivery.sender import Sender
 from perezvon.recordings import Converted, Converter, Joined, Mp3, Recordings, Unreadable, matching
 from perezvon.rules import Towards
@@ -94,7 +95,7 @@ class House:
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
                 passenger=lambda link=link: link.offline,
-                link=self._links.address,
+                link=self._address,
                 clock=self._clock,
             )
             link.on_installed = self.senders[portal.name].resume
@@ -278,6 +279,10 @@ class House:
             patience=wanted.deadline * 3600,
             clock=self._clock,
         )
+
+    def _address(self, subject: str) -> str:
+        """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""
+        return self._links.address(subject) if self.settings.recordings.public_url else no_links(subject)
 
     def _rules_for(self, pbx: str) -> PortalRules | None:
         portal = self.settings.portal_of(pbx)
