@@ -20,7 +20,7 @@ from perezvon.recordings.decode import open_sound
 from perezvon.recordings.errors import EmptyRecording, NotAudio
 
 FILLED = 0.15
-"""Seconds, about, by which LAME's first and last frames make an mp3 longer: a pause is so much shorter, lest times shift."""
+"""Seconds, about, by which LAME's first and last frames make an mp3 longer: a pause is written so much shorter."""
 
 LONGEST_SILENCE = 4 * 3600.0
 """Seconds: a recording that was forgotten in a pause must not fill the disk."""
