@@ -31,7 +31,7 @@ async def whole(pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFactor
         PortalServer(PortalConfig(rate=None)) as portal,
         stand(pbx_session, portal, tmp_path_factory.mktemp("callback"), portal_more=AUTOMATION) as whole,
     ):
-        spoken = 'callback_context = "perezvon-callback"\noriginate_timeout = 6\ncontexts ='
+        spoken = 'callback_context = "perezvon-form"\noriginate_timeout = 6\ncontexts ='
         before = await whole.service.status()
         await whole.service.configure(whole.settings(portal=AUTOMATION).replace("contexts =", spoken))
         await whole.service.until(lambda status: status["settings"] > before["settings"], "has noticed the settings")

@@ -63,7 +63,7 @@ def backfill(database: Database, log: Path, clock: Callable[[], float] = lambda:
     policy = Policy("house", "1", triggers=Triggers(missed=True))  # a funnel shall not react days later: nothing is pulled
     rules = PortalRules("main", policy, People(USERS))
     folder = Folder(log.parent)
-    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, keep_recordings=True, clock=clock)
+    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, clock=clock)
 
 
 def fates(found: list[Late]) -> list[Fate]:

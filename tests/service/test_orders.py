@@ -76,7 +76,7 @@ def make(database: Database, client: Portal, tmp_path: Path, monkeypatch: pytest
     def made(pbx: DeadPhones, *, now: float = NOW, **wanted: Any) -> Orders:
         book = ClickBook()
         settings = AsteriskSettings.model_validate(
-            {"name": "main", "ami": "tcp://u:s@127.0.0.1:5038", "callback_context": "perezvon-callback"}
+            {"name": "main", "ami": "tcp://u:s@127.0.0.1:5038", "callback_context": "perezvon-form"}
         )
         exchange = Exchange(
             settings, Numbering(), cast("Any", pbx), switchboard(database, tmp_path, book), *(cast("Any", None),) * 3
@@ -151,7 +151,7 @@ async def test_what_the_phone_is_told_and_what_is_played(database: Database, mak
         await served.accept_callback(form())
         await dropped(database, f"callback:+79035550033:{NOW:.0f}")
     call = pbx.rung[0]
-    assert (call.context, call.exten) == ("perezvon-callback", "79035550033")
+    assert (call.context, call.exten) == ("perezvon-form", "79035550033")
     assert call.variables["CONNECTEDLINE(name,i)"] == "call (b)me(/b)"
     assert (call.variables["PEREZVON_SAY"], call.variables["PEREZVON_NEXT"]) == ("custom/site", "from-internal")
     assert any(name == "Variable" for name, _ in call.headers()), "it can be sent"

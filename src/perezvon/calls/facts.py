@@ -104,6 +104,17 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """An employee has stopped the recording of the talk with his key (`on`), or lets it go on. `extension`: who talks
+    with the client then, "" where that is not known."""
+
+    call: str
+    at: float
+    on: bool
+    extension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MenuChosen:
     """The client pressed a key of the voice menu, right or wrong. `key`: one or more digits."""
 
@@ -193,6 +204,7 @@ Fact = (
     | Held
     | Transferred
     | Recorded
+    | RecordingPaused
     | MenuChosen
     | InMenu
     | JoinedConference

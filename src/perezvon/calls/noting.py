@@ -11,7 +11,7 @@ from perezvon.calls.events import Event
 from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
 from perezvon.calls.live import LiveCall
 from perezvon.calls.names import dialled_number
-from perezvon.calls.recording import on_application, on_variable
+from perezvon.calls.recording import on_application, on_pause, on_variable
 
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
@@ -82,6 +82,8 @@ def on_user_event(board: Board, event: Event) -> None:
             on_room(board, event)
         case "PerezvonMenu":
             _on_menu(board, event)
+        case "PerezvonRecording":
+            on_pause(board, event)
         case _:
             pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from perezvon.cli import asterisk, backfill, config, examine, ivr, numbers, replay, running
+from perezvon.cli import asterisk, backfill, config, erase, examine, ivr, numbers, replay, running
 
 app = typer.Typer(
     name="perezvon",
@@ -21,6 +21,7 @@ app.add_typer(asterisk.app, name="asterisk")
 app.command()(examine.doctor)
 app.command()(replay.replay)
 app.command()(backfill.backfill)
+app.command()(erase.erase)
 app.command()(running.backup)
 app.command()(running.version)
 app.command(

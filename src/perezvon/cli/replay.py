@@ -22,6 +22,7 @@ from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
+from perezvon.rules.recordings import mode_of
 from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
@@ -170,12 +171,19 @@ def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> di
             states[call], decisions = plan(states.get(call, PlanState()), told, policy, people)
             decided.setdefault(call, []).extend(decisions)
             for ended in (fact for fact in told if isinstance(fact, CallEnded)):
+                if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
+                    decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
                 client = ended.record.client
                 row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
                 missed.update({} if row is None else {client: row})
                 if reason is not None:
                     decided[call].append(Decision(reason, () if step is None else (step,)))
     return decided
+
+
+def _kept(state: PlanState) -> bool:
+    """Whether a recording of the call goes anywhere at all."""
+    return (state.registered or bool(state.portal_call)) and not state.recording_stays
 
 
 def _shown(decision: Decision) -> dict[str, Any]:

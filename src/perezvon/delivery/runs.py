@@ -78,12 +78,18 @@ def plan_run(
         Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
     )
     moves: list[Move] = []
+    read: set[str] = set()
     wait: float | None = None
     upload = False
     for step in steps:
         if not step.pending or step.id in skips:
             continue
         if KINDS[step.kind].aside:
+            if not KINDS[step.kind].asks:
+                activity = activity_of(step, source(steps, step, Kind.FINISH))
+                if activity is None or activity in read:  # one after the other: the second would undo the first
+                    continue
+                read.add(activity)
             asked = _asked(step, steps, now)
             if isinstance(asked, Later):
                 wait = asked.until if wait is None else min(wait, asked.until)

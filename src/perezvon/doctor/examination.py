@@ -18,6 +18,7 @@ from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
+from perezvon.doctor.recordings import examine_links, examine_sides, wants_links
 from perezvon.doctor.wiring import examine_wiring
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SettingsError
@@ -52,6 +53,8 @@ async def examine(
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
     if "company" in subjects(settings):
         groups.append(("company", examine_companies(settings)))
+    if wants_links(settings):
+        groups.append(("recordings", examine_links(settings)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
@@ -68,6 +71,7 @@ def subjects(settings: Settings) -> list[str]:
     return [
         "machine",
         *(["company"] if company else []),
+        *(["recordings"] if wants_links(settings) else []),
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),
     ]
@@ -115,7 +119,7 @@ async def _machine(patient: Patient) -> list[Check]:
 
 
 async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
-    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx)]
+    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx), *await examine_sides(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:

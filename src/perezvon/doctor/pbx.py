@@ -162,15 +162,15 @@ def _recordings(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
         seen = Reason("the folder {folder} may not be read by us", told)
         yield Check("recordings.folder", subject, State.PROBLEM, seen, fix)
         return
-    newest = _newest(folder)
-    if newest is None:
+    last = newest(folder)
+    if last is None:
         fix = Reason(
             "nothing, if no call has been recorded yet; else see that `recordings` is the folder where Asterisk writes"
         )
         yield Check("recordings.folder", subject, State.WARNING, Reason("the folder {folder} has no recordings", told), fix)
         return
-    file = {"file": str(newest)}
-    if not os.access(newest, os.R_OK):
+    file = {"file": str(last)}
+    if not os.access(last, os.R_OK):
         yield Check(
             "recordings.folder",
             subject,
@@ -182,7 +182,7 @@ def _recordings(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
         yield Check("recordings.folder", subject, State.OK, Reason("the newest recording {file} can be read", file))
 
 
-def _newest(folder: Path, depth: int = 5) -> Path | None:
+def newest(folder: Path, depth: int = 5) -> Path | None:
     """A recording in the newest of the (dated) folders: looks into few of them, however many years there are."""
     folders: list[tuple[float, Path]] = []
     files: list[tuple[float, Path]] = []
@@ -198,7 +198,7 @@ def _newest(folder: Path, depth: int = 5) -> Path | None:
     best = max(files, default=None)
     if depth:
         for _, inner in sorted(folders, reverse=True)[:3]:
-            found = _newest(inner, depth - 1)
+            found = newest(inner, depth - 1)
             if found is not None:
                 candidate = (found.stat().st_mtime, found)
                 best = candidate if best is None else max(best, candidate)

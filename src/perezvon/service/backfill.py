@@ -24,9 +24,11 @@ from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Nu
 from perezvon.calls.call import Call
 from perezvon.recordings import Folder
 from perezvon.rules import Decision, Kind, PlanState, Priority, StepDraft, Triggers, plan
+from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.policies import PortalRules
+from perezvon.service.switchboard import recordings_of
 from perezvon.storage import calls, clicks, counters, journal, lanes, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click
@@ -79,7 +81,7 @@ class Late:
 
 
 class Backfill:
-    """Of one PBX. `clock`: POSIX seconds. `keep_recordings`: whether recordings go to the portal."""
+    """Of one PBX. `clock`: POSIX seconds. `layouts`: where recordings lie whose names nobody tells."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Backfill:
         directory: Directory,
         database: Database,
         *,
-        keep_recordings: bool,
+        layouts: Sequence[str] = (),
         clock: Callable[[], float],
     ) -> None:
         self.pbx = pbx
@@ -102,7 +104,7 @@ class Backfill:
         self._rules = rules
         self._directory = directory
         self._database = database
-        self._keep_recordings = keep_recordings
+        self._layouts = layouts
         self._clock = clock
 
     async def find(self, since: float, until: float) -> list[Late]:
@@ -216,9 +218,10 @@ class Backfill:
             await journal.append(conn, one.facts if added else (), now, told)
             await ClickBook().follow(conn, one.plan, row)
             await lanes.append(conn, self.portal, call, one.steps, now)
-            if self._keep_recordings and one.call.answered is not None and not one.plan.recording_stays:
-                paths = [(call, path) for path in one.call.recordings]
-                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now)
+            mode, _ = mode_of(self._rules.policy.line_of(one.call), self._rules.policy)
+            if mode != "off" and not one.plan.recording_stays:
+                paths = [(call, path) for path in recordings_of(one.call, self.pbx, self._layouts)]
+                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now, mode=mode)
         if Fate.QUEUED in fates.values():
             await counters.bump(conn, f"{QUEUED}{self.portal}", now)
         return fates

@@ -13,8 +13,10 @@ from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
 from perezvon.conference import Control, Dialling, Matching, RoomBook, members_of
 from perezvon.delivery.attach import RecordingWorker
+from perezvon.delivery.joining import subject_of
+from perezvon.delivery.prepare import no_links
 from perezvon.delivery.sender import Sender
-from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
+from perezvon.recordings import Converted, Converter, Joined, Mp3, Recordings, Unreadable, matching
 from perezvon.rules import Towards
 from perezvon.service import policies
 from perezvon.service.absence import Absence
@@ -22,10 +24,13 @@ from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.folders import RECORDINGS, folder_of, sides_of
 from perezvon.service.missed import Reminder
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
+from perezvon.service.retention import Retention
+from perezvon.service.shelf import links_of
 from perezvon.service.switchboard import Switchboard
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -34,6 +39,8 @@ from perezvon.settings.wiring import dialled_outside
 from perezvon.storage import counters, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
+from perezvon.storage.recordings import Recording
+from perezvon.web.translations import catalog
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +80,7 @@ class House:
         self.worker: RecordingWorker | None = None
         self.dialplan = Dialplan(settings, database, data_dir, self._match)
         self._converter: Converter | None = None
+        self._links = links_of(box, lambda: self.settings, clock)
 
     async def open(self) -> None:
         """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
@@ -88,6 +96,7 @@ class House:
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
                 passenger=lambda link=link: link.offline,
+                link=self._address,
                 clock=self._clock,
             )
             link.on_installed = self.senders[portal.name].resume
@@ -118,9 +127,8 @@ class House:
                 clock=self._clock,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
-        if self.settings.recordings.mode == "upload":
-            self.worker = self._recording_worker()
-            await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
+        self.worker = self._recording_worker()
+        await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
         for exchange in self.exchanges.values():
             await exchange.switchboard.restore()
             exchange.supervisor.startup = exchange.switchboard.startup
@@ -139,6 +147,8 @@ class House:
                 others = [tasks.create_task(link.run(), name=f"portal {name}") for name, link in self.portals.items()]
                 if self.worker is not None:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
+                retention = Retention(self._database, lambda: self.settings, self._data_dir / RECORDINGS, self._clock)
+                others.append(tasks.create_task(retention.run(), name="retention of recordings"))
                 for name, exchange in self.exchanges.items():
                     others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
                     others.append(tasks.create_task(self._heed_muted(exchange), name=f"who is muted at {name}"))
@@ -199,7 +209,7 @@ class House:
             self._queued,
             self._to_convert,
             Absence(pbx.name, pbx.cel.source() if pbx.cel else None, folder_of(pbx), self._database),
-            keep_recordings=lambda: self.settings.recordings.mode == "upload",
+            layouts=pbx.recordings_paths,
             clock=self._clock,
         )
 
@@ -258,24 +268,52 @@ class House:
 
     def _recording_worker(self) -> RecordingWorker:
         wanted = self.settings.recordings
-        converter = self._converter = Converter(Mp3(wanted.bitrate, wanted.quality), workers=wanted.workers)
-        archives = {pbx.name: Recordings(folder_of(pbx), converter) for pbx in self.settings.asterisk}
+        form = Mp3(wanted.bitrate, wanted.quality, wanted.channels)
+        converter = self._converter = Converter(form, workers=wanted.workers)
+        folders = {pbx.name: folder_of(pbx) for pbx in self.settings.asterisk}
+        archives = {name: Recordings(folder, converter, sides=sides_of(wanted)) for name, folder in folders.items()}
 
-        async def convert(pbx: str, path: str, target: Path) -> Converted:
-            return await archives[pbx].convert(path, target)
+        def archive(pbx: str) -> Recordings:
+            if pbx not in archives:
+                raise Unreadable(f"the PBX {pbx} is not in the settings any more")
+            return archives[pbx]
 
-        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path) -> Joined:
-            return await archives[pbx].join(parts, target)
+        async def convert(row: Recording, target: Path, outgoing: bool) -> Converted:
+            as_it_is = row.mode == "link" and self.settings.recordings.link_format == "original"
+            if as_it_is and (plain := await archive(row.pbx).as_it_is(row.path)) is not None:
+                return plain
+            return await archive(row.pbx).convert(row.path, target, outgoing=outgoing)
+
+        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
+            return await archive(pbx).join(parts, target, gaps)
+
+        async def look(pbx: str, path: str) -> list[str]:
+            return await asyncio.to_thread(matching, path, archive(pbx).folder)
+
+        def link_text(row: Recording) -> str:
+            if self.settings.recordings.link_in == "record" or not self.settings.recordings.public_url:
+                return ""
+            entry = next((portal for portal in self.settings.portal if portal.name == row.portal), None)
+            translate = catalog(entry.language if entry is not None else "en").gettext
+            return translate("Recording of the call: {url}").format(
+                url=self._links.address(subject_of(row), since=row.created)
+            )
 
         return RecordingWorker(
             self._database,
             convert,
             join,
-            self._data_dir / "recordings",
+            self._data_dir / RECORDINGS,
             self._queued,
+            look=look,
+            link_text=link_text,
             patience=wanted.deadline * 3600,
             clock=self._clock,
         )
+
+    def _address(self, subject: str) -> str:
+        """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""
+        return self._links.address(subject) if self.settings.recordings.public_url else no_links(subject)
 
     def _rules_for(self, pbx: str) -> PortalRules | None:
         portal = self.settings.portal_of(pbx)
@@ -301,10 +339,6 @@ class House:
             self.senders[portal].notify()
 
 
-def folder_of(pbx: AsteriskSettings) -> Folder:
-    return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
-
-
 def dialling(settings: Settings, pbx: str) -> Dialling:
     """How this PBX dials a third person: as its dialplan does."""
     ours = next(entry.wiring for entry in settings.asterisk if entry.name == pbx)
@@ -317,6 +351,13 @@ def dialling(settings: Settings, pbx: str) -> Dialling:
     )
 
 
+_ASKED_EACH_TIME = {
+    **{"mode": "off", "public_url": "", "link_in": "record", "link_lifetime": 0.0, "link_format": "mp3"},
+    **{"keep_days": 0, "delete_at_pbx": False, "pause_key": ""},
+}
+"""What of the settings of recordings is read anew for each."""
+
+
 def _skeleton(settings: Settings) -> object:
     """What parts are built from; the rest is read anew for each decision."""
     portals = [
@@ -326,4 +367,4 @@ def _skeleton(settings: Settings) -> object:
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))
-    return (settings.asterisk, portals, lines, settings.recordings, *told)
+    return (settings.asterisk, portals, lines, settings.recordings.model_copy(update=_ASKED_EACH_TIME), *told)

@@ -89,6 +89,7 @@ def policy(
             lead_for_incoming=entry.create_lead_incoming,
             lead_for_outgoing=entry.create_lead_outgoing,
             lead_user=entry.lead_user,
+            recordings=entry.recordings,
         )
         for name in _names(entry):
             lines[name] = line
@@ -121,6 +122,7 @@ def policy(
         chat=_chat(settings, portal),
         filters=_filters(settings, plain, portal_peers),
         triggers=_triggers(portal),
+        recordings=settings.recordings.mode,
     )
 
 

@@ -20,7 +20,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
+from perezvon.recordings import Known, expand
 from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
+from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.missed import follow
@@ -58,11 +60,13 @@ class _Round:
     recordings: tuple[str, ...]
     plan: PlanState
     ended: Call | None = None
+    mode: str = "upload"
 
 
 class Switchboard:
     """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
-    that left steps for it, `to_convert()` after one that left recordings."""
+    that left steps for it, `to_convert()` after one that left recordings. `layouts`: where those lie whose names the PBX
+    does not tell."""
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class Switchboard:
         to_convert: Callable[[], None],
         absence: Absence,
         *,
-        keep_recordings: Callable[[], bool],
+        layouts: Sequence[str] = (),
         clock: Callable[[], float],
     ) -> None:
         self.pbx = pbx
@@ -86,7 +90,7 @@ class Switchboard:
         self._clicks = clicks
         self._stored = stored
         self._to_convert = to_convert
-        self._keep_recordings = keep_recordings
+        self._layouts = layouts
         self._clock = clock
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
@@ -278,9 +282,13 @@ class Switchboard:
         reported = rules is not None and (state.registered or bool(state.portal_call))
         ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
         kept: tuple[str, ...] = ()
-        answered = ended is not None and ended.record.answered is not None
-        if ended and answered and reported and not state.recording_stays and self._keep_recordings():
-            kept = ended.record.recordings
+        mode = "off"
+        if rules is not None and ended is not None and reported and not state.recording_stays:
+            names = recordings_of(ended.record, self.pbx, self._layouts)
+            if names:
+                mode, why = mode_of(rules.policy.line_of(ended.record), rules.policy)
+                kept = names if mode != "off" else ()
+                decisions.append(Decision(why))
         return _Round(
             row=self._row(call, state, ended, rules.portal if rules and reported else ""),
             facts=tuple(facts),
@@ -289,6 +297,7 @@ class Switchboard:
             recordings=kept,
             plan=state,
             ended=ended.record if ended is not None else None,
+            mode=mode,
         )
 
     def _by_our_clock(self, step: StepDraft) -> StepDraft:
@@ -375,8 +384,9 @@ class Switchboard:
                     await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
                 if made.unknown_line:
                     await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
-            paths = [(done.row.id, path) for done in rounds for path in done.recordings]
-            await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
+            for mode in sorted({done.mode for done in rounds}):
+                paths = [(done.row.id, path) for done in rounds if done.mode == mode for path in done.recordings]
+                await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now, mode=mode)
 
         await insist(lambda: self._database.write(work, urgent=bool(rounds)), "calls", pbx=self.pbx)
         self._kept_until = reached.until
@@ -392,6 +402,16 @@ class Switchboard:
             log.info(
                 str(decision.reason), pbx=self.pbx, call=done.row.id, steps=[str(step.kind) for step in decision.steps]
             )
+
+
+def recordings_of(call: Call, pbx: str, layouts: Sequence[str]) -> tuple[str, ...]:
+    """The names of an answered call's recordings, or where they are to be looked for."""
+    if call.answered is None or call.recordings or not layouts:
+        return call.recordings if call.answered is not None else ()
+    extension = call.last_talker or next(iter(call.talkers), "")
+    known = Known(call.started, call.id.removeprefix(f"{pbx}-"), call.client, call.line, extension)
+    path = expand(layouts, known)
+    return (path,) if path else ()
 
 
 def _nothing(at: float) -> Snapshot:

@@ -24,7 +24,8 @@ from perezvon.settings.missed import MissedSettings
 from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings
-from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section, UserId
+from perezvon.settings.recordings import RecordingSettings
+from perezvon.settings.section import SECONDS, OneLine, Pattern, Section, UserId
 from perezvon.settings.urls import OwnDatabaseUrl
 
 
@@ -176,59 +177,11 @@ class LineSettings(Section):
         description="Whether callers of this number are asked by the voice menu when it has a scenario for them.",
         examples=[False],
     )
-
-
-class RecordingSettings(Section):
-    """What happens to recordings."""
-
-    mode: Literal["upload", "off"] = Field(
-        default="upload",
+    recordings: Literal["upload", "link", "off"] | None = Field(
+        default=None,
         title="Recordings",
-        description="upload: converted to mp3 and stored in the portal; off: left on the PBX.",
-        examples=["upload"],
-    )
-    bitrate: int = Field(
-        default=32,
-        ge=8,
-        le=320,
-        title="Bit rate",
-        description="Of the mp3. 32 is plenty for telephone speech: 14 MB an hour.",
-        examples=[32],
-        json_schema_extra=KBIT,
-    )
-    quality: int = Field(
-        default=5,
-        ge=0,
-        le=9,
-        title="Encoder's care",
-        description="From 0 (best, slow) to 9 (fast).",
-        examples=[5],
-    )
-    inline_limit: int = Field(
-        default=1_000_000,
-        ge=0,
-        le=20_000_000,
-        title="Inline limit",
-        description="A smaller mp3 rides inside the request; a larger one is uploaded in two steps.",
-        examples=[1_000_000],
-        json_schema_extra=BYTES,
-    )
-    workers: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        title="Converters",
-        description="How many recordings are converted at the same time, each on its own core at low priority.",
-        examples=[1],
-    )
-    deadline: float = Field(
-        default=24.0,
-        gt=0,
-        le=24 * 30,
-        title="Deadline",
-        description="How long to look for a recording and to try to convert it before it is given up.",
-        examples=[24],
-        json_schema_extra=HOURS,
+        description="What happens to recordings of calls through this number (recordings.md). Not set: as in [recordings].",
+        examples=["off"],
     )
 
 
@@ -366,6 +319,18 @@ class Settings(Section):
                         ),
                         ("line", index, "number" if number == line.number else "aliases"),
                     )
+        if not self.recordings.public_url and "link" in (self.recordings.mode, *(line.recordings for line in self.line)):
+            raise Wrong(
+                Reason("is needed for links: the address at which the portal reaches this service"),
+                ("recordings", "public_url"),
+            )
+        pause, third = self.recordings.pause_key, self.conference.key
+        if pause and (pause.startswith(third) or third.startswith(pause)):
+            told = {"key": third}
+            raise Wrong(
+                Reason("{key} is the key for a third person: neither may begin like the other", told),
+                ("recordings", "pause_key"),
+            )
         for towards in Towards:
             for index, rule in enumerate(self.numbers.rules(towards)):
                 if rule.line and rule.line not in taken:

@@ -19,6 +19,7 @@ SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
 HOURS: Final[dict[str, Any]] = {"unit": "hours"}
 BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
+DAYS: Final[dict[str, Any]] = {"unit": "days"}
 KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}
 PER_SECOND: Final[dict[str, Any]] = {"unit": "requests a second"}
 REQUESTS: Final[dict[str, Any]] = {"unit": "requests"}

@@ -400,6 +400,8 @@ def wiring_of(settings: Settings, pbx: AsteriskSettings) -> Wiring:
         ami=Login(ami.user, ami.secret) if with_accounts else None,
         ari=Login(ari.user, ari.password) if with_accounts and ari is not None else None,
         service_addresses=ours.service_addresses,
+        stereo=settings.recordings.channels == "stereo",
+        pause_key=settings.recordings.pause_key,
     )
 
 

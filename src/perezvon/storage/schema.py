@@ -182,7 +182,10 @@ recording = Table(
     Column("portal", String(100), nullable=False),
     Column("path", Words, nullable=False, doc="as the PBX names it"),
     Column(
-        "state", String(16), nullable=False, doc="new | part | joined | ready | spare | missing | failed (recordings.py)"
+        "state",
+        String(16),
+        nullable=False,
+        doc="new | part | joined | ready | spare | missing | failed | erased (recordings.py)",
     ),
     Column("file", Text, nullable=False, default="", doc="our mp3 of this recording; empty when it is only in `joined`"),
     Column("seconds", Float, nullable=False, default=0.0, doc="length of our mp3"),
@@ -195,6 +198,7 @@ recording = Table(
     Column("joined", Text, doc="our mp3 of which it is a part"),
     Column("mark", Float, doc="the second of `joined` at which it begins"),
     Column("talkers", Words, doc="JSON list: the extensions who talked with the client in it"),
+    Column("mode", String(8), nullable=False, default="upload", server_default="upload", doc="upload | link"),
     UniqueConstraint("call", "path"),
     Index("ix_recording_state", "state"),
 )

@@ -47,7 +47,8 @@ class Wiring:
     `agi`: `agi://HOST:PORT/PBX`, without the script's name. `sounds`: the folder of the conference's prompts in the PBX's
     words. `last_resort`: a number, an extension, `context,exten,priority`, or empty. `own_number`: what the carrier is
     shown as caller; empty: what Bitrix24 gives. `record`: the client's leg from the first talk on, from the first ringing
-    on, or not at all.
+    on, or not at all; `stereo`: with a file of its own for each side besides. `pause_key`: stops and resumes it, "" for
+    none.
     """
 
     agi: str = "agi://127.0.0.1:4573/main"
@@ -91,3 +92,5 @@ class Wiring:
     ami: Login | None = None
     ari: Login | None = None
     service_addresses: tuple[str, ...] = ("127.0.0.1",)
+    stereo: bool = False
+    pause_key: str = ""
