@@ -25,6 +25,7 @@ from perezvon.calls.facts import (
     Answered,
     CallEnded,
     CallStarted,
+    Connecting,
     Fact,
     LeftTalk,
     Ringing,
@@ -32,6 +33,7 @@ from perezvon.calls.facts import (
     Transferred,
 )
 from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
+from perezvon.rules.connecting import told_by
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.left_out import (
     call_left_out,
@@ -101,6 +103,8 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
                         Reason("{extension} has no portal user: no card", {"extension": extension}), unmapped=(extension,)
                     )
                 )
+            case Connecting():
+                decisions += [Decision(reason) for reason in told_by(fact)]
             case CallEnded():
                 ended = fact
             case _:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from perezvon.autoconnect.presence import Wanted
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
 from perezvon.rules import Filters, Line, MissedTasks, NumberList, NumberRule, People, Policy, Telling, Towards
+from perezvon.rules.connecting import Connecting, Person
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
 from perezvon.settings.filters import Chosen
@@ -177,6 +179,37 @@ def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
         remind_after=wanted.remind_after * 60,
         remind_user=wanted.remind_user,
     )
+
+
+def connecting(settings: Settings, portal: PortalSettings | None) -> Connecting:
+    """Whom callers are connected with."""
+    wanted = settings.autoconnect
+    return Connecting(
+        chain=wanted.chain,
+        objects=wanted.objects,
+        sticky=wanted.sticky_days * 86400,
+        ring=wanted.ring,
+        checks=frozenset(wanted.checks),
+        not_working=frozenset(wanted.workday),
+        ring_busy=wanted.busy == "ring",
+        deputies={one.employee: one.deputies for one in wanted.deputy},
+        working_time=settings.working_time.working_time(portal.time_zone if portal is not None else ""),
+    )
+
+
+def attended(settings: Settings, portal: PortalSettings) -> Wanted:
+    """What the portal is asked of its employees' attendance."""
+    checks = settings.autoconnect.checks if settings.autoconnects_somebody else ()
+    zone = portal.time_zone or settings.working_time.time_zone
+    return Wanted("workday" in checks, "absence" in checks, ZoneInfo(zone) if zone else None)
+
+
+def staff(directory: Directory) -> tuple[dict[str, Person], dict[str, Person]]:
+    """The active employees by user, and by extension or own phone, with the rules of `people`."""
+    active = {one.user_id: one for one in directory.employees if one.active}
+    numbers = people(directory).users
+    of_user = {user: Person(user, one.extension, one.name) for user, one in active.items()}
+    return of_user, {number: of_user[user] for number, user in numbers.items() if user in of_user}
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

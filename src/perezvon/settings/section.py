@@ -17,6 +17,7 @@ from perezvon.settings.errors import Wrong
 
 SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
+DAYS: Final[dict[str, Any]] = {"unit": "days"}
 HOURS: Final[dict[str, Any]] = {"unit": "hours"}
 BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
 KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}
