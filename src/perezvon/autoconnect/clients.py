@@ -70,10 +70,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`known`: None where nothing is known of him. `late`: the portal did not answer in time, or not at all."""
+    """`known`: None where nothing is known of him. `late`: the portal did not answer in time, or not at all. `before`: he
+    was known from an earlier call."""
 
     known: Known | None
     late: bool = False
+    before: bool = False
 
 
 class Clients:
@@ -111,17 +113,17 @@ class Clients:
         if known is not None and known.whole:
             fresh = FRESH if known.objects else FRESH_UNKNOWN
             if 0 <= now - known.at < fresh:
-                return Told(known)
+                return Told(known, before=True)
         asking = self._asking.get(client) or self._begin(client, phone, deals=deals, company=company)
         if asking is None:
-            return Told(known, late=True)
+            return Told(known, late=True, before=known is not None)
         patience = min(GRACE if known is not None else deadline, deadline - loop.time())
         if now < self._sore_until:
             patience = 0.0
         if patience > 0:
             await asyncio.wait({asking}, timeout=patience)
         latest = self._known.get(client)
-        return Told(latest, late=latest is None or latest is known)
+        return Told(latest, late=latest is None or latest is known, before=known is not None)
 
     def _begin(self, client: str, phone: str, *, deals: bool, company: bool) -> asyncio.Task[None] | None:
         """None when the portal may not be asked now."""

@@ -13,6 +13,7 @@ from datetime import tzinfo
 
 import structlog
 
+from perezvon.asking import OwnTables
 from perezvon.bitrix24 import Portal, owners
 from perezvon.bitrix24.errors import AuthRefused, Forbidden, NotFound, PortalError
 
@@ -41,25 +42,29 @@ class Wanted:
 
 
 class Presence:
-    """Of one portal. `portal()`: None while it cannot be asked."""
+    """Of one portal. `portal()`: None while it cannot be asked. `named()`: the users whom the settings name. `own` owns the
+    questions under way."""
 
     def __init__(
         self,
         name: str,
         portal: Callable[[], Portal | None],
         wanted: Callable[[], Wanted],
+        named: Callable[[], Iterable[str]],
+        own: OwnTables,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._name = name
         self._portal = portal
         self._wanted = wanted
+        self._named = named
+        self._own = own
         self._clock = clock
         self._looked_at: dict[str, float] = {}
         self._workday: dict[str, tuple[str, float]] = {}
         self._absences: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {}
         self._refused: dict[str, float] = {}
-        self._asking: asyncio.Task[None] | None = None
         self.trouble = ""
 
     # ---- what is known
@@ -95,10 +100,9 @@ class Presence:
         patience = deadline - asyncio.get_running_loop().time()
         if not missing or portal is None or patience <= 0 or portal.bucket.tokens() < 1:
             return
-        try:
-            async with asyncio.timeout(patience):
-                await self._fetch(portal, missing, wanted, None)
-        except TimeoutError:
+        task = self._own.begin(self._fetch(portal, missing, wanted, None), "attendance")
+        await asyncio.wait({task}, timeout=patience)
+        if not task.done():
             log.warning("autoconnect: the portal is slow to tell who is at work", portal=self._name, users=len(missing))
 
     def _lacks(self, user: str, wanted: Wanted) -> bool:
@@ -113,12 +117,14 @@ class Presence:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
             now, wanted, portal = self._clock(), self._wanted(), self._portal()
+            if wanted:
+                self._looked_at |= dict.fromkeys(self._named(), now)
             self._looked_at = {user: at for user, at in self._looked_at.items() if at > now - WANTED_FOR}
             newest = sorted(self._looked_at, key=lambda user: -self._looked_at[user])[:MOST]
             if wanted and newest and portal is not None:
                 await self._fetch(portal, newest, wanted, RESERVE)
+            await asyncio.sleep(EVERY)
 
     async def _fetch(self, portal: Portal, users: list[str], wanted: Wanted, reserve: float | None) -> None:
         now = self._clock()

@@ -43,6 +43,9 @@ EVENT = "PerezvonConnect"
 SHARE = 0.9
 """Of the patience, for the portal; the rest is ours."""
 
+AT_ONCE = 0.25
+"""Seconds within which a client who is known from an earlier call is connected, whatever the portal does."""
+
 _BUSY = frozenset({"INUSE", "BUSY", "RINGING", "RINGINUSE", "ONHOLD", "HOLD", "INUSE&RINGING"})
 _AWAY = frozenset({"UNAVAILABLE", "INVALID"})
 _NO = frozenset({"", "0", "NO", "OFF", "FALSE", "NOT_INUSE", "UNKNOWN", "INVALID"})
@@ -132,7 +135,8 @@ class Reception:
         began = time.monotonic()
         settings = self._settings()
         wanted = settings.autoconnect
-        deadline = asyncio.get_running_loop().time() + wanted.patience * SHARE
+        arrived = asyncio.get_running_loop().time()
+        deadline = arrived + wanted.patience * SHARE
         line = self._line(settings, number)
         if not settings.autoconnects(line):
             return None
@@ -151,7 +155,8 @@ class Reception:
         if client and not asked.colleague:
             asked, told = await self._look_up(asked, client, number, rules, office, desk, deadline, wanted)
         if desk is not None and not asked.colleague:
-            await desk.presence.ask(people_asked(asked, office, rules), deadline)
+            until = min(deadline, arrived + AT_ONCE) if told.before else deadline
+            await desk.presence.ask(people_asked(asked, office, rules), until)
             presence = desk.presence
             office = replace(office, workday=presence.workday(), absent=presence.absent(asked.at))
         if "device" in rules.checks and not asked.colleague:
@@ -175,7 +180,7 @@ class Reception:
         deadline: float,
         wanted: AutoconnectSettings,
     ) -> tuple[Asked, Told]:
-        """What is known of the client; at the same time, who of those who come after his responsible is at work."""
+        """What is known of the client."""
 
         async def whose() -> Told:
             of_name = any(f"{{{place}}}" in wanted.caller_name for place in ("person", "company", "responsible"))
@@ -190,11 +195,7 @@ class Reception:
                 return None
             return await self._own.read(lambda conn: calls.last_talk(conn, self._pbx, client), deadline)
 
-        async def at_work() -> None:
-            if desk is not None:
-                await desk.presence.ask(people_asked(asked, office, rules), deadline)
-
-        told, last, _ = await asyncio.gather(whose(), talked(), at_work())
+        told, last = await asyncio.gather(whose(), talked())
         if told.known is not None:
             asked = replace(asked, objects=told.known.objects)
         if last is not None:

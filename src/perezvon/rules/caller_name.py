@@ -15,6 +15,9 @@ PLACES = ("person", "company", "line", "client", "responsible")
 """What a template may name: the contact's or lead's name, the company's, the line's, the number, whose client he is."""
 
 SEPARATOR = re.compile(r"(\s+[/|·,;—–-]\s+|,\s+)")
+MOST_BYTES = 79
+"""Of a caller's name in Asterisk, which cuts off the rest, also in the middle of a letter."""
+
 HARMLESS = frozenset(" .-_/+№«»'’@#")
 DASHES = dict.fromkeys(map(ord, "—–‐‑−"), "-")
 
@@ -46,22 +49,37 @@ _LATIN = str.maketrans(
 
 def caller_name(template: str, places: Mapping[str, str], letters: Letters, longest: int) -> str:
     """`template`: `{person} / {company} / {line}`. A part between two separators of which every place is empty is left out
-    with its separator. `longest`: characters."""
-    told, pending = "", ""
+    with its separator. `longest`: characters; when there are more, the longest parts are made shorter."""
+    parts: list[str] = []
+    separators: list[str] = []
+    pending = ""
+    values = {name: cleaned(places.get(name, "")) for name in PLACES}
     for index, piece in enumerate(SEPARATOR.split(template)):
         if index % 2:
             pending = piece
             continue
         named = re.findall(r"\{(\w+)\}", piece)
-        values = {name: cleaned(places.get(name, "")) for name in PLACES}
         if (named and not any(values[name] for name in named)) or not piece.strip():
             continue
-        filled = re.sub(r"\{(\w+)\}", lambda found: values[found[1]], piece)
-        told += (pending if told else "") + filled
-    if letters == "latin":
-        told = told.translate(_LATIN)
-    told = cleaned(told)
-    return told if len(told) <= longest else told[: longest - 1].rstrip(" /-") + "."
+        if parts:
+            separators.append(f"{cleaned(pending)} ".rjust(3) if cleaned(pending) else " ")
+        parts.append(_in_letters(piece.format_map(values), letters))
+    return _shortened(parts, separators, longest)
+
+
+def _in_letters(text: str, letters: Letters) -> str:
+    return cleaned(text.translate(_LATIN) if letters == "latin" else text)
+
+
+def _shortened(parts: list[str], separators: list[str], longest: int) -> str:
+    kept = list(parts)
+    while kept:
+        told = "".join(part + separator for part, separator in zip(kept, [*separators, ""], strict=True))
+        if len(told) <= longest and len(told.encode()) <= MOST_BYTES:
+            return told
+        most = max(range(len(kept)), key=lambda place: len(kept[place]))
+        kept[most] = kept[most].removesuffix(".")[:-1].rstrip() + "."
+    return ""
 
 
 def cleaned(text: str) -> str:

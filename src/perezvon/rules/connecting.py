@@ -32,7 +32,7 @@ Check = Literal["schedule", "workday", "absence", "device"]
 Status = Literal["closed", "paused", "expired"]
 
 EXTENSION = re.compile(r"[0-9]{1,10}", re.ASCII)
-"""What the dialplan may be told to ring: the extensions of employees come from the portal, where anything can be written."""
+"""What the dialplan may be told to ring: employees' extensions come from the portal, where anything can be written."""
 
 MOST_CANDIDATES = 12
 LONGEST_ACCOUNT = 900

@@ -1,8 +1,9 @@
 """Who works when: the company's week, its holidays and days of other hours, and employees' own. Pure.
 
 Hours are written as people write them: `Mon-Fri 09:00-18:00`, `Sat 10:00-14:00, 15:00-16:00`, `Fri 20:00-02:00` (over
-midnight), also with Russian names of the days. A day is `2026-05-09`, `05-09` (every year), or two of them with `..` between.
-Of what holds for a day the most particular counts: own days, own holidays, the company's days, its holidays, the week.
+midnight), also with Russian names of the days. A day is `2026-05-09`, `05-09` (every year), or two of them with `..`
+between. Of what holds for a day the most particular counts: own days, own holidays, the company's days, its holidays, the
+week.
 """
 
 from __future__ import annotations

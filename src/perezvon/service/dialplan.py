@@ -1,8 +1,8 @@
 """What the dialplan of a PBX asks us while a caller waits: whom to connect him with, his menu, whom a manager's code means.
 Over FastAGI.
 
-Listens as soon as there is something to tell: autoconnect is on, a company's database is set, or own menus or codes are kept. Without us, or
-with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
+Listens as soon as there is something to tell: autoconnect is on, a company's database is set, or own menus or codes are
+kept. Without us, or with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
 """
 
 from __future__ import annotations

@@ -111,6 +111,13 @@ class Receptions:
         def attended() -> policies.Wanted:
             return policies.attended(self._settings(), link.settings)
 
-        presence = Presence(link.name, portal, attended, clock=self._clock)
+        def named() -> list[str]:
+            settings = self._settings()
+            extensions = [line.first_employee for line in settings.line]
+            extensions += [one for entry in settings.autoconnect.deputy for one in (entry.employee, *entry.deputies)]
+            found = (people()[1].get(extension) for extension in extensions)
+            return [person.user for person in found if person is not None]
+
+        presence = Presence(link.name, portal, attended, named, self._own, clock=self._clock)
         clients = Clients(link.name, portal, self._own, presence.notice, clock=self._clock, remember=remember)
         return Desk(clients, presence, people, phone)

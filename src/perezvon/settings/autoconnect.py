@@ -76,15 +76,15 @@ class AutoconnectSettings(Section):
         default=("responsible", "last_talked", "line"),
         title="Who is rung",
         description="In this order, the first one who may be rung now: responsible: whom the client belongs to in the CRM; "
-        "last_talked: who talked with him last; line: the first employee of the line. When nobody is left, the call goes its "
-        "usual way.",
+        "last_talked: who talked with him last; line: the first employee of the line. When nobody is left, the call goes "
+        "its usual way.",
         examples=[["last_talked", "responsible"]],
     )
     objects: tuple[Literal["contact", "company", "lead", "deal"], ...] = Field(
         default=("contact", "company", "lead"),
         title="CRM objects",
-        description="Whose responsible counts, in this order, of all objects with the client's number. deal: the open deals "
-        "of these contacts and companies, the newest first; they cost a second request.",
+        description="Whose responsible counts, in this order, of all objects with the client's number. deal: the open "
+        "deals of these contacts and companies, the newest first; they cost a second request.",
         examples=[["deal", "contact", "company", "lead"]],
     )
     sticky_days: float = Field(
@@ -108,9 +108,10 @@ class AutoconnectSettings(Section):
     checks: tuple[Literal["schedule", "workday", "absence", "device"], ...] = Field(
         default=("schedule", "workday", "absence", "device"),
         title="Who may be rung now",
-        description="What is looked at: schedule: the hours of [working_time]; workday: the workday of the portal; absence: "
-        "absences in the portal's calendar; device: the state of the phone. Who may not be rung is passed over, his deputies "
-        "first. The webhook or application needs the permissions timeman and calendar for workday and absence.",
+        description="What is looked at: schedule: the hours of [working_time]; workday: the workday of the portal; "
+        "absence: absences in the portal's calendar; device: the state of the phone. Who may not be rung is passed "
+        "over, his deputies first. The webhook or application needs the permissions timeman and calendar "
+        "for workday and absence.",
         examples=[["schedule", "device"]],
     )
     workday: tuple[Literal["closed", "paused", "expired"], ...] = Field(
@@ -164,7 +165,8 @@ class AutoconnectSettings(Section):
         ge=8,
         le=80,
         title="Length of the name",
-        description="In letters; what is longer is cut off.",
+        description="In letters. Of a longer one the longest parts are made shorter. Asterisk takes 79 bytes at most, "
+        "which is about 40 Russian letters.",
         examples=[32],
     )
     patience: float = Field(

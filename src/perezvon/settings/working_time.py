@@ -1,4 +1,4 @@
-"""Settings of working time: `[working_time]`. Documents: 000 (2i). How hours and days are written: rules/working_time.py."""
+"""Settings of working time: `[working_time]`. Document: 000 (2i). How hours are written: rules/working_time.py."""
 
 from __future__ import annotations
 
