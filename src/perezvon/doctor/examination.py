@@ -13,6 +13,7 @@ import structlog
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
+from perezvon.doctor.autoconnect import examine_connecting
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
 from perezvon.doctor.pbx import examine_pbx
@@ -114,7 +115,7 @@ async def _machine(patient: Patient) -> list[Check]:
 
 
 async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
-    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx)]
+    return [*await examine_pbx(pbx, connects=settings.autoconnects_somebody), *await examine_wiring(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
@@ -122,6 +123,8 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
     try:
         async with patient.open_portal(settings) as portal:
             checks += [not_installed(settings)] if portal is None else await examine_portal(settings, portal)
+            if portal is not None and patient.settings.autoconnects_somebody:
+                checks += await examine_connecting(patient.settings, settings.name, portal)
     except (SettingsError, StorageError, PortalError) as error:
         seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
         checks.append(
