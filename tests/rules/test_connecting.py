@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from perezvon.asterisk.agi_wire import LINE_CAP, application_argument, command_line
 from perezvon.rules.connecting import (
     LONGEST_ACCOUNT,
     Asked,
@@ -202,8 +203,9 @@ def test_hostile_accounts_harm_nothing(text: str) -> None:
 
 @given(some.lists(some.text(max_size=300), min_size=2, max_size=12))
 def test_what_the_crm_says_stays_one_line_that_fits(titles: list[str]) -> None:
-    objects = tuple(CrmObject("contact", str(n), str(100 + n), title) for n, title in enumerate(titles))
+    objects = tuple(CrmObject("contact", str(n), str(100 + n), 9 * title) for n, title in enumerate(titles))
     text = account_of(choose(replace(ASKED, objects=objects), OFFICE, RULES).told)
-    assert len(text.encode("utf-8", "replace")) <= LONGEST_ACCOUNT
+    line = command_line("EXEC", "UserEvent", f"PerezvonConnect,Line: {'9' * 40},Why: {application_argument(text)}")
+    assert len(line) < LINE_CAP
     assert "\n" not in text
     assert "\r" not in text

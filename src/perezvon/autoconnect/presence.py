@@ -19,6 +19,8 @@ from perezvon.bitrix24.errors import AuthRefused, Forbidden, NotFound, PortalErr
 
 EVERY = 30.0
 STALE = 900.0
+KEEPS_FOR = 3600.0
+"""Seconds for which it is known whose working days are kept at all."""
 WANTED_FOR = 86400.0
 SHORT_OF = 600.0
 """Seconds for which nothing is asked that the portal does not allow."""
@@ -63,6 +65,7 @@ class Presence:
         self._clock = clock
         self._looked_at: dict[str, float] = {}
         self._workday: dict[str, tuple[str, float]] = {}
+        self._keeps: dict[str, tuple[bool, float]] = {}
         self._absences: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {}
         self._refused: dict[str, float] = {}
         self.trouble = ""
@@ -75,7 +78,8 @@ class Presence:
 
     def workday(self) -> dict[str, str]:
         since = self._clock() - STALE
-        return {user: status for user, (status, at) in self._workday.items() if at > since}
+        kept = {user: status for user, (status, at) in self._workday.items() if at > since}
+        return {user: status for user, status in kept.items() if self._keeps.get(user, (True, 0.0))[0]}
 
     def absent(self, at: float) -> dict[str, float]:
         """Until when, of those who are absent at that moment."""
@@ -132,14 +136,16 @@ class Presence:
         absences = wanted.absences and self._may(owners.ACCESSIBILITY)
         if not (workday or absences):
             return
+        keeps = {user for user in users if self._keeps.get(user, (True, 0.0))[1] <= now - KEEPS_FOR}
         try:
             told = await owners.attendance(
-                portal, users, workday=workday, absences=absences, now=now, zone=wanted.zone, reserve=reserve
+                portal, users, workday=workday, absences=absences, keeps=keeps, now=now, zone=wanted.zone, reserve=reserve
             )
         except PortalError as error:
             self._tell(str(error))
             return
         self._workday.update({user: (status, now) for user, status in told.workday.items()})
+        self._keeps.update({user: (does, now) for user, does in told.keeps.items()})
         self._absences.update({user: (spans, now) for user, spans in told.absences.items()})
         for error in told.troubles:
             if isinstance(error, (AuthRefused, Forbidden)) or (isinstance(error, NotFound) and not told.workday):

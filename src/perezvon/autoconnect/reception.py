@@ -118,7 +118,7 @@ class Reception:
             **({"PEREZVON_CALLERNAME": decided.name} if decided.name else {}),
             "PEREZVON_TO": choice.extension,
         }
-        await call.end(values, EVENT, Step="chosen", To=choice.extension, Line=decided.line, Why=account_of(choice.told))
+        await call.end(values, EVENT, Step="chosen", To=choice.extension, Line=number[:40], Why=account_of(choice.told))
         log.info(
             "autoconnect",
             pbx=self._pbx,

@@ -1,14 +1,14 @@
 """Whose a client is in the CRM, and which employees work now: the questions of autoconnect, parameters in, values out.
 
 Source: contract.json, methods telephony.externalCall.searchCrmEntities, crm.item.list, crm.item.get, timeman.status,
-calendar.accessibility.get. The first finds contacts, leads and companies by a number, but neither deals nor the company of
-a contact: those are a second request. crm.duplicate.findbycomm would not name whom they belong to.
+timeman.settings, calendar.accessibility.get. The first finds contacts, leads and companies by a number, but neither deals
+nor the company of a contact: those are a second request. crm.duplicate.findbycomm would not name whom they belong to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from perezvon.bitrix24.client import Portal
@@ -20,10 +20,11 @@ from perezvon.bitrix24.values import Json, flag, mapping, number, real, rows, te
 ITEMS = "crm.item.list"
 ITEM = "crm.item.get"
 WORKDAY = "timeman.status"
+KEEPS_DAYS = "timeman.settings"
 ACCESSIBILITY = "calendar.accessibility.get"
 ABSENT = "absent"
 
-MOST_USERS = 40
+MOST_USERS = 24
 """In one batch, with their absences."""
 
 MOST_OBJECTS = 20
@@ -53,10 +54,12 @@ class More:
 @dataclass(frozen=True, slots=True)
 class Attendance:
     """Of those who were asked for. `workday`: TIMEMAN_STATUS by user, `absences`: from, until (POSIX seconds) by user; who
-    is not in one of them is not known. `troubles`: what could not be told."""
+    is not in one of them is not known. `keeps`: whether somebody's working days are kept at all; of one whose are not, the
+    portal says that his day is closed. `troubles`: what could not be told."""
 
     workday: dict[str, str]
     absences: dict[str, tuple[tuple[float, float], ...]]
+    keeps: dict[str, bool]
     troubles: tuple[PortalError, ...] = ()
 
 
@@ -112,17 +115,20 @@ async def attendance(
     *,
     workday: bool,
     absences: bool,
+    keeps: Collection[str] = (),
     now: float,
     zone: tzinfo | None,
     reserve: float | None = None,
 ) -> Attendance:
-    """`now`: POSIX seconds, UTC. `zone`: of the portal's days. Raises a PortalError when nothing could be asked."""
+    """`keeps`: those of them who are asked whether their working days are kept. `now`: POSIX seconds, UTC. `zone`: of the
+    portal's days. Raises a PortalError when nothing could be asked."""
     asked = list(dict.fromkeys(users))
-    told = Attendance({}, {})
+    told = Attendance({}, {}, {})
     troubles: list[PortalError] = []
     for start in range(0, len(asked), MOST_USERS):
         some = asked[start : start + MOST_USERS]
         commands = [Command(f"u{user}", WORKDAY, {"USER_ID": user}) for user in some] if workday else []
+        commands += [Command(f"k{user}", KEEPS_DAYS, {"USER_ID": user}) for user in some if workday and user in keeps]
         if absences:
             today = datetime.fromtimestamp(now, UTC).astimezone(zone).date()
             days = {"from": str(today), "to": str(today + timedelta(days=1))}
@@ -132,10 +138,12 @@ async def attendance(
                 troubles.append(part)
             elif command.method == WORKDAY:
                 told.workday[command.key[1:]] = text(mapping(part.result).get("STATUS")).upper()
+            elif command.method == KEEPS_DAYS:
+                told.keeps[command.key[1:]] = flag(mapping(part.result).get("UF_TIMEMAN"), default=True)
             else:
                 by_user = mapping(part.result)
                 told.absences.update({user: _absences(by_user.get(user), zone) for user in some})
-    return Attendance(told.workday, told.absences, tuple(troubles))
+    return replace(told, troubles=tuple(troubles))
 
 
 def _absences(events: Json, zone: tzinfo | None) -> tuple[tuple[float, float], ...]:

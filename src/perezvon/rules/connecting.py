@@ -35,8 +35,10 @@ EXTENSION = re.compile(r"[0-9]{1,10}", re.ASCII)
 """What the dialplan may be told to ring: employees' extensions come from the portal, where anything can be written."""
 
 MOST_CANDIDATES = 12
-LONGEST_ACCOUNT = 900
-"""Bytes of an account on its way through the PBX."""
+LONGEST_ACCOUNT = 1400
+"""Of an account on its way through the PBX: bytes, as they are written there."""
+MEANINGFUL = re.compile(r'[\\",()]')
+"""What is written with backslashes there, up to three of them."""
 
 
 class Device(StrEnum):
@@ -319,10 +321,16 @@ def account_of(told: tuple[tuple[str, Mapping[str, str]], ...]) -> str:
     """As one line of text. When it is too long, what follows its beginning is left out: how it ended counts."""
     begin, rest = list(told[:1]), list(told[1:])
     text = _written([*begin, *rest])
-    while len(text.encode()) > LONGEST_ACCOUNT and len(rest) > 1:
+    while _cost(text) > LONGEST_ACCOUNT and len(rest) > 1:
         del rest[0]
         text = _written([*begin, ("more", {}), *rest])
-    return text if len(text.encode()) <= LONGEST_ACCOUNT else _written([("more", {}), *rest])
+    if _cost(text) > LONGEST_ACCOUNT:
+        text = _written([("more", {}), *rest])
+    return text if _cost(text) <= LONGEST_ACCOUNT else _written([("more", {})])
+
+
+def _cost(text: str) -> int:
+    return len(text.encode()) + 3 * len(MEANINGFUL.findall(text))
 
 
 def _written(told: list[tuple[str, Mapping[str, str]]]) -> str:
