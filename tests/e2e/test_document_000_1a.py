@@ -1,10 +1,12 @@
-"""Document 000, 1a and 2d: a caller is connected with whoever is responsible for him, and never waits for us."""
+"""Document 000, 1a: a caller is connected with whoever is responsible for him, and never waits for us."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from connections import MOSCOW, NOBODYS, OFF, USUAL_WAY, connecting_office, contact, rings, waited, why
@@ -12,6 +14,7 @@ from scenario import TALK, USERS
 
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalServer
+from perezvon.sandbox.service_process import ServiceProcess
 from perezvon.sandbox.stand import Stand
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
@@ -56,23 +59,14 @@ async def test_1a_the_responsible_is_rung_and_sees_who_calls(office: Stand) -> N
 
 
 async def test_1a_who_does_not_answer_gives_way_to_the_usual_way(office: Stand) -> None:
-    client = await office.pbx.world.call(frm=MARIA, to=MOSCOW)
+    contact(office, "79167770021", "102", name="Нина")
+    client = await office.pbx.world.call(frm="79167770021", to=MOSCOW)
     await rings(office, "102")
     usual = await rings(office, USUAL_WAY)
     assert usual.channel is not None
-    assert usual.channel.caller_name.startswith("Мария Клиент"), "the name is shown whoever is rung"
+    assert usual.channel.caller_name == "Нина / Москва-линия", "the name is shown whoever is rung"
     await client.hangup()
-    assert "102 did not answer: the call goes its usual way" in await why(office, MARIA)
-
-
-async def test_2d_the_first_employee_of_the_line(office: Stand) -> None:
-    client = await office.pbx.world.call(frm="79167770001", to=MOSCOW)
-    await rings(office, "103")
-    await client.hangup()
-    assert (await why(office, "79167770001"))[:2] == [
-        "Сидоров Пётр (103) is the first employee of the line Москва-линия",
-        "Сидоров Пётр (103) is rung for 3 s",
-    ]
+    assert "102 did not answer: the call goes its usual way" in await why(office, "79167770021")
 
 
 async def test_1a_nobody_is_known(office: Stand) -> None:
@@ -112,10 +106,11 @@ async def test_1a_all_objects_in_the_order_of_the_settings(office: Stand) -> Non
 
 
 async def test_1a_a_line_without_it_and_a_colleague_go_their_usual_way(office: Stand) -> None:
-    client = await office.pbx.world.call(frm=MARIA, to=OFF)
+    contact(office, "79167770020", "102")
+    client = await office.pbx.world.call(frm="79167770020", to=OFF)
     await rings(office, USUAL_WAY)
     await client.hangup()
-    assert not any("belongs to" in reason for reason in await why(office, MARIA))
+    assert not any("belongs to" in reason for reason in await why(office, "79167770020"))
     await office.pbx.world.phone(USUAL_WAY).idle()
     client = await office.pbx.world.call(frm="79161110101", to=MOSCOW)  # Иванов's mobile
     await rings(office, USUAL_WAY)
@@ -151,6 +146,46 @@ async def test_1a_an_extension_from_the_portal_that_is_none(office: Stand) -> No
         assert any("has no extension" in reason for reason in await why(office, "79167770006"))
     finally:
         office.portal.state.people.users[USERS["105"]].extension = before
+
+
+async def test_1a_deals_when_the_settings_want_them(office: Stand) -> None:
+    crm = office.portal.state.crm
+    of_contact = contact(office, "79167770007", "102")
+    deal = {"TITLE": "Поставка", "STAGE_ID": "NEW", "CATEGORY_ID": "0", "CONTACT_ID": str(of_contact.id), "CLOSED": "N"}
+    crm.add("DEAL", {**deal, "ASSIGNED_BY_ID": str(USERS["101"])}, quiet=True)
+    before = (await office.service.status())["settings"]
+    await office.service.configure('[autoconnect]\nobjects = ["deal", "contact"]\n')
+    await office.service.until(lambda status: status["settings"] > before, "has noticed the new settings")
+    try:
+        client = await office.pbx.world.call(frm="79167770007", to=MOSCOW)
+        await rings(office, "101")
+        await client.hangup()
+        assert (await why(office, "79167770007"))[0] == "the deal Поставка belongs to Иванов Иван (101)"
+    finally:
+        await office.service.configure('[autoconnect]\nobjects = ["contact", "company", "lead"]\n')
+
+
+async def test_1a_the_command_says_the_same(office: Stand) -> None:
+    contact(office, "79167770008", "102")
+    service = office.service
+    commands = ServiceProcess(service.data_dir)
+
+    async def tried(*more: str) -> dict[str, Any]:
+        told = await commands.command(
+            "autoconnect", "test", "8 (916) 777-00-08", "--data-dir", str(service.data_dir), "--json", *more
+        )
+        return json.loads(told)
+
+    found = await tried("--line", MOSCOW)
+    assert (found["connects"], found["to"], found["devices"]) == (True, "102", "")
+    assert found["name"] == "Клиент / Москва-линия"
+    assert found["reasons"] == ["the contact Клиент belongs to Петрова Анна (102)", "Петрова Анна (102) is rung for 3 s"]
+    assert not (await tried("--line", OFF))["connects"]
+    await office.pbx.office.ask("DBPut", ("Family", "DND"), ("Key", "102"), ("Val", "YES"))
+    try:
+        assert (await tried("--line", MOSCOW))["to"] == "103"
+    finally:
+        await office.pbx.office.ask("DBDelTree", ("Family", "DND"))
 
 
 # ---- the caller never waits
@@ -193,13 +228,15 @@ async def test_1a_who_is_known_is_connected_at_once_with_the_portal_slow_or_down
 async def test_1a_with_the_service_stopped_the_usual_way_within_two_seconds(office: Stand) -> None:
     os.kill(office.service.pid, signal.SIGSTOP)
     try:
-        client = await office.pbx.world.call(frm=MARIA, to=NOBODYS)
+        client = await office.pbx.world.call(frm="79167770022", to=NOBODYS)
         desk = await rings(office, USUAL_WAY)
         assert 1.0 < await waited(client, desk) < 2.0
     finally:
         os.kill(office.service.pid, signal.SIGCONT)
     await client.hangup()
-    assert "autoconnect did not answer the PBX in time: the call goes its usual way" in await why(office, MARIA)
+    assert (await why(office, "79167770022"))[
+        0
+    ] == "autoconnect did not answer the PBX in time: the call goes its usual way"
 
 
 async def test_1a_with_the_service_killed_the_usual_way_at_once(office: Stand) -> None:

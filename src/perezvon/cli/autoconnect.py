@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perezvon.asterisk.errors import AmiError
+from perezvon.asterisk.errors import ActionRefused, AmiError
 from perezvon.asterisk.session import Session
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from perezvon.autoconnect import Decided
 
 AMI_TIMEOUT = 3.0
+_KEPT = re.compile(r"DB\(([^/()]+)/([^()]+)\)")
+"""What Getvar gives without a channel is always empty."""
 
 app = typer.Typer(no_args_is_help=True, help="Autoconnect: whom callers are connected with, and why.")
 
@@ -152,8 +155,16 @@ class _Phones:
     async def ask(self, function: str) -> str:
         if self._session is None:
             return ""
+        kept = _KEPT.fullmatch(function)
         try:
-            return (await self._session.action("Getvar", [("Variable", function)], timeout=AMI_TIMEOUT))["Value"]
+            if kept is None:
+                return (await self._session.action("Getvar", [("Variable", function)], timeout=AMI_TIMEOUT))["Value"]
+            place = [("Family", kept[1]), ("Key", kept[2])]
+            return next(
+                (row["Val"] for row in await self._session.collect("DBGet", place, timeout=AMI_TIMEOUT) if row["Val"]), ""
+            )
+        except ActionRefused:  # there is nothing of that name
+            return ""
         except AmiError as error:
             self.trouble = str(error)
             return ""
