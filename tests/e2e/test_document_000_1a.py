@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from connections import MOSCOW, NOBODYS, OFF, USUAL_WAY, connecting_office, contact, rings, waited, why
+from menu_lines import line
 from scenario import TALK, USERS
 
-from perezvon.sandbox.pbx import PbxSandbox
+from perezvon.sandbox.pbx import PbxSandbox, sounds
 from perezvon.sandbox.portal import PortalServer
 from perezvon.sandbox.service_process import ServiceProcess
 from perezvon.sandbox.stand import Stand
@@ -163,6 +164,23 @@ async def test_1a_deals_when_the_settings_want_them(office: Stand) -> None:
         assert (await why(office, "79167770007"))[0] == "the deal Поставка belongs to Иванов Иван (101)"
     finally:
         await office.service.configure('[autoconnect]\nobjects = ["contact", "company", "lead"]\n')
+
+
+async def test_1a_behind_an_announcement_and_with_a_time_limit_of_the_route(office: Stand) -> None:
+    """The channel is answered; the limit that the route has set goes on behind us."""
+    contact(office, "79167770009", "102")
+    route = {
+        "s": ("Answer()", "Set(TIMEOUT(absolute)=4)", f"Gosub(perezvon-connect,s,1({NOBODYS}))", "Wait(60)", "Hangup()"),
+        "T": ("Set(TIMEOUT(absolute)=0)", "Dial(PJSIP/104,20,r)", "Hangup()"),
+    }
+    async with line(office.pbx, "74950000903", "a-route", route):
+        client = await office.pbx.world.call(frm="79167770009", to="74950000903")
+        desk = await rings(office, "102")
+        usual = await rings(office, USUAL_WAY)
+        assert 3.5 < await waited(client, usual) < 5.5
+        await client.hangup()
+        assert client.seconds_of(sounds.RINGING) > 0.5, "he hears that somebody is rung"
+        assert desk.number == "102"
 
 
 async def test_1a_the_command_says_the_same(office: Stand) -> None:
