@@ -56,6 +56,12 @@ class Receptions:
         self._own.cancel()
         await self._own.close()
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """By portal: what it does not tell just now."""
+        told = {name: desk.clients.trouble or desk.presence.trouble for name, desk in self._desks.items()}
+        return {name: why for name, why in told.items() if why}
+
     async def connect(self, call: AgiCall) -> None:
         """The script `connect`, of whichever PBX."""
         reception = self.of(call.pbx)

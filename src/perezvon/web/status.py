@@ -231,7 +231,8 @@ class MachineStatus:
 class DialplanStatus:
     """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
     company's database that is in trouble -> what was seen, and what to do. `prompts`: recordings of the company that can be
-    played. `calls`: that ask just now; `conferring`: legs in conferences."""
+    played. `calls`: that ask just now; `conferring`: legs in conferences. `untold`: portal -> what it does not tell
+    autoconnect, where that is on."""
 
     listens: bool = False
     prompts: int = 0
@@ -239,6 +240,7 @@ class DialplanStatus:
     conferring: int = 0
     trouble: str = ""
     databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
+    untold: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
