@@ -28,7 +28,6 @@ from perezvon.rules.connecting import (
     Office,
     Person,
     account_of,
-    candidates,
     choose,
     people_asked,
 )
@@ -46,7 +45,7 @@ SHARE = 0.9
 AT_ONCE = 0.25
 """Seconds within which a client who is known from an earlier call is connected, whatever the portal does."""
 
-_BUSY = frozenset({"INUSE", "BUSY", "RINGING", "RINGINUSE", "ONHOLD", "HOLD", "INUSE&RINGING"})
+_BUSY = frozenset({"INUSE", "BUSY", "RINGING", "RINGINUSE", "ONHOLD", "HOLDINUSE"})
 _AWAY = frozenset({"UNAVAILABLE", "INVALID"})
 _NO = frozenset({"", "0", "NO", "OFF", "FALSE", "NOT_INUSE", "UNKNOWN", "INVALID"})
 
@@ -159,9 +158,7 @@ class Reception:
             await desk.presence.ask(people_asked(asked, office, rules), until)
             presence = desk.presence
             office = replace(office, workday=presence.workday(), absent=presence.absent(asked.at))
-        if "device" in rules.checks and not asked.colleague:
-            office = replace(office, devices=await _devices(candidates(asked, office, rules), wanted, function))
-        choice = self.final(_with_trouble(choose(asked, office, rules), told, rules))
+        choice = self.final(_with_trouble(await _choose(asked, office, rules, wanted, function), told, rules))
         name = _name(wanted, told.known, choice, named, client)
         return Decided(choice, name, client, named, time.monotonic() - began)
 
@@ -217,13 +214,19 @@ class Reception:
         return self._lines[1].get(number) or self._lines[1].get(self._numbering.international(number))
 
 
-async def _devices(extensions: tuple[str, ...], wanted: AutoconnectSettings, function: Function) -> dict[str, Device]:
+async def _choose(
+    asked: Asked, office: Office, rules: Connecting, wanted: AutoconnectSettings, function: Function
+) -> Choice:
+    """Only the phones of those are asked for their state who would be rung: mostly one."""
     states: dict[str, Device] = {}
-    for extension in extensions:
+    while True:
+        choice = choose(asked, replace(office, devices=states), rules)
+        extension = choice.extension
+        if not extension or extension in states or "device" not in rules.checks:
+            return choice
         state = await function(wanted.device.format(number=extension))
         quiet = await function(wanted.do_not_disturb.format(number=extension)) if wanted.do_not_disturb else ""
         states[extension] = device_of(state, quiet)
-    return states
 
 
 def device_of(state: str, quiet: str) -> Device:

@@ -185,7 +185,7 @@ def choose(asked: Asked, office: Office, rules: Connecting) -> Choice:
 
 
 def candidates(asked: Asked, office: Office, rules: Connecting) -> tuple[str, ...]:
-    """Whose phones the choice may depend on, the likely ones first."""
+    """Who may be chosen, the likely ones first."""
     found: dict[str, None] = {}
     for person, _, _ in _named(asked, office, rules):
         _with_deputies(person.extension, rules, found)
