@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import PER_SECOND, REQUESTS, SECONDS, AbsolutePath, HttpUrl, Name, OneLine, Section
+from perezvon.settings.section import PER_SECOND, REQUESTS, SECONDS, AbsolutePath, HttpUrl, Name, OneLine, Section, TimeZone
 from perezvon.settings.urls import WebhookUrl
 
 
@@ -21,13 +20,6 @@ def _host(text: str) -> str:
     if host and re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", host) is None:
         raise Wrong(Reason("must be the portal's host name, e.g. example.bitrix24.ru"))
     return f"http://{host}" if text.startswith("http://") else host
-
-
-def _time_zone(name: str) -> str:
-    try:
-        return name and ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
 
 
 def _user_id(value: object) -> object:
@@ -164,7 +156,7 @@ class PortalSettings(Section):
         description="In which Perezvon writes texts into the CRM.",
         examples=["en"],
     )
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: TimeZone = Field(
         default="",
         title="Time zone of the portal",
         description="Of times in texts that Perezvon writes into the CRM. Empty: that of the machine Perezvon runs on.",

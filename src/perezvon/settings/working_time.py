@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.rules.working_time import BadTime, Own, Schedule, WorkingTime, dates_of, day_of, week_of
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import OneLine, Section
+from perezvon.settings.section import OneLine, Section, TimeZone
 
 MOST = 400
 """Entries of a list."""
@@ -29,13 +29,6 @@ def _written(read: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _time_zone(name: str) -> str:
-    try:
-        return name and ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
-
-
 def _extension(text: str) -> str:
     if re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) is None:
         raise Wrong(Reason("must be an extension: digits only, at most 10"))
@@ -45,7 +38,6 @@ def _extension(text: str) -> str:
 Hours = Annotated[OneLine, _written(lambda text: week_of([text]))]
 Dates = Annotated[OneLine, _written(dates_of)]
 OtherDay = Annotated[OneLine, _written(day_of)]
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Extension = Annotated[str, AfterValidator(_extension)]
 MaybeExtension = Annotated[str, AfterValidator(lambda text: text and _extension(text))]
 
