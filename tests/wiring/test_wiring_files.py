@@ -164,11 +164,26 @@ def test_what_a_setting_changes(wiring: Wiring, there: str, not_there: str) -> N
 def test_after_each_question_the_time_limit_is_lifted_first() -> None:
     lines = text_of(Wiring(), "extensions.conf").splitlines()
     asked = [number for number, line in enumerate(lines) if ",AGI(" in line]
-    assert len(asked) == 3
-    for number in asked:
+    assert len(asked) == 4
+    for number in asked[:3]:
         assert lines[number - 2].endswith("Set(AGIEXITONHANGUP=yes)")
         assert "Set(TIMEOUT(absolute)=0)" in lines[number + 1]
-    assert [line for line in lines if line.startswith("exten => T,1")] == ["exten => T,1,Set(TIMEOUT(absolute)=0)"] * 3
+    late = [line for line in lines if line.startswith("exten => T,1")]
+    assert late[:3] == ["exten => T,1,Set(TIMEOUT(absolute)=0)"] * 3
+
+
+def test_autoconnect_gives_back_the_time_limit_of_the_route() -> None:
+    """Also when the script did not come to an end: T leads to the same place."""
+    lines = text_of(Wiring(), "extensions.conf").splitlines()
+    asked = next(number for number, line in enumerate(lines) if "/connect," in line)
+    assert lines[asked - 1].endswith("Set(TIMEOUT(absolute)=1.8)")
+    assert lines[asked + 1].startswith(" same => n(asked),Set(TIMEOUT(absolute)=${IF(")
+    assert lines[-1] == " same => n,Goto(s,asked)"
+
+
+def test_autoconnect_is_there_when_it_is_on() -> None:
+    assert "[perezvon-connect]" in text_of(Wiring(), "extensions.conf")
+    assert "perezvon-connect" not in text_of(Wiring(with_connect=False), "extensions.conf")
 
 
 @pytest.mark.parametrize(

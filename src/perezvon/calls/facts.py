@@ -150,6 +150,19 @@ class InMenu:
 
 
 @dataclass(frozen=True, slots=True)
+class Connecting:
+    """Before any phone rang, autoconnect said whom this caller shall be connected with. `to`: an extension, "" for nobody.
+    `why`: its account, as rules/connecting.py wrote it; "" where this tells what came of it. `result`: DIALSTATUS of
+    whoever was rung, TIMEOUT or ABSENT when we did not answer the dialplan."""
+
+    call: str
+    at: float
+    to: str = ""
+    why: str = ""
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinedConference:
     """Somebody entered a conference room: the client when he begins to wait there, the others when they talk with him.
 
@@ -207,6 +220,7 @@ Fact = (
     | RecordingPaused
     | MenuChosen
     | InMenu
+    | Connecting
     | JoinedConference
     | ThirdParty
     | CallEnded

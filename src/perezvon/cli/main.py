@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from perezvon.cli import asterisk, backfill, config, erase, examine, ivr, numbers, replay, running
+from perezvon.cli import asterisk, autoconnect, backfill, config, erase, examine, ivr, numbers, replay, running
 
 app = typer.Typer(
     name="perezvon",
@@ -17,6 +17,7 @@ app.command()(running.serve)
 app.add_typer(config.app, name="config")
 app.add_typer(ivr.app, name="ivr")
 app.add_typer(numbers.app, name="numbers")
+app.add_typer(autoconnect.app, name="autoconnect")
 app.add_typer(asterisk.app, name="asterisk")
 app.command()(examine.doctor)
 app.command()(replay.replay)

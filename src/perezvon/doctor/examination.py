@@ -14,6 +14,7 @@ from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
 from perezvon.doctor.after_call import examine_after_call
+from perezvon.doctor.autoconnect import examine_connecting
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
 from perezvon.doctor.pbx import examine_pbx
@@ -119,7 +120,9 @@ async def _machine(patient: Patient) -> list[Check]:
 
 
 async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
-    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx), *await examine_sides(settings, pbx)]
+    connects = settings.autoconnects_somebody
+    pbx_checks = await examine_pbx(pbx, connects=connects)
+    return [*pbx_checks, *await examine_wiring(settings, pbx), *await examine_sides(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
@@ -131,6 +134,8 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
             else:
                 checks += await examine_portal(settings, portal)
                 checks += await examine_after_call(patient.settings, portal, f"portal {settings.name}")
+                if patient.settings.autoconnects_somebody:
+                    checks += await examine_connecting(patient.settings, settings.name, portal)
     except (SettingsError, StorageError, PortalError) as error:
         seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
         checks.append(

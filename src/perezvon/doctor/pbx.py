@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from perezvon.asterisk.probe import Probe, probe_pbx
-from perezvon.doctor import wiring
+from perezvon.doctor import autoconnect, wiring
 from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
@@ -27,8 +27,9 @@ AUDIO = (".wav", ".wav49", ".gsm", ".ulaw", ".alaw", ".mp3", ".sln", ".sln16", "
 _RELOAD = "asterisk -rx 'manager reload'"
 
 
-async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> list[Check]:
-    """Never raises for what the PBX does. `timeout`: seconds for the login, and for every answer."""
+async def examine_pbx(settings: AsteriskSettings, *, connects: bool = False, timeout: float = 10.0) -> list[Check]:
+    """Never raises for what the PBX does. `connects`: autoconnect is on. `timeout`: seconds for the login, and for every
+    answer."""
     subject = f"asterisk {settings.name}"
     recordings = await asyncio.to_thread(lambda: list(_recordings(settings, subject)))
     recordings.append(await examine_cel(settings, subject))
@@ -43,10 +44,12 @@ async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> l
         ]
     named = (settings.originate_context, settings.callback_context, *settings.contexts)
     contexts = dict.fromkeys(name for name in named if name)
-    found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT), timeout=timeout)
+    found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT, autoconnect.CONTEXT), timeout=timeout)
     wired = found.contexts.get(wiring.CONTEXT)
+    asks = found.contexts.get(autoconnect.CONTEXT)
     found = replace(found, contexts={name: there for name, there in found.contexts.items() if name in contexts})
     way = await asyncio.to_thread(wiring.examine_way, settings, wired=wired)
+    way += autoconnect.examine_dialplan(subject, asks) if connects else []
     return [*told(found, subject, address.user, settings.originate_context), *way, *recordings]
 
 

@@ -28,6 +28,7 @@ from perezvon.calls.facts import (
     Answered,
     CallEnded,
     CallStarted,
+    Connecting,
     Fact,
     LeftTalk,
     Ringing,
@@ -36,6 +37,7 @@ from perezvon.calls.facts import (
 )
 from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe_own, legs_of, ordered
 from perezvon.rules.after_call import after_call
+from perezvon.rules.connecting import told_by
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.left_out import (
     call_left_out,
@@ -107,6 +109,8 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
                         Reason("{extension} has no portal user: no card", {"extension": extension}), unmapped=(extension,)
                     )
                 )
+            case Connecting():
+                decisions += [Decision(reason) for reason in told_by(fact)]
             case CallEnded():
                 ended = fact
             case _:

@@ -29,6 +29,7 @@ from perezvon.service.missed import Reminder
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
+from perezvon.service.receptions import Receptions
 from perezvon.service.retention import Retention
 from perezvon.service.shelf import links_of
 from perezvon.service.switchboard import Switchboard
@@ -78,7 +79,8 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
-        self.dialplan = Dialplan(settings, database, data_dir, self._match)
+        self.receptions: Receptions | None = None
+        self.dialplan = Dialplan(settings, database, data_dir, self._match, self._connect)
         self._converter: Converter | None = None
         self._links = links_of(box, lambda: self.settings, clock)
 
@@ -103,6 +105,7 @@ class House:
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
+        self.receptions = Receptions(lambda: self.settings, self.portals, self._database, clock=self._clock)
         for name, link in self.portals.items():
             link.clicks = Clicks(
                 name,
@@ -162,6 +165,8 @@ class House:
                 others.append(tasks.create_task(self._database.watch(), name="database"))
                 others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
                 others.append(tasks.create_task(self.dialplan.run(), name="dialplan"))
+                assert self.receptions is not None
+                others.append(tasks.create_task(self.receptions.run(), name="autoconnect"))
                 await stop.wait()
                 log.info("house running -> told to stop -> draining")
                 for task in others:
@@ -329,6 +334,10 @@ class House:
     async def _match(self, call: AgiCall) -> None:
         if (exchange := self.exchanges.get(call.pbx)) is not None:
             await exchange.matching.match(call)
+
+    async def _connect(self, call: AgiCall) -> None:
+        if self.receptions is not None:
+            await self.receptions.connect(call)
 
     def _to_convert(self) -> None:
         if self.worker is not None:

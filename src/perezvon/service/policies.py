@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from perezvon.autoconnect.presence import Wanted as Attended
 from perezvon.bitrix24.automation import Robot, Wanted
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.methods import Line as ExternalLine
@@ -25,6 +26,7 @@ from perezvon.rules import (
     Triggers,
 )
 from perezvon.rules.call_words import PLACES
+from perezvon.rules.connecting import Connecting, Person
 from perezvon.rules.field_check import CrmKnown
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
@@ -269,6 +271,37 @@ def automation(portal: PortalSettings) -> Wanted:
     handler = robot_handler_of(portal)
     name = wanted.robot_name or translate("Perezvon: call the client")
     return Wanted(triggers, Robot(name, handler, translate) if wanted.robot and handler else None)
+
+
+def connecting(settings: Settings, portal: PortalSettings | None) -> Connecting:
+    """Whom callers are connected with."""
+    wanted = settings.autoconnect
+    return Connecting(
+        chain=wanted.chain,
+        objects=wanted.objects,
+        sticky=wanted.sticky_days * 86400,
+        ring=wanted.ring,
+        checks=frozenset(wanted.checks),
+        not_working=frozenset(wanted.workday),
+        ring_busy=wanted.busy == "ring",
+        deputies={one.employee: one.deputies for one in wanted.deputy},
+        working_time=settings.working_time.working_time(portal.time_zone if portal is not None else ""),
+    )
+
+
+def attended(settings: Settings, portal: PortalSettings) -> Attended:
+    """What the portal is asked of its employees' attendance."""
+    checks = settings.autoconnect.checks if settings.autoconnects_somebody else ()
+    zone = portal.time_zone or settings.working_time.time_zone
+    return Attended("workday" in checks, "absence" in checks, ZoneInfo(zone) if zone else None)
+
+
+def staff(directory: Directory) -> tuple[dict[str, Person], dict[str, Person]]:
+    """The active employees by user, and by extension or own phone, with the rules of `people`."""
+    active = {one.user_id: one for one in directory.employees if one.active}
+    numbers = people(directory).users
+    of_user = {user: Person(user, one.extension, one.name) for user, one in active.items()}
+    return of_user, {number: of_user[user] for number, user in numbers.items() if user in of_user}
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

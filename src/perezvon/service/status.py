@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
 
 import structlog
@@ -336,4 +336,6 @@ def _call(row: StoredCall, steps: list[Step], left_out: str) -> CallRow:
 
 
 def _dialplan(house: House) -> DialplanStatus:
-    return house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    told = house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    untold = house.receptions.troubles if house.receptions is not None and house.settings.autoconnects_somebody else {}
+    return replace(told, untold=untold)

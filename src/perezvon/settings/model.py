@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
+from perezvon.settings.autoconnect import AutoconnectSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.crm import ChatSettings, CrmSettings
@@ -27,6 +28,7 @@ from perezvon.settings.portal import PortalSettings
 from perezvon.settings.recordings import RecordingSettings
 from perezvon.settings.section import SECONDS, OneLine, Pattern, Section, UserId
 from perezvon.settings.urls import OwnDatabaseUrl
+from perezvon.settings.working_time import Hours, MaybeExtension, WorkingTimeSettings
 
 
 def _region(text: str) -> str:
@@ -177,6 +179,27 @@ class LineSettings(Section):
         description="Whether callers of this number are asked by the voice menu when it has a scenario for them.",
         examples=[False],
     )
+    autoconnect: bool | None = Field(
+        default=None,
+        title="Autoconnect",
+        description="Whether callers of this number are connected with whoever is responsible for them. Not set: as in "
+        "[autoconnect].",
+        examples=[True],
+    )
+    first_employee: MaybeExtension = Field(
+        default="",
+        title="First employee",
+        description="The extension that autoconnect rings where it knows nobody nearer to the client.",
+        examples=["101"],
+    )
+    working_time: tuple[Hours, ...] = Field(
+        default=(),
+        max_length=50,
+        title="Working time",
+        description="The hours of this number; outside of them, and on the company's holidays, autoconnect leaves its "
+        "callers to the PBX. Empty: always.",
+        examples=[["Mon-Fri 09:00-21:00", "Sat-Sun 10:00-18:00"]],
+    )
     recordings: Literal["upload", "link", "off"] | None = Field(
         default=None,
         title="Recordings",
@@ -294,6 +317,17 @@ class Settings(Section):
         title="Voice menu",
         description="What callers are asked before they reach Bitrix24 (menu.md).",
     )
+    autoconnect: AutoconnectSettings = Field(
+        default_factory=AutoconnectSettings,
+        title="Autoconnect",
+        description="Callers are connected with whoever is responsible for them (autoconnect.md). `perezvon autoconnect "
+        "test NUMBER` shows with whom, and why.",
+    )
+    working_time: WorkingTimeSettings = Field(
+        default_factory=WorkingTimeSettings,
+        title="Working time",
+        description="When the company and its employees work; autoconnect goes by it.",
+    )
     conference: ConferenceSettings = Field(
         default_factory=ConferenceSettings,
         title="Conference",
@@ -343,6 +377,15 @@ class Settings(Section):
         """The portal that the calls of this PBX go to; None while there is no portal."""
         wanted = next((entry.portal for entry in self.asterisk if entry.name == pbx), "")
         return next((portal for portal in self.portal if not wanted or portal.name == wanted), None)
+
+    def autoconnects(self, line: LineSettings | None = None) -> bool:
+        """Whether callers of this line (None: of a number that is none) are connected with whoever is responsible."""
+        own = None if line is None else line.autoconnect
+        return self.autoconnect.enabled if own is None else own
+
+    @property
+    def autoconnects_somebody(self) -> bool:
+        return self.autoconnect.enabled or any(line.autoconnect for line in self.line)
 
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """All secrets with their paths (`portal[0].webhook`)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,7 +11,18 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.automation import AutomationSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import PER_SECOND, REQUESTS, SECONDS, AbsolutePath, HttpUrl, Name, OneLine, Section, UserId
+from perezvon.settings.section import (
+    PER_SECOND,
+    REQUESTS,
+    SECONDS,
+    AbsolutePath,
+    HttpUrl,
+    Name,
+    OneLine,
+    Section,
+    TimeZone,
+    UserId,
+)
 from perezvon.settings.urls import WebhookUrl
 
 
@@ -22,13 +32,6 @@ def _host(text: str) -> str:
     if host and re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", host) is None:
         raise Wrong(Reason("must be the portal's host name, e.g. example.bitrix24.ru"))
     return f"http://{host}" if text.startswith("http://") else host
-
-
-def _time_zone(name: str) -> str:
-    try:
-        return name and ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
 
 
 class PortalSettings(Section):
@@ -154,7 +157,7 @@ class PortalSettings(Section):
         description="In which Perezvon writes texts into the CRM.",
         examples=["en"],
     )
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: TimeZone = Field(
         default="",
         title="Time zone of the portal",
         description="Of times in texts that Perezvon writes into the CRM. Empty: that of the machine Perezvon runs on.",

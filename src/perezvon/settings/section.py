@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from string import Formatter
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -17,9 +18,9 @@ from perezvon.settings.errors import Wrong
 
 SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
+DAYS: Final[dict[str, Any]] = {"unit": "days"}
 HOURS: Final[dict[str, Any]] = {"unit": "hours"}
 BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
-DAYS: Final[dict[str, Any]] = {"unit": "days"}
 KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}
 PER_SECOND: Final[dict[str, Any]] = {"unit": "requests a second"}
 REQUESTS: Final[dict[str, Any]] = {"unit": "requests"}
@@ -64,6 +65,13 @@ def _http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _time_zone(name: str) -> str:
+    try:
+        return name and ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
+
+
 def _one_line(text: str) -> str:
     if any(ord(character) < 32 for character in text):
         raise Wrong(Reason("must be one line, without control characters"))
@@ -99,5 +107,6 @@ Name = Annotated[str, AfterValidator(_name)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 UserId = Annotated[str, BeforeValidator(_user_id)]

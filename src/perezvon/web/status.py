@@ -235,7 +235,7 @@ class DialplanStatus:
     """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
     company's database that is in trouble -> what was seen, and what to do. `prompts`: recordings of the company that can be
     played. `calls`: that ask just now; `conferring`: legs in conferences. `outdated`: PBXs with the dialplan of an earlier
-    version."""
+    version. `untold`: portal -> what it does not tell autoconnect, where that is on."""
 
     listens: bool = False
     prompts: int = 0
@@ -244,6 +244,7 @@ class DialplanStatus:
     trouble: str = ""
     databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
     outdated: tuple[str, ...] = ()
+    untold: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

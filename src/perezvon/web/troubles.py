@@ -199,6 +199,9 @@ def _dialplan(status: Status) -> Iterator[Check]:
         yield Check("dialplan.outdated", f"asterisk {pbx}", State.WARNING, seen, fix)
     for setting, (seen, fix) in dialplan.databases.items():
         yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
+    for portal, why in dialplan.untold.items():
+        seen = Reason("autoconnect does without what the portal does not tell: {why}", {"why": why})
+        yield Check("autoconnect", f"portal {portal}", State.WARNING, seen, Reason("perezvon doctor says what is missing"))
 
 
 def _recordings(status: Status) -> Iterator[Check]:

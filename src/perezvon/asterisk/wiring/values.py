@@ -61,6 +61,9 @@ class Wiring:
     own_number: str = ""
     third_sees: Literal["client", "line"] = "client"
     with_menu: bool = True
+    with_connect: bool = True
+    connect_seconds: int = 20
+    connect_lookup_seconds: float = 1.8
     last_resort: str = ""
     record: Literal["talk", "whole", "no"] = "talk"
     record_private: bool = False
