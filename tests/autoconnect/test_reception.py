@@ -46,7 +46,7 @@ class Office:
         self.server = server
         self.settings = wanted
         own = self.own = OwnTables(storage, "autoconnect")
-        attended = policies.Wanted(workday=True, absences=True)
+        attended = policies.Attended(workday=True, absences=True)
         presence = Presence("main", lambda: portal, lambda: attended, lambda: (), own, clock=time.time)
         clients = Clients("main", lambda: portal, own, presence.notice, clock=time.time)
         desk = Desk(clients, presence, lambda: (USERS, EXTENSIONS), lambda client, number: client)

@@ -62,7 +62,7 @@ week = ["Mon-Sun 00:00-24:00"]
     noon_utc = 12 * 3600.0  # 22:00 in Vladivostok
     assert rules.working_time.of_employee("101", noon_utc) is Hours.CLOSED
     assert rules.working_time.of_employee("104", noon_utc) is Hours.OPEN
-    assert policies.attended(settings, settings.portal[0]) == policies.Wanted(True, False, rules.working_time.zone)
+    assert policies.attended(settings, settings.portal[0]) == policies.Attended(True, False, rules.working_time.zone)
 
 
 def test_nobody_is_asked_for_while_it_is_off() -> None:
