@@ -5,7 +5,7 @@ Ours is the whole of it: our dialplan as `perezvon asterisk install` writes it (
 own. The other is what somebody writes by hand: the same recording of the call, the same prompts, the same Dial; it asks
 nobody and tells nobody.
 
-`python benchmarks/menu.py [--calls 40]`, as root (it listens to the loopback interface). Both menus take their calls by
+`python -m benchmarks.menu [--calls 40]`, as root (it listens to the loopback interface). Both menus take their calls by
 turns. A key counts from its end: Asterisk tells of it no sooner.
 """
 
@@ -25,6 +25,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks._packets import attach_filter, loudness
 
 from perezvon.sandbox.pbx import PbxSandbox, sounds
 
@@ -56,15 +58,16 @@ class Packet:
 
 
 class Listener(threading.Thread):
-    """All UDP of the loopback interface."""
+    """The PBX's UDP on the loopback interface, and what is no voice of all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, office: str) -> None:
         super().__init__(daemon=True, name="listener")
         self.packets: list[Packet] = []
         self.over = threading.Event()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        attach_filter(self._socket, socket.inet_aton(office))
         self._socket.bind(("lo", 0))
         self._socket.settimeout(0.2)
 
@@ -89,13 +92,6 @@ class Listener(threading.Thread):
         self._socket.close()
 
 
-def loudness(code: int) -> int:
-    """Of an a-law sample (G.711)."""
-    code ^= 0x55
-    segment, mantissa = code >> 4 & 7, (code & 15) << 4
-    return mantissa + 8 if not segment else (mantissa + 0x108) << (segment - 1)
-
-
 async def one_call(pbx: PbxSandbox, listener: Listener, number: str, key: str) -> tuple[float, float]:
     """Milliseconds from the INVITE to the first sound, and from the key's end to the INVITE that it causes."""
     listener.packets.clear()
@@ -106,6 +102,7 @@ async def one_call(pbx: PbxSandbox, listener: Listener, number: str, key: str) -
     await pbx.world.number(OUTSIDE).talking()
     await caller.hangup()
     await pbx.office.silence()
+    await asyncio.sleep(0.1)  # the listener may be a little behind
     packets, office, carrier = list(listener.packets), pbx.addresses.office, pbx.addresses.carrier
 
     def first(fits: Callable[[Packet], bool], after: float = 0.0) -> float:
@@ -149,12 +146,12 @@ async def serving(folder: Path, bind: str) -> AsyncIterator[None]:
 async def measure(folder: Path, calls: int) -> dict[str, object]:
     for name, hertz in PROMPTS.items():
         sounds.write_tone(folder / f"{name}.wav", hertz, 2.0)
-    listener = Listener()
-    listener.start()
     times: dict[str, list[tuple[float, float]]] = {OURS: [], PLAIN: []}
     async with AsyncExitStack() as stack:
-        stack.callback(listener.over.set)
         pbx = await stack.enter_async_context(await PbxSandbox.start(folder / "pbx"))
+        listener = Listener(pbx.addresses.office)
+        listener.start()
+        stack.callback(listener.over.set)
         await stack.enter_async_context(serving(folder, pbx.agi_bind))
         await pbx.world.number(OUTSIDE).answers(after=0.0)
         plain = plain_menu([str(folder / name) for name in PROMPTS], {"3": f"PJSIP/{OUTSIDE}@carrier"}, 2)

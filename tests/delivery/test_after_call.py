@@ -17,15 +17,19 @@ from after_calls import (
     steps_of,
     the,
 )
+from after_calls import told as facts_of
 from direct_portal import KILL, DirectPortal
 
 from perezvon.bitrix24.errors import Ambiguous, NotSent
 from perezvon.calls.call import Direction
+from perezvon.calls.facts import CallEnded
 from perezvon.delivery import Sender, pacing
+from perezvon.rules import Decision, Kind, Reason
 from perezvon.rules.field_check import CrmKnown
 from perezvon.rules.field_values import FieldType
 from perezvon.sandbox.portal.handlers.crm_userfields import UserField, UserFields
 from perezvon.sandbox.portal.handlers.messenger import Messenger, say
+from perezvon.service.backfill import Fate, Late
 from perezvon.storage import Database
 from perezvon.storage.steps import State
 
@@ -343,6 +347,15 @@ async def test_1h_the_lead_of_a_click_is_found_by_its_age(
     start()
     await settled()
     assert messages(portal.state, chat) == [f"New lead {CLIENT}"]
+
+
+def test_1h_old_calls_that_are_put_in_are_announced_to_nobody() -> None:
+    found = decided(Story(), "[chat]\nleads = 16\nmissed = 16\n" + field("lead", "COMMENTS", "{line}"))
+    decisions = tuple(Decision(Reason(reason), tuple(steps)) for reason, steps in found)
+    (record,) = [fact.record for facts in facts_of(Story(), 0.0) for fact in facts if isinstance(fact, CallEnded)]
+    kinds = {step.kind for step in Late(record, Fate.MISSING, decisions=decisions).steps}
+    assert Kind.FILL in kinds
+    assert Kind.ANNOUNCE not in kinds
 
 
 LOST: Mapping[str, Callable[[], Exception]] = {"lost": lambda: Ambiguous("no answer"), "unsent": lambda: NotSent("reset")}

@@ -366,5 +366,6 @@ async def test_a_clicked_call_that_is_gone_cannot_be_made_again(
 
 
 def test_no_verb_was_forgotten() -> None:
-    """Those for tasks are tried in test_missed_tasks.py."""
-    assert set(CARD_AND_END) == {kind for kind, what in KINDS.items() if not what.task}
+    """Those for tasks are tried in test_missed_tasks.py, those for the portal's automation in test_automation_steps.py."""
+    elsewhere = {Kind.TRIGGER, Kind.ROBOT_ANSWER}
+    assert set(CARD_AND_END) == {kind for kind, what in KINDS.items() if not what.task} - elsewhere

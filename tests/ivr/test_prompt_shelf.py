@@ -302,6 +302,7 @@ NAMES = [
     "no-answer",
     "nobody",
     "connecting",
+    "callback",
     "joined",
     "error",
 ]

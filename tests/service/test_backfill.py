@@ -19,7 +19,7 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
 from perezvon.customisation import Customiser, Limits
 from perezvon.recordings import Folder
-from perezvon.rules import Kind, People, Policy
+from perezvon.rules import Kind, People, Policy, Triggers
 from perezvon.service.backfill import QUEUED, Backfill, Fate, Late
 from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
@@ -64,11 +64,10 @@ def directory() -> Directory:
 def backfill(
     database: Database, log: Path, clock: Callable[[], float] = lambda: LATE, hooks: CallHooks | None = None
 ) -> Backfill:
-    rules = PortalRules("main", Policy(installation="house", fallback_user="1"), People(USERS))
+    policy = Policy("house", "1", triggers=Triggers(missed=True))  # a funnel shall not react days later: nothing is pulled
+    rules = PortalRules("main", policy, People(USERS))
     folder = Folder(log.parent)
-    return Backfill(
-        "pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, keep_recordings=True, clock=clock, hooks=hooks
-    )
+    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, clock=clock, hooks=hooks)
 
 
 def fates(found: list[Late]) -> list[Fate]:

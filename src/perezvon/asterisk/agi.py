@@ -27,6 +27,7 @@ from perezvon.asterisk.agi_wire import (
     Answer,
     ChannelGone,
     Wire,
+    application_argument,
     command_line,
 )
 
@@ -86,9 +87,11 @@ class AgiCall:
             await self._ask("CHANNEL STATUS")  # the channel is gone, or it failed
             raise AgiRefused(200, "SET VARIABLE", "it failed")
 
-    async def end(self, values: Mapping[str, str]) -> None:
-        """Sets variables in this order, and the dialplan goes on: at once, however busy we are. Nothing may follow."""
-        commands = _setting(values)
+    async def end(self, values: Mapping[str, str], event: str = "", **headers: str) -> None:
+        """Tells an event (UserEvent), sets variables in this order, and the dialplan goes on: at once, however busy we are.
+        Nothing may follow."""
+        told = [_user_event(event, headers)] if event else []
+        commands = [*told, *_setting(values)]
         asking = self._wire.ask_last([command_line(*command) for command in commands])
         answers = await self._within(self._patience.answer, "the last commands", asking)
         for command, answer in zip(commands, answers, strict=True):
@@ -108,6 +111,11 @@ class AgiCall:
         except AgiBroken:
             self._wire.close()
             raise
+
+
+def _user_event(name: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    body = (f"{key}: {application_argument(value)}" for key, value in headers.items())
+    return "EXEC", "UserEvent", ",".join((name, *body))
 
 
 def _setting(values: Mapping[str, str]) -> list[tuple[str, ...]]:

@@ -82,6 +82,11 @@ def command_line(*words: str) -> bytes:
     return data + b"\n"
 
 
+def application_argument(value: str) -> str:
+    """As one argument among several of a dialplan application, in which `,`, quotes and brackets have a meaning."""
+    return re.sub(r'([\\,"()])', r"\\\1", value)
+
+
 def environment(lines: list[str]) -> Mapping[str, str]:
     """What Asterisk tells of the call, without the `agi_`. Raises AgiBroken for what Asterisk does not send."""
     found: dict[str, str] = {}

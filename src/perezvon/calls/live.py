@@ -111,6 +111,7 @@ class LiveCall:
     returning: str = ""
     scripted: bool = False
     story: str = ""
+    paused: bool = False
 
     @property
     def over(self) -> bool:

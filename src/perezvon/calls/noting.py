@@ -8,16 +8,17 @@ from perezvon.calls.call import Direction
 from perezvon.calls.channels import Channel
 from perezvon.calls.conferring import ROOM, on_room, on_room_variable
 from perezvon.calls.events import Event
-from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
+from perezvon.calls.facts import Connecting, InMenu, MenuChosen, MenuStep
 from perezvon.calls.live import LiveCall
 from perezvon.calls.names import dialled_number
-from perezvon.calls.recording import on_application, on_variable
+from perezvon.calls.recording import on_application, on_pause, on_variable
 
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
 MOST_KEYS = 16
 MOST_HEARD = 40
 MOST_STEPS = 40
+MOST_WHY = 4000
 DIGITS = frozenset("0123456789*#ABCD")
 MENU_STEPS = frozenset(step.value for step in MenuStep)
 LINE = "FROM_DID"
@@ -82,6 +83,10 @@ def on_user_event(board: Board, event: Event) -> None:
             on_room(board, event)
         case "PerezvonMenu":
             _on_menu(board, event)
+        case "PerezvonRecording":
+            on_pause(board, event)
+        case "PerezvonConnect":
+            _on_connect(board, event)
         case _:
             pass
 
@@ -142,6 +147,18 @@ def _step(
     if call.begun:
         told = {"key": key if pressed else "", "to": _target(board, to), "result": result}
         board.tell(call, InMenu(call.id, at, step, heard=tuple(heard.split()[:MOST_HEARD]), **told))
+
+
+def _on_connect(board: Board, event: Event) -> None:
+    """Autoconnect tells what it chose, the dialplan what came of it. `To`: an extension; `Why`: the account; `Result`."""
+    channel = board.see(event)
+    call = board.call_of(channel)
+    if channel is None or call is None or call.over:
+        return
+    if channel.uid in {call.origin, _inner(board, call)}:
+        begin_if_incoming(board, call)
+    to = event["to"] if board.numbering.is_extension(event["to"]) else ""
+    board.tell(call, Connecting(call.id, event.at, to, event["why"][:MOST_WHY], event["result"][:MOST_KEYS]))
 
 
 def _target(board: Board, to: str) -> str:

@@ -122,8 +122,8 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
     """With the rules by which the service itself decides; nothing is asked of the portal."""
     from perezvon.service import policies  # noqa: PLC0415  the house is large, and other commands do without
     from perezvon.service.backfill import Backfill  # noqa: PLC0415  as above
+    from perezvon.service.folders import folder_of  # noqa: PLC0415  as above
     from perezvon.service.hooks import CallHooks  # noqa: PLC0415  as above
-    from perezvon.service.house import folder_of  # noqa: PLC0415  as above
     from perezvon.service.portals import PortalLink  # noqa: PLC0415  as above
 
     portal = settings.portal_of(pbx.name)
@@ -151,7 +151,7 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
             link.rules(),
             link.directory,
             installation.database,
-            keep_recordings=settings.recordings.mode == "upload",
+            layouts=pbx.recordings_paths,
             clock=time.time,
             hooks=CallHooks(pbx.name, customiser),
         )

@@ -23,6 +23,7 @@ from perezvon.cli.options import Verbose
 from perezvon.customisation import Customiser
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
+from perezvon.rules.recordings import mode_of
 from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
@@ -203,6 +204,8 @@ async def _decided(
                     states[call], decisions = plan(state, told, policy, people)
                 decided.setdefault(call, []).extend(decisions)
                 for ended in (fact for fact in told if isinstance(fact, CallEnded)):
+                    if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
+                        decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
                     client = ended.record.client
                     row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
                     missed.update({} if row is None else {client: row})
@@ -211,6 +214,11 @@ async def _decided(
     finally:
         await customiser.close()
     return decided
+
+
+def _kept(state: PlanState) -> bool:
+    """Whether a recording of the call goes anywhere at all."""
+    return (state.registered or bool(state.portal_call)) and not state.recording_stays
 
 
 def _shown(decision: Decision) -> dict[str, Any]:

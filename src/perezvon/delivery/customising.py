@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from perezvon.bitrix24.values import mapping, rows, text
 from perezvon.calls.call import iso
 from perezvon.customisation import Answer, Customiser, Fate, Point
-from perezvon.delivery.kinds import FILE
+from perezvon.delivery.kinds import FILE, LINK
+from perezvon.delivery.prepare import CannotPrepare, no_links
 from perezvon.rules.vocabulary import Kind, Reason, Ref, StepDraft
 from perezvon.storage import calls, journal, lanes
 from perezvon.storage.calls import StoredCall
@@ -67,7 +68,8 @@ class _Registered:
 
 
 class Customising:
-    """`released(portal)`: called when steps may be sent. Its owner runs `run`."""
+    """`released(portal)`: called when steps may be sent. `link(subject)`: the address of a recording. Its owner runs
+    `run`."""
 
     def __init__(
         self,
@@ -76,8 +78,10 @@ class Customising:
         portals: Sequence[str],
         released: Callable[[str], None],
         *,
+        link: Callable[[str], str] = no_links,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._link = link
         self._database = database
         self._customiser = customiser
         self._portals = portals
@@ -153,11 +157,13 @@ class Customising:
         if call is None or gate is None:
             settled, answer = Settled(step.id, State.NEW, step.result, note=step.note), None
         else:
-            data = {"call": told_of(call), **subject_of(step)}
-            answer = await self._customiser.ask(gate.point, data, call=call.id, patience=PATIENCE)
+            subject = subject_of(step, self._address(step))
+            answer = await self._customiser.ask(
+                gate.point, {"call": told_of(call), **subject}, call=call.id, patience=PATIENCE
+            )
             settled = _settled(step, gate.point, answer)
             if answer.fate is Fate.CHANGED and step.kind is not Kind.ENTITY:
-                params = _changed(step, gate, answer.value)
+                params = _changed(step, gate, answer.value, mapping(subject[gate.name]))
         now = self._clock()
 
         async def work(conn: AsyncConnection) -> None:
@@ -168,6 +174,13 @@ class Customising:
         await insist(lambda: self._database.write(work), "customisation")
         log.info(f"step held -> {settled.state}", call=step.lane, kind=step.kind.value)
         self._released(step.portal)
+
+    def _address(self, step: Step) -> str:
+        """Of the recording that a step gives to the portal as a link; "" where it does not, or has none just now."""
+        try:
+            return self._link(text(step.params[LINK])) if LINK in step.params else ""
+        except CannotPrepare:
+            return ""
 
     async def _after_registrations(self) -> None:
         while True:
@@ -226,8 +239,8 @@ def told_of(row: StoredCall) -> dict[str, Any]:
     }
 
 
-def subject_of(step: Step) -> dict[str, Any]:
-    """What the hook of a step is given to change."""
+def subject_of(step: Step, address: str = "") -> dict[str, Any]:
+    """What the hook of a step is given to change. `address`: that of its recording."""
     told = mapping(step.result)
     if step.kind is Kind.ENTITY:
         fields = dict(mapping(told.get("found")))
@@ -236,12 +249,15 @@ def subject_of(step: Step) -> dict[str, Any]:
     gate = GATES.get(step.kind, Gate(Point.POST_REGISTRATION))
     if gate.inside:
         return {gate.name: dict(mapping(step.params.get(gate.inside)))}
-    return {gate.name: {name: value for name, value in step.params.items() if not _is_ours(name, value)}}
+    params = {name: value for name, value in step.params.items() if not _is_ours(name, value)}
+    return {gate.name: {**params, **({"RECORD_URL": address} if address else {})}}
 
 
-def _changed(step: Step, gate: Gate, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The step's parameters as the hook wants them. A mark by which we find again what we have made stays in its text."""
+def _changed(step: Step, gate: Gate, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The step's parameters as the hook wants them. A mark by which we find again what we have made stays in its text; an
+    address of ours is made anew when it is sent."""
     if not gate.inside:
+        wanted = {name: value for name, value in wanted.items() if name != "RECORD_URL" or value != given.get(name)}
         return {**wanted, **{name: value for name, value in step.params.items() if _is_ours(name, value)}}
     mark, described = text(step.params.get("mark")), text(wanted.get("DESCRIPTION"))
     if mark and mark not in described:
@@ -253,7 +269,7 @@ def _changed(step: Step, gate: Gate, wanted: Mapping[str, Any]) -> dict[str, Any
 
 def _is_ours(name: str, value: Any) -> bool:
     """What hooks are not told of: the call's id at the portal, and where our file is."""
-    return isinstance(value, Ref) or name in (FILE, "CALL_ID")
+    return isinstance(value, Ref) or name in (FILE, LINK, "CALL_ID")
 
 
 def _settled(step: Step, point: Point, answer: Answer) -> Settled:

@@ -18,6 +18,9 @@ from perezvon.rules.vocabulary import Kind, Reason
 # A parameter that names a file of ours; it never leaves (prepare.py puts its content or an upload in its place).
 FILE = "@file"
 
+# A parameter that names a recording of ours (`subject_of`), to which the portal gets an address, made when it is sent.
+LINK = "@link"
+
 OVER_ALREADY = Reason("the call was over at the portal already")
 NO_LEAD = Reason("the portal made no lead: {error}")
 REMARKS = Reason("the portal remarks: {error}")
@@ -105,6 +108,8 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.FILL: KindRules("crm.lead.update", Read, aside=True, asks=True),
     Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, aside=True, asks=True),
     Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, aside=True, asks=True),
+    Kind.TRIGGER: KindRules(methods.EXECUTE_TRIGGER, Read),
+    Kind.ROBOT_ANSWER: KindRules(methods.ANSWER_ROBOT, Read),
 }
 
 

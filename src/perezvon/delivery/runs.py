@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
-from perezvon.delivery import rooms
+from perezvon.delivery import rooms, triggers
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
 from perezvon.delivery.after import Ask, Later
 from perezvon.delivery.announcing import SEND
 from perezvon.delivery.entity import NO_ENTITY, ReadEntity, entity_of, known
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.delivery.tasks import Errand, errand, useless
+from perezvon.delivery.triggers import Pull
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
 from perezvon.storage.steps import Settled, State, Step
@@ -36,7 +37,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | ReadEntity | Errand | Ask | None = None
+    probe: Probe | Question | ReadEntity | Errand | Ask | Pull | None = None
 
     @property
     def method(self) -> str:
@@ -45,7 +46,7 @@ class Move:
     @property
     def attempt(self) -> bool:
         """Whether it counts as one: looking something up does not, unless that is part of each."""
-        if isinstance(self.probe, Errand):
+        if isinstance(self.probe, (Errand, Pull)):
             return not self.probe.verifies
         if isinstance(self.probe, Ask) and self.step.kind is Kind.ANNOUNCE:
             return self.probe.stage == SEND
@@ -78,12 +79,18 @@ def plan_run(
         Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
     )
     moves: list[Move] = []
+    read: set[str] = set()
     wait: float | None = None
     upload = False
     for step in steps:
         if not step.pending or step.id in skips:
             continue
         if KINDS[step.kind].aside:
+            if not KINDS[step.kind].asks:
+                activity = activity_of(step, source(steps, step, Kind.FINISH))
+                if activity is None or activity in read:  # one after the other: the second would undo the first
+                    continue
+                read.add(activity)
             asked = _asked(step, steps, now)
             if isinstance(asked, Later):
                 wait = asked.until if wait is None else min(wait, asked.until)
@@ -95,6 +102,13 @@ def plan_run(
             else:
                 moves.append(move)
             continue
+        if step.kind is Kind.TRIGGER:
+            asked = triggers.pull(step, *_of_call(steps, step))
+            if asked is not None and paused.get(asked.method, 0.0) > now:
+                wait = paused[asked.method]
+            elif asked is not None:
+                moves.append(Move(step, asked))
+            continue
         move = Move(step, _probe(step, steps))
         if step.kind is Kind.FINISH and _leaves_up(step, moves):
             break
@@ -102,7 +116,7 @@ def plan_run(
             wait = paused[move.method]
             break
         if move.probe is None and large(step):
-            if all(KINDS[one.step.kind].aside and one.step.attempts > step.attempts + 1 for one in moves):
+            if all(_beside(one.step) and one.step.attempts > step.attempts + 1 for one in moves):
                 moves = [move]
                 upload = True
             break
@@ -143,6 +157,17 @@ def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, 
             return Run(lane, known, (), tuple(skips), paused[move.method])
         return Run(lane, known, (move,), tuple(skips))
     return Run(lane, known, (), tuple(skips))
+
+
+def _beside(step: Step) -> bool:
+    """Whether nothing waits for it."""
+    return KINDS[step.kind].aside or step.kind is Kind.TRIGGER
+
+
+def _of_call(steps: Sequence[Step], step: Step) -> tuple[Step | None, Step | None]:
+    """The finish that a trigger is pulled for, and that call's registration."""
+    finish = source(steps, step, Kind.FINISH)
+    return finish, None if finish is None else source(steps, finish, Kind.REGISTER)
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
@@ -212,6 +237,8 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
             skips[step.id] = NO_ENTITY
         elif KINDS[step.kind].aside and step.kind is not Kind.ENTITY and activity_of(step, finish) == "":
             skips[step.id] = NO_ACTIVITY
+        if step.kind is Kind.TRIGGER and step.refs and (why := triggers.useless(step, *_of_call(steps, step))) is not None:
+            skips[step.id] = why
         if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
             skips[step.id] = why
     raised: set[str] = set()

@@ -50,7 +50,7 @@ _INSTANT = 0.001
 
 class Sender:
     """`fallback_user()`: the portal user who takes the place of one whom the portal refuses ("" for none). `told(step,
-    settled)`: called when it is stored what became of a step."""
+    settled)`: called when it is stored what became of a step. `link(subject)`: the address of a recording."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Sender:
         inline_limit: int = INLINE_LIMIT,
         passenger: Callable[[], Passenger | None] = lambda: None,
         told: Callable[[Step, Settled], None] = lambda step, settled: None,
+        link: Callable[[str], str] = prepare.no_links,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311
     ) -> None:
@@ -76,7 +77,14 @@ class Sender:
         self._weather = Weather(portal, clock, jitter)
         self._pacer = Pacer(port.bucket.leak_per_second, port.bucket.burst)
         self._courier = Courier(
-            portal, port, self._weather, self._tally, fallback_user=fallback_user, passenger=passenger, clock=clock
+            portal,
+            port,
+            self._weather,
+            self._tally,
+            fallback_user=fallback_user,
+            passenger=passenger,
+            link=link,
+            clock=clock,
         )
         self._requests: set[asyncio.Task[None]] = set()
         self._calm = 0  # requests without a card under way

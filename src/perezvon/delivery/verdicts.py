@@ -15,6 +15,7 @@ from perezvon.bitrix24.errors import (
     Ambiguous,
     AppContextRequired,
     CallNotFound,
+    Forbidden,
     MissingScope,
     Permanent,
     PortalError,
@@ -28,6 +29,8 @@ from perezvon.delivery.entity import ReadEntity
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.tasks import Errand, told
+from perezvon.delivery.triggers import Pull
+from perezvon.delivery.triggers import told as told_of_trigger
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.missed import Seen
@@ -37,6 +40,9 @@ FOUND = Reason("the portal had done it although its answer was lost")
 ASSUMED = Reason("the portal does not know the call any more and its statistics may not be read: taken for done")
 FORGOTTEN = Reason("the portal had forgotten the call: registered again")
 SUBSTITUTED = Reason("the portal does not know user {user} as an active employee: user {substitute} takes his place")
+
+ANSWERED = Reason("the robot does not wait any more: it had got the answer although the portal's was lost")
+GONE_ON = Reason("not taken: the robot does not wait for an answer any more")
 
 _FIRST_WAIT = 2.0
 _LONGEST_WAIT = 60.0
@@ -80,6 +86,11 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
             of_room = rooms.told(step, move.probe, outcome, lane)
             settled.append(of_room.settled)
             wait = max(wait, of_room.wait)
+            continue
+        if isinstance(move.probe, Pull):
+            one, pause = told_of_trigger(step, move.probe, outcome)
+            settled.append(one)
+            wait = max(wait, pause)
             continue
         if KINDS[step.kind].aside:
             one = _aside(move, outcome, lane)
@@ -129,6 +140,11 @@ def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:
         return Settled(step.id, State.DONE, read.result, note=step.note or read.note)
     told, words = outcome.as_json(), str(outcome)
     match outcome:
+        case Forbidden() if step.kind is Kind.ROBOT_ANSWER:
+            answered = step.attempts > 1
+            return Settled(
+                step.id, State.DONE if answered else State.SKIPPED, told, words, ANSWERED if answered else GONE_ON
+            )
         case CallNotFound() if step.kind in (Kind.SHOW, Kind.HIDE):
             return Settled(step.id, State.DONE, told, note=OVER_ALREADY)
         case CallNotFound() if step.kind is Kind.FINISH:

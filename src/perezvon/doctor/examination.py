@@ -14,11 +14,13 @@ from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
 from perezvon.doctor.after_call import examine_after_call
+from perezvon.doctor.autoconnect import examine_connecting
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
 from perezvon.doctor.customisation import examine_customisation
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
+from perezvon.doctor.recordings import examine_links, examine_sides, wants_links
 from perezvon.doctor.wiring import examine_wiring
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SettingsError
@@ -55,6 +57,8 @@ async def examine(
         groups.append(("company", examine_companies(settings)))
     if "customisation" in subjects(settings):
         groups.append(("customisation", examine_customisation(settings, patient.data_dir)))
+    if wants_links(settings):
+        groups.append(("recordings", examine_links(settings)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
@@ -72,6 +76,7 @@ def subjects(settings: Settings) -> list[str]:
         "machine",
         *(["company"] if company else []),
         "customisation",
+        *(["recordings"] if wants_links(settings) else []),
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),
     ]
@@ -119,7 +124,9 @@ async def _machine(patient: Patient) -> list[Check]:
 
 
 async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
-    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx)]
+    connects = settings.autoconnects_somebody
+    pbx_checks = await examine_pbx(pbx, connects=connects)
+    return [*pbx_checks, *await examine_wiring(settings, pbx), *await examine_sides(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
@@ -131,6 +138,8 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
             else:
                 checks += await examine_portal(settings, portal)
                 checks += await examine_after_call(patient.settings, portal, f"portal {settings.name}")
+                if patient.settings.autoconnects_somebody:
+                    checks += await examine_connecting(patient.settings, settings.name, portal)
     except (SettingsError, StorageError, PortalError) as error:
         seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
         checks.append(

@@ -1,5 +1,5 @@
-"""The words in which a call's activity tells of the voice menu, of several who talked and of third persons. Pure: notes
-in, plain text out.
+"""The words in which a call's activity tells of the voice menu, of several who talked, of third persons and of pauses of
+the recording. Pure: notes in, plain text out.
 
 Names and numbers come from outside: whatever a portal could take for its BB code, for HTML or for a new line is taken out.
 """
@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 
 from perezvon.calls.call import Call, Leg, LegOutcome, Party
 from perezvon.calls.facts import MenuStep
-from perezvon.rules.notes import MOST, Guest, Moment, Notes
+from perezvon.rules.notes import MOST, Guest, Moment, Notes, Pause
 from perezvon.rules.policy import People, Telling
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
-DESCRIBED = Reason("what happened in the menu and the conference is written into the call's activity")
-LEFT_OUT = Reason("what happened in the menu and the conference is left out of the activity by the settings")
+DESCRIBED = Reason("what happened in the menu, the conference and the recording is written into the call's activity")
+LEFT_OUT = Reason("what happened in the menu, the conference and the recording is left out of the activity by the settings")
 
 LONGEST_NAME = 80
+LONGEST_ORDER = 500
 AT_ONCE = 1.0
 """Seconds: whoever is in the conference so soon after he answered has talked with nobody alone."""
 
@@ -62,10 +63,15 @@ def account(notes: Notes, until: float, people: People, telling: Telling, legs: 
     return "\n".join(_Account(until, people, telling).lines(notes, legs))
 
 
-def plain(text: str) -> str:
-    """One line without anything that could be taken for markup."""
+def ordered(words: str, telling: Telling) -> str:
+    """What the form, or the robot, has said for which a call was placed."""
+    return telling.translate("Ordered call: {text}").format(text=plain(words, LONGEST_ORDER))
+
+
+def plain(text: str, longest: int = LONGEST_NAME) -> str:
+    """One line without anything that could be taken for markup. `longest`: in characters."""
     printable = "".join(char if char.isprintable() and char <= "\uffff" else " " for char in text)
-    return " ".join(printable.translate(_BRACKETS).split())[:LONGEST_NAME]
+    return " ".join(printable.translate(_BRACKETS).split())[:longest]
 
 
 class _Account:
@@ -90,6 +96,11 @@ class _Account:
                 yield ""
             yield translate("Third persons")
             yield from map(self._guest, notes.guests)
+        if notes.pauses:
+            if notes.menu or notes.guests:
+                yield ""
+            yield translate("Recording")
+            yield from map(self._pause, notes.pauses)
         if notes.more:
             yield translate("and {count} more").format(count=notes.more)
         offset = datetime.fromtimestamp(self._until, UTC).astimezone(self._zone).strftime("%z")
@@ -161,6 +172,16 @@ class _Account:
             rang = translate("rung at {time}").format(time=self._time(guest.rung))
             parts.append(rang if guest.outcome is None else f"{rang}, {translate(_word(guest))}")
         return f"{told}: {'; '.join(parts)}" if parts else told
+
+    def _pause(self, pause: Pause) -> str:
+        translate = self._translate
+        until = pause.until if pause.until is not None else self._until
+        told = translate("paused {span}").format(span=self._span(pause.since, until))
+        if pause.until is None:
+            told += translate(", to the end")
+        if pause.by.isdigit() or self._people.user(pause.by):
+            told += translate(", by {employee}").format(employee=self._who(pause.by))
+        return told
 
     def _who(self, number: str) -> str:
         name = plain(self._people.names.get(number, ""))

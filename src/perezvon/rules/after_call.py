@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from perezvon.calls.call import Call, Direction
+from perezvon.rules.account import DESCRIBED, describe
 from perezvon.rules.call_words import words_of
 from perezvon.rules.field_values import FieldType, Refused, converted
 from perezvon.rules.left_out import heard
@@ -38,20 +39,19 @@ _USER = FieldType("user")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A decision without, or with, a step."""
+    """A decision, and the steps that come of it."""
 
     reason: Reason
-    step: StepDraft | None = None
+    steps: tuple[StepDraft, ...] = ()
 
 
 def after_call(state: PlanState, call: Call, policy: Policy, people: People) -> Iterator[Wanted]:
     """Nothing for a call of which the portal was not told."""
     if not state.told or not state.finishes:
         return
-    owner = None
-    words: Mapping[str, str] = {}
+    words = {} if policy.crm is None else words_of(call, policy, people, policy.crm.telling)
+    yield from _written_down(state, policy, words)
     if policy.crm is not None:
-        words = words_of(call, policy, people, policy.crm.telling)
         owner = _new_owner(state, call, policy, people)
         yield from (Wanted(reason) for reason in (owner[1] if owner is not None else ()))
         yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy)
@@ -67,11 +67,14 @@ def may_make_lead(state: PlanState, call: Call, policy: Policy) -> bool:
     return bool(state.portal_call) and policy.lead(line, incoming=False)
 
 
-def activity_texts(policy: Policy, words: Mapping[str, str]) -> list[str]:
-    """What templates add to the activity's text."""
+def _written_down(state: PlanState, policy: Policy, words: Mapping[str, str]) -> Iterator[Wanted]:
+    """The texts of the call's activities: the accounts, and what templates add."""
     rules = policy.crm.fields if policy.crm is not None else ()
-    texts = [finished(filled(one.template, words), {}) for one in rules if one.of == "activity" and one.name == DESCRIPTION]
-    return [text for text in texts if text]
+    more = [finished(filled(one.template, words), {}) for one in rules if (one.of, one.name) == ("activity", DESCRIPTION)]
+    told = dict(state.accounts)
+    texts = {finish: "\n\n".join(filter(None, [told.get(finish, ""), *more])) for finish, _ in state.finishes}
+    if steps := tuple(describe(finish, text) for finish, text in texts.items() if text):
+        yield Wanted(DESCRIBED, steps)
 
 
 # ---- whose it is
@@ -105,7 +108,7 @@ def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> 
 def _filled(
     state: PlanState, call: Call, crm: CrmRules, words: Mapping[str, str], owner: str, policy: Policy
 ) -> Iterator[Wanted]:
-    finish, user = state.finishes[-1]
+    _, user = state.finishes[-1]
     made = may_make_lead(state, call, policy)
     for of in _OBJECTS:
         fields, refused = fields_of_object(of, crm, words, made=made)
@@ -116,8 +119,11 @@ def _filled(
             fields.append(_owner(user, OLD))
         if not fields:
             continue
-        for key in [one for one, _ in state.finishes] if of == "activity" else [finish]:
-            turn = f":{state.finishes.index((key, dict(state.finishes)[key])) + 1}" if key != state.finishes[0][0] else ""
+        last = len(state.finishes)
+        for turn, (key, _) in enumerate(state.finishes, start=1):
+            if of != "activity" and turn < last:  # each portal call has its activity, all of them have one object
+                continue
+            suffix = f":{turn}" if of == "activity" and turn > 1 else ""
             params: dict[str, Json | Ref] = {
                 "object": of,
                 "fields": fields,
@@ -126,9 +132,8 @@ def _filled(
                 "wait": crm.wait if call.recordings and not state.recording_stays else 0.0,
                 "portal": crm.portal,
             }
-            suffix = turn if of == "activity" else ""
             reason = Reason("fields of the {object} are filled: {fields}", {"object": of, "fields": _names(fields)})
-            yield Wanted(reason, StepDraft(f"{call.id}:fill:{of}{suffix}", Kind.FILL, params, Priority.CRM, reason))
+            yield Wanted(reason, (StepDraft(f"{call.id}:fill:{of}{suffix}", Kind.FILL, params, Priority.CRM, reason),))
 
 
 def fields_of_object(of: Object, crm: CrmRules, words: Mapping[str, str], *, made: bool) -> tuple[list[Json], list[Wanted]]:
@@ -189,7 +194,7 @@ def _bound(state: PlanState, call: Call, crm: CrmRules) -> Iterator[Wanted]:
             "started": call.started,
         }
         key = f"{call.id}:bind" + (f":{place}" if place > 1 else "")
-        yield Wanted(reason, StepDraft(key, Kind.BIND, params, Priority.CRM, reason))
+        yield Wanted(reason, (StepDraft(key, Kind.BIND, params, Priority.CRM, reason),))
 
 
 # ---- who is told
@@ -244,7 +249,7 @@ def _announcement(
         "wait": wait if "recording" in late(parts) else 0.0,
         "portal": crm.portal,
     }
-    return Wanted(reason, StepDraft(key, Kind.ANNOUNCE, params, Priority.CRM, reason))
+    return Wanted(reason, (StepDraft(key, Kind.ANNOUNCE, params, Priority.CRM, reason),))
 
 
 def _line(call: Call, policy: Policy) -> Line:

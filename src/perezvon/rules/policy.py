@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Literal
 
+from perezvon.calls.call import Call
 from perezvon.calls.names import parse
 from perezvon.rules.field_values import FieldType
 from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
 from perezvon.rules.templates import Template
+from perezvon.rules.triggers import Triggers
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
@@ -24,14 +26,15 @@ Bind = Literal["off", "newest", "all"]
 Object = Literal["lead", "contact", "company", "deal", "activity"]
 Existing = Literal["keep", "overwrite", "add"]
 Objects = Literal["new", "all"]
+Recordings = Literal["upload", "link", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory;
     `name`: how people call it; `missed_user`: who is responsible for calls to it that nobody answered.
-    `lead_for_incoming`, `lead_for_outgoing`: None where it is as everywhere. `known`: it is one of the settings.
-    `lead_user`: who gets its new leads, "" for whom the rules say."""
+    `lead_for_incoming`, `lead_for_outgoing`, `recordings`: None where it is as everywhere. `known`: it is one of the
+    settings. `lead_user`: who gets its new leads, "" for whom the rules say."""
 
     number: str
     source: str = ""
@@ -41,6 +44,7 @@ class Line:
     lead_for_outgoing: bool | None = None
     known: bool = True
     lead_user: str = ""
+    recordings: Recordings | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ class Policy:
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
     tasks only). `missed`: None where missed calls make no tasks. `crm`, `chat`: what is done when the call is over.
-    `register`: False for a call that shall not be registered, or not yet.
+    `triggers`: those that the portal has of us. `recordings`: what becomes of them. `register`: False for a call that shall
+    not be registered, or not yet.
     """
 
     installation: str
@@ -168,6 +173,8 @@ class Policy:
     unknown_lines: bool = True
     crm: CrmRules | None = None
     chat: ChatRules = field(default_factory=ChatRules)
+    triggers: Triggers = field(default_factory=Triggers)
+    recordings: Recordings = field(default="upload", kw_only=True)
     register: bool = True
 
     def at_portal(self, channel: str) -> bool:
@@ -182,6 +189,9 @@ class Policy:
             else (line.lead_for_outgoing, self.lead_for_outgoing)
         )
         return everywhere if own is None else own
+
+    def line_of(self, call: Call) -> Line:
+        return self.line(call.line, call.line_raw, call.trunk)
 
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""

@@ -9,6 +9,7 @@ from typing import Any
 from perezvon.calls.call import Direction
 from perezvon.calls.facts import CallStarted
 from perezvon.rules.notes import Notes
+from perezvon.rules.orders import Order, Ordered
 from perezvon.rules.turns import Turn
 from perezvon.rules.vocabulary import Json
 
@@ -23,7 +24,10 @@ class PlanState:
     and what its activity shall tell. They are sent when the call is over, so that they hold up no card. `left_out`: the
     filter for which the portal is not told of the call; `passed_over`: an employee whom a filter leaves out takes part, or
     did; `recording_stays`: it is not sent, though the call is told. `lead`: the portal was asked to make a lead of an
-    unknown number; `finishes`: key and user of each finish, in order."""
+    unknown number; `finishes`: key and user of each finish, in order. `order`: what we placed it for, when it was no click;
+    `picked_up`: the employee has come to the phone for it. `call_list`: the portal's list that a click belongs to.
+    `pressed`: the way through the menu, also when the activity of an earlier turn has told of it; `missed`: the finish that
+    told of a missed call."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -43,6 +47,11 @@ class PlanState:
     recording_stays: bool = False
     lead: bool = False
     finishes: tuple[tuple[str, str], ...] = ()
+    order: Order | None = None
+    picked_up: bool = False
+    call_list: str = ""
+    pressed: Notes = field(default_factory=Notes)
+    missed: str = ""
 
     @property
     def told(self) -> bool:
@@ -53,6 +62,11 @@ class PlanState:
     def turn_told(self) -> bool:
         """Whether it has a portal call for the present turn."""
         return self.turn.registered if self.turn.later else self.told
+
+    @property
+    def held(self) -> bool:
+        """A callback form's attempt in which nobody has come to the phone yet: the portal is not told of it."""
+        return self.order is not None and self.order.ordered is Ordered.CALLBACK and not self.picked_up
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -81,4 +95,9 @@ class PlanState:
             recording_stays=body.get("recording_stays", False),
             lead=body.get("lead", False),
             finishes=tuple((finish, user) for finish, user in body.get("finishes", ())),
+            order=Order.from_json(order) if (order := body.get("order")) else None,
+            picked_up=body.get("picked_up", False),
+            call_list=body.get("call_list", ""),
+            pressed=Notes.from_json(body.get("pressed", {})),
+            missed=body.get("missed", ""),
         )

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     FILL = "fill"
     BIND = "bind"
     ANNOUNCE = "announce"
+    TRIGGER = "trigger"
+    ROBOT_ANSWER = "robot_answer"
 
 
 class Priority(IntEnum):

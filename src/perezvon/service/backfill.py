@@ -23,11 +23,13 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.call import Call
 from perezvon.recordings import Folder
-from perezvon.rules import Decision, PlanState, Priority, StepDraft, plan
+from perezvon.rules import Decision, Kind, PlanState, Policy, Priority, StepDraft, Triggers, plan
+from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
+from perezvon.service.switchboard import recordings_of
 from perezvon.storage import calls, clicks, counters, journal, lanes, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click
@@ -74,13 +76,13 @@ class Late:
 
     @property
     def steps(self) -> tuple[StepDraft, ...]:
-        """Less urgent than everything that happens now."""
-        steps = (step for decision in self.decisions for step in decision.steps)
+        """Less urgent than everything that happens now. A lead that is new to the portal only is announced to nobody."""
+        steps = (step for made in self.decisions for step in made.steps if step.kind is not Kind.ANNOUNCE)
         return tuple(replace(step, priority=max(step.priority, Priority.CRM)) for step in steps)
 
 
 class Backfill:
-    """Of one PBX. `clock`: POSIX seconds. `keep_recordings`: whether recordings go to the portal."""
+    """Of one PBX. `clock`: POSIX seconds. `layouts`: where recordings lie whose names nobody tells."""
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class Backfill:
         directory: Directory,
         database: Database,
         *,
-        keep_recordings: bool,
+        layouts: Sequence[str] = (),
         clock: Callable[[], float],
         hooks: CallHooks | None = None,
     ) -> None:
@@ -105,7 +107,7 @@ class Backfill:
         self._rules = rules
         self._directory = directory
         self._database = database
-        self._keep_recordings = keep_recordings
+        self._layouts = layouts
         self._clock = clock
 
     async def find(self, since: float, until: float) -> list[Late]:
@@ -131,8 +133,8 @@ class Backfill:
         if late.fate is not Fate.MISSING or self._hooks is None or not self._hooks.active:
             return late
         state = _before(late.facts, placed)
-        rules = self._rules
-        state, decisions = await self._hooks.plan(state, late.facts, rules.policy, rules.people, late.call)
+        policy = _untriggered(self._rules.policy)
+        state, decisions = await self._hooks.plan(state, late.facts, policy, self._rules.people, late.call)
         reported = state.registered or state.portal_call
         return replace(late, plan=state, decisions=tuple(decisions)) if reported else None
 
@@ -176,7 +178,8 @@ class Backfill:
         if started is None:
             return None
         try:
-            state, decisions = plan(_before(facts, placed), facts, self._rules.policy, self._rules.people)
+            untriggered = _untriggered(self._rules.policy)
+            state, decisions = plan(_before(facts, placed), facts, untriggered, self._rules.people)
         except Exception:
             log.exception("planner failed on a call", pbx=self.pbx, call=started.call, facts=[str(fact) for fact in facts])
             return None
@@ -226,9 +229,10 @@ class Backfill:
             await journal.append(conn, one.facts if added else (), now, told)
             await ClickBook().follow(conn, one.plan, row)
             await lanes.append(conn, self.portal, call, one.steps, now)
-            if self._keep_recordings and one.call.answered is not None and not one.plan.recording_stays:
-                paths = [(call, path) for path in one.call.recordings]
-                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now)
+            mode, _ = mode_of(self._rules.policy.line_of(one.call), self._rules.policy)
+            if mode != "off" and not one.plan.recording_stays:
+                paths = [(call, path) for path in recordings_of(one.call, self.pbx, self._layouts)]
+                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now, mode=mode)
         if Fate.QUEUED in fates.values():
             await counters.bump(conn, f"{QUEUED}{self.portal}", now)
         return fates
@@ -252,6 +256,11 @@ class Backfill:
             state=call.as_json(),
             plan=late.plan.as_json(),
         )
+
+
+def _untriggered(policy: Policy) -> Policy:
+    """A funnel shall not react days later."""
+    return replace(policy, triggers=Triggers())
 
 
 def _before(facts: Sequence[Fact], placed: dict[str, Click]) -> PlanState:

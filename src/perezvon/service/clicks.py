@@ -121,6 +121,7 @@ class Clicks:
             number=event.international if event.international.startswith("+") else event.number,
             received=now,
             line=event.line,
+            call_list=event.call_list_id[:32] if event.call_list_id.isdigit() else "",
         )
 
         async def work(conn: AsyncConnection) -> Reason | bool:
@@ -190,7 +191,7 @@ class Clicks:
         exchange = await self._live_exchange()
         told = dialled(click.number, exchange.numbering, click.line, self._to_pbx())
         if not told.number:
-            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": _shown(click.number)}))
+            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": shown(click.number)}))
         params = dialling(exchange.settings, extension, click.number, told.number)
         params, notes = await self._customised(click, extension, params)
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
@@ -215,8 +216,8 @@ class Clicks:
                 )
                 return
             if outcome.fate is not Fate.ANSWERED:
-                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], _explained(outcome, extension))
-            elif not await _appeared(exchange.switchboard, uniqueid, BEHIND):
+                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], explained(outcome, extension))
+            elif not await appeared(exchange.switchboard, uniqueid, BEHIND):
                 log.warning("click answered, but its call is not seen", portal=self._portal, portal_call=click.portal_call)
         finally:
             self._book.forget(uniqueid)
@@ -250,7 +251,7 @@ class Clicks:
 
     async def _unless_it_rings(self, exchange: Exchange, uniqueid: str, status: str, reason: Reason) -> None:
         """The call's own end finishes the click when the PBX has made a channel for it; else we do."""
-        if not await _appeared(exchange.switchboard, uniqueid, APPEARANCE):
+        if not await appeared(exchange.switchboard, uniqueid, APPEARANCE):
             await exchange.switchboard.forget(uniqueid)
             raise Refused(status, reason)
 
@@ -288,7 +289,7 @@ class Clicks:
         return refused.reason
 
 
-async def _appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
+async def appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
     """Whether the call has begun, or begins to be seen in time."""
     seen = asyncio.Event()
 
@@ -309,8 +310,8 @@ async def _appeared(switchboard: Switchboard, uniqueid: str, patience: float) ->
 
 
 def dialling(settings: AsteriskSettings, extension: str, client: str, number: str) -> dict[str, Any]:
-    """How a click is dialled: the employee's phone (`channel`), then `number` in the dialplan. `caller_id`: what his phone
-    shows."""
+    """How a click, or an order, is dialled: the employee's phone (`channel`), then `number` in the dialplan. `caller_id`:
+    what his phone shows."""
     return {
         "channel": settings.originate_channel.format(extension=extension),
         "context": settings.originate_context,
@@ -322,18 +323,19 @@ def dialling(settings: AsteriskSettings, extension: str, client: str, number: st
     }
 
 
-def originate(params: Mapping[str, Any], extension: str, uniqueid: str) -> Originate:
-    """The employee's phone rings first and shows the client; then the dialplan dials, in the employee's name.
+def originate(params: Mapping[str, Any], extension: str, uniqueid: str, *, told: str = "") -> Originate:
+    """The employee's phone rings first and shows the client; then the dialplan dials, in the employee's name. `params`: of
+    `dialling`. `told`: shown in the place of the client's name.
 
     The Originate action's own CallerID would be both: the client's number would go out on the trunk as the caller's. So the
     phone's display is the connected line, and the caller is the employee.
     """
-    name, told = _caller_id(params["caller_id"])
+    name, number_shown = _caller_id(params["caller_id"])
     variables = {
         "CALLERID(num)": extension,
         "CALLERID(name)": "",
-        "CONNECTEDLINE(name,i)": name,
-        "CONNECTEDLINE(num,i)": told,
+        "CONNECTEDLINE(name,i)": told or name,
+        "CONNECTEDLINE(num,i)": number_shown,
         **params["variables"],
         "__PEREZVON_CLICK": uniqueid,
     }
@@ -361,7 +363,7 @@ def dialled(number: str, numbering: Numbering, line: str = "", rules: Sequence[N
     return formatted(f"+{digits}" if understood.startswith("+") else digits, line, rules, Towards.PBX)
 
 
-def _shown(number: str) -> str:
+def shown(number: str) -> str:
     """Foreign text, fit for a sentence."""
     return repr(number if len(number) <= 40 else f"{number[:40]}…")
 
@@ -373,5 +375,5 @@ def _caller_id(shown: str) -> tuple[str, str]:
     return "", shown.strip()
 
 
-def _explained(outcome: Originated, extension: str) -> Reason:
+def explained(outcome: Originated, extension: str) -> Reason:
     return Reason("the phone {extension} was not reached: {why}", {"extension": extension, "why": outcome.reason})

@@ -1,7 +1,8 @@
-"""What the dialplan of a PBX asks us while a caller waits: his menu, whom a manager's code means. Over FastAGI.
+"""What the dialplan of a PBX asks us while a caller waits: whom to connect him with, his menu, whom a manager's code means.
+Over FastAGI.
 
-Listens as soon as there is something to tell: a company's database is set, or own menus or codes are kept. Without us, or
-with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
+Listens as soon as there is something to tell: autoconnect is on, a company's database is set, or own menus or codes are
+kept. Without us, or with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
 """
 
 from __future__ import annotations
@@ -46,11 +47,19 @@ class Dialplan:
     """`open`ed, then `run` until cancelled. `trouble`: why it cannot listen, empty when it does or need not."""
 
     def __init__(
-        self, settings: Settings, database: Database, data_dir: Path, match: Handler, customiser: Customiser
+        self,
+        settings: Settings,
+        database: Database,
+        data_dir: Path,
+        match: Handler,
+        connect: Handler,
+        customiser: Customiser,
     ) -> None:
-        """`match`: the script that finds the client of a manager who calls the conference's number."""
+        """`match`: the script that finds the client of a manager who calls the conference's number; `connect`: the one that
+        says whom a caller is connected with."""
         self.settings = settings
         self._match = match
+        self._connect = connect
         self._customiser = customiser
         self._changed = asyncio.Event()
         self.trouble = ""
@@ -131,7 +140,7 @@ class Dialplan:
 
     async def _wanted(self) -> bool:
         settings = self.settings
-        if settings.ivr.database is not None or settings.conference.database is not None:
+        if settings.ivr.database is not None or settings.conference.database is not None or settings.autoconnects_somebody:
             return True
         try:
             async with self._database.glance() as conn:
@@ -153,7 +162,7 @@ class Dialplan:
 
     async def _listen(self) -> None:
         wanted = self.settings.agi
-        handlers = {"menu": self._menu, "third": self._third, "match": self._match}
+        handlers = {"menu": self._menu, "third": self._third, "match": self._match, "connect": self._connected}
         server = AgiServer(handlers, wanted.networks(), most=wanted.calls)
         while True:
             try:
@@ -189,6 +198,10 @@ class Dialplan:
         elif given is Given.MENU:
             self._outdated.discard(call.pbx)
         log.info("menu asked for", **about)
+
+    async def _connected(self, call: AgiCall) -> None:
+        call.may_think(self.settings.autoconnect.patience + THINKING + patience(self._customiser))
+        await self._connect(call)
 
     async def _third(self, call: AgiCall) -> None:
         call.may_think(self.settings.conference.patience + THINKING + patience(self._customiser))

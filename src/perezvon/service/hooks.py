@@ -7,7 +7,7 @@ decisions of its own, so that the call's page (and a replay of what was decided)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from perezvon.calls import Call, CallEnded, Fact
 from perezvon.calls.facts import Answered, CallStarted, LeftTalk, Ringing, StoppedRinging, Transferred
 from perezvon.customisation import Answer, Customiser, Fate, Point, call_data
 from perezvon.customisation.points import CallData, Stage
-from perezvon.rules import Decision, Kind, People, PlanState, Policy, Reason, Ref, StepDraft, plan
+from perezvon.rules import Decision, Kind, People, PlanState, Policy, Reason, Ref, StepDraft, pick_up, plan
+from perezvon.rules.orders import Ordered, answer_of
 from perezvon.rules.vocabulary import Priority
 
 OF_STEPS = {
@@ -70,7 +71,29 @@ class CallHooks:
             return plan(state, facts, policy, people)
         asked = _Asked(self._customiser, call_data(call, self._pbx), _stage(facts))
         people = await self._people(asked, facts, people)
-        planned, decisions = plan(state, facts, policy, people)
+
+        def work(policy: Policy) -> Planned:
+            return plan(state, facts, policy, people)
+
+        planned, decisions = await self._planned(asked, state, policy, work, ended=_over(facts))
+        if _over(facts):
+            self._extensions.pop(call.id, None)
+            decisions += _robot_answered(state, facts)
+        return planned, decisions
+
+    async def pick_up(self, state: PlanState, at: float, policy: Policy, people: People, call: Call | None) -> Planned:
+        """The same for an employee who has come to the phone for a callback form. `at`: POSIX seconds."""
+        if call is None:
+            return pick_up(state, at, policy, people)
+        asked = _Asked(self._customiser, call_data(call, self._pbx), "conversation_requested")
+        people = await self._people(asked, (), people)
+        return await self._planned(asked, state, policy, lambda policy: pick_up(state, at, policy, people), ended=False)
+
+    async def _planned(
+        self, asked: _Asked, state: PlanState, policy: Policy, work: Callable[[Policy], Planned], *, ended: bool
+    ) -> Planned:
+        """`work` plans by a policy, as if there were no hooks."""
+        planned, decisions = work(policy)
         registers = any(step.kind is Kind.REGISTER for made in decisions for step in made.steps)
         notes: list[Decision] = []
         refused = False
@@ -79,12 +102,11 @@ class CallHooks:
             notes += _noted(answer)
             if answer.fate is Fate.CHANGED and answer.value is False:
                 refused = True
-                planned, decisions = plan(state, facts, replace(policy, register=False), people)
+                planned, decisions = work(replace(policy, register=False))
                 notes.append(Decision(NOT_REGISTERED))
         registered = planned.registered
-        planned, changed = await _customised(asked, planned, decisions, ended=_over(facts))
-        if _over(facts):
-            self._extensions.pop(call.id, None)
+        planned, changed = await _customised(asked, planned, decisions, ended=ended)
+        if ended:
             cancelled = state.finished or registered
             if (refused or cancelled) and not (planned.registered or planned.portal_call):
                 planned = replace(planned, left_out=planned.left_out or BY_HOOKS)
@@ -107,6 +129,15 @@ class CallHooks:
         users = {extension: people.user(there) for extension, there in others.items()}
         names = {extension: people.names[there] for extension, there in others.items() if there in people.names}
         return People({**people.users, **users}, {**people.names, **names})
+
+
+def _robot_answered(state: PlanState, facts: Sequence[Fact]) -> list[Decision]:
+    """A robot is answered also where the registration was cancelled in an earlier round, which ends all planning."""
+    order = state.order
+    if not state.finished or order is None or order.ordered is not Ordered.ROBOT or not order.token:
+        return []
+    steps = [answer_of(order, fact.record) for fact in facts if isinstance(fact, CallEnded)]
+    return [Decision(step.reason, (step,)) for step in steps]
 
 
 class _Asked:

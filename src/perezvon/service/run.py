@@ -30,8 +30,10 @@ from perezvon.doctor.check import Check
 from perezvon.doctor.examination import Patient, examine
 from perezvon.service.clock import Clock
 from perezvon.service.conferences import Conferences
+from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
@@ -100,7 +102,13 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
             badges = Badges(box, clock)
-            pages = partial(_web, reporter, conferences, badges, store, doctor)
+            shelf = RecordingShelf(
+                database,
+                links_of(box, lambda: store.current.settings, clock),
+                lambda: store.current.settings,
+                data_dir / RECORDINGS,
+            )
+            pages = partial(_web, reporter, conferences, badges, store, doctor, shelf)
             web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
@@ -222,7 +230,12 @@ def _spare_collector() -> None:
 
 
 def _web(
-    reporter: Reporter, conferences: Conferences, badges: Badges, store: SettingsStore, doctor: Doctor
+    reporter: Reporter,
+    conferences: Conferences,
+    badges: Badges,
+    store: SettingsStore,
+    doctor: Doctor,
+    shelf: RecordingShelf,
 ) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415  see _pages
 
@@ -235,6 +248,7 @@ def _web(
             desk=conferences,
             badges=badges,
             doctor=doctor,
+            shelf=shelf,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
 
 import structlog
@@ -248,6 +248,7 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
+            automation=link.automation.problems,
             lines_problem=link.lines_problem,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
@@ -267,6 +268,9 @@ class Reporter:
 
     async def event(self, portal: str, body: bytes, content_type: str) -> Received:
         return await self._take(portal, "event", lambda link: link.receive(body, content_type))
+
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        return await self._take(portal, "robot", lambda link: link.receive_robot(body, content_type))
 
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         return await self._take(portal, "installation", lambda link: link.receive_installation(query, body, content_type))
@@ -334,4 +338,6 @@ def _call(row: StoredCall, steps: list[Step], left_out: str) -> CallRow:
 
 
 def _dialplan(house: House) -> DialplanStatus:
-    return house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    told = house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    untold = house.receptions.troubles if house.receptions is not None and house.settings.autoconnects_somebody else {}
+    return replace(told, untold=untold)

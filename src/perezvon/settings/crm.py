@@ -141,12 +141,12 @@ class CrmSettings(Section):
         examples=["all"],
     )
     wait_for_recording: float = Field(
-        default=120.0,
+        default=45.0,
         ge=0,
         le=3600,
         title="Wait for the recording",
         description="How long a message or a field that names the {recording} waits until the portal has it.",
-        examples=[120],
+        examples=[45],
         json_schema_extra=SECONDS,
     )
     field: tuple[FieldSettings, ...] = Field(

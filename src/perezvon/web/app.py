@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perezvon.doctor.check import Check, worst
 from perezvon.storage.errors import Unavailable
-from perezvon.web import conference_api, intake, metrics
+from perezvon.web import conference_api, intake, metrics, recordings
 from perezvon.web.access import Access, Verdict
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
@@ -70,6 +70,7 @@ def create_app(
     desk: ConferenceDesk | None = None,
     badges: Badges | None = None,
     doctor: Doctor | None = None,
+    shelf: recordings.Shelf | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -160,6 +161,8 @@ def create_app(
 
     if desk is not None:
         app.include_router(conference_api.routes(desk, access, badges, spoken))
+    if shelf is not None:
+        app.include_router(recordings.routes(shelf))
     app.include_router(intake.routes(events))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -101,7 +101,7 @@ class PortalStatus:
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
     lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
-    the settings fill, or why that is not known."""
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered."""
 
     name: str
     state: str
@@ -131,6 +131,7 @@ class PortalStatus:
     lines_problem: str = ""
     fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
+    automation: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -236,7 +237,7 @@ class DialplanStatus:
     """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
     company's database that is in trouble -> what was seen, and what to do. `prompts`: recordings of the company that can be
     played. `calls`: that ask just now; `conferring`: legs in conferences. `outdated`: PBXs with the dialplan of an earlier
-    version."""
+    version. `untold`: portal -> what it does not tell autoconnect, where that is on."""
 
     listens: bool = False
     prompts: int = 0
@@ -245,6 +246,7 @@ class DialplanStatus:
     trouble: str = ""
     databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
     outdated: tuple[str, ...] = ()
+    untold: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

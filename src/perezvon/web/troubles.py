@@ -161,6 +161,10 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
     if portal.events.error:
         seen = Reason("clicks on numbers may not arrive: {why}", {"why": portal.events.error})
         yield Check("portal.events", subject, State.WARNING, seen, Reason("perezvon doctor names what to correct"))
+    for problem in portal.automation:
+        seen = Reason("the portal's automation is not complete: {why}", {"why": problem})
+        fix = Reason("portal-administrator.md tells what it needs; it is tried again by itself")
+        yield Check("portal.automation", subject, State.WARNING, seen, fix)
     if portal.directory_problem:
         seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
         fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")
@@ -198,6 +202,9 @@ def _dialplan(status: Status) -> Iterator[Check]:
         yield Check("dialplan.outdated", f"asterisk {pbx}", State.WARNING, seen, fix)
     for setting, (seen, fix) in dialplan.databases.items():
         yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
+    for portal, why in dialplan.untold.items():
+        seen = Reason("autoconnect does without what the portal does not tell: {why}", {"why": why})
+        yield Check("autoconnect", f"portal {portal}", State.WARNING, seen, Reason("perezvon doctor says what is missing"))
 
 
 def _recordings(status: Status) -> Iterator[Check]:
