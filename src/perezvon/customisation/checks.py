@@ -134,7 +134,8 @@ def task(answer: Any, given: Any) -> dict[str, Any]:
 
 def distribution(answer: Any, _given: Any) -> dict[str, Any]:
     found = _dictionary(answer)
-    found["extension"] = extension(found.get("extension"), None)
+    if found.get("extension") != "":  # nobody: on to the default route
+        found["extension"] = extension(found.get("extension"), None)
     found["name"] = line(found.get("name", ""), 200)
     return found
 

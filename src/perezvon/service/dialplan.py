@@ -200,7 +200,7 @@ class Dialplan:
         log.info("menu asked for", **about)
 
     async def _connected(self, call: AgiCall) -> None:
-        call.may_think(self.settings.autoconnect.patience + THINKING + patience(self._customiser))
+        call.may_think(self.settings.autoconnect.patience + THINKING)  # with its hook, which is given no more
         await self._connect(call)
 
     async def _third(self, call: AgiCall) -> None:

@@ -47,14 +47,19 @@ async def customised_menu(
 
 
 async def customised_distribution(
-    customiser: Customiser, pbx: str, environment: Mapping[str, str], found: Mapping[str, Any]
+    customiser: Customiser,
+    pbx: str,
+    environment: Mapping[str, str],
+    found: Mapping[str, Any],
+    deadline: float | None = None,
 ) -> dict[str, Any] | None:
     """Whom a caller is to be connected with, before any phone rings; None for the default route. `found`: `extension` (""
-    where the CRM knows of nobody), `name` for the phones' displays, `entity`. To be asked by whoever connects callers."""
+    where nobody was chosen), `name` for the phones' displays, `entity`. `deadline`: the event loop's seconds."""
     if not customiser.wants(Point.CUSTOMIZE_AUTODISTRIBUTION):
         return dict(found)
     call = arriving(pbx, environment)
-    answer = await customiser.ask(Point.CUSTOMIZE_AUTODISTRIBUTION, {"call": call, "found": dict(found)}, call=call["id"])
+    data = {"call": call, "found": dict(found)}
+    answer = await customiser.ask(Point.CUSTOMIZE_AUTODISTRIBUTION, data, call=call["id"], deadline=deadline)
     return None if answer.cancelled else answer.value
 
 

@@ -126,7 +126,9 @@ class House:
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
-        self.receptions = Receptions(lambda: self.settings, self.portals, self._database, clock=self._clock)
+        self.receptions = Receptions(
+            lambda: self.settings, self.portals, self._database, clock=self._clock, customiser=self.customiser
+        )
         for name, link in self.portals.items():
             link.clicks = Clicks(
                 name,
