@@ -217,9 +217,10 @@ class Reception:
         name = _fitting(str(wanted["name"])) if wanted["name"] != name else name
         if extension == choice.extension:
             return choice, name
-        told = ("rung", {"who": str(office.of_extension(extension)), "seconds": str(choice.ring)})
-        end = told if extension else ("nobody", {})
-        return replace(choice, extension=extension, told=(*_considered(choice), ("custom", {}), end)), name
+        code, args = "nobody", dict[str, str]()
+        if extension:
+            code, args = "rung", {"who": str(office.of_extension(extension)), "seconds": str(choice.ring)}
+        return replace(choice, extension=extension, told=(*_considered(choice), ("custom", {}), (code, args))), name
 
     async def _look_up(
         self,
