@@ -25,7 +25,9 @@ from perezvon.customisation import Customiser, Limits
 from perezvon.delivery import Sender
 from perezvon.delivery.customising import Customising
 from perezvon.delivery.entity import GONE, NO_ENTITY
-from perezvon.delivery.runs import plan_run
+from perezvon.delivery.kinds import LINK
+from perezvon.delivery.prepare import command
+from perezvon.delivery.runs import Move, plan_run
 from perezvon.rules.vocabulary import Kind, Priority, Reason, Ref, StepDraft
 from perezvon.sandbox.portal.crm import Entity
 from perezvon.service.missed import follow
@@ -288,6 +290,33 @@ async def test_a_recording_is_attached_as_the_hook_wants(
     assert recording is None or recording.decodes
 
 
+@pytest.mark.parametrize(
+    ("source", "sent"),
+    [
+        ("return data['params'] | {'FILENAME': 'talk.mp3'}", ("talk.mp3", "https://here/5.ab?anew")),
+        ("return data['params'] | {'RECORD_URL': 'https://archive/' + data['call']['id']}", ("c.mp3", "https://archive/c")),
+        ("return data['params'] | {'RECORD_URL': 'file:///etc/passwd'}", ("c.mp3", "https://here/5.ab?anew")),
+    ],
+)
+async def test_a_recording_is_linked_as_the_hook_wants(
+    database: Database, hooked: Hooked, source: str, sent: tuple[str, str]
+) -> None:
+    """What the portal gets of the address that it is given: ours is made when it is sent."""
+    customiser = await hooked(f"def customize_attach_record_url(data): {source}")
+    await keep(database)
+    customising = Customising(database, customiser, ["main"], lambda _portal: None, link="https://here/{}".format)
+    plain = record("c", MP3, call_id="x")
+    await put(database, "c", customising.hold(replace(plain, params={**plain.params, LINK: "5.ab"})))
+    running = asyncio.create_task(customising.run())
+    await until_states(database, NEW)
+    running.cancel()
+    await asyncio.wait([running])
+    (step,) = await steps_of(database, "c")
+    params = command(Move(step), [step], (), "https://here/{}?anew".format).params
+    assert (params["FILENAME"], params["RECORD_URL"]) == sent
+    assert set(params) == {"CALL_ID", "FILENAME", "RECORD_URL"}
+
+
 async def test_what_was_held_goes_out_when_the_hook_is_gone(
     database: Database, portal: DirectPortal, start: Start, hooked: Hooked
 ) -> None:
@@ -320,6 +349,23 @@ async def test_where_a_recording_is(
             await asyncio.sleep(0.01)
     assert [path for _pbx, path in bench.asked] == ([asked] if asked else [])
     assert any("process_record_file_path" in reason for reason in await told(bench.database))
+
+
+async def test_a_recording_whose_name_was_looked_for(bench: Bench, run: Callable[..., None], hooked: Hooked) -> None:
+    """The hook is told the name that was found."""
+    customiser = await hooked("def process_record_file_path(data): return 'moved/' + data['path']")
+    hooks = Customising(bench.database, customiser, ["main"], lambda _portal: None)
+    bench.answers = {"moved/one.wav": [5.0]}
+
+    async def look(pbx: str, path: str) -> list[str]:
+        return ["one.wav"]
+
+    await bench.end_call("layout:*1.2.*")
+    run(bench.worker(hooks=hooks, look=look))
+    async with asyncio.timeout(10):
+        while [row.state for row in await bench.rows()] != [RecordingState.READY]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert bench.asked == [("office", "moved/one.wav")]
 
 
 # ---- the task of a missed call

@@ -14,7 +14,7 @@ import pytest
 from perezvon.calls.call import Call, Direction, Outcome
 from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, Ringing
 from perezvon.customisation import Customiser, Limits
-from perezvon.rules import Decision, Kind, People, PlanState, Policy, StepDraft
+from perezvon.rules import Decision, Kind, Order, Ordered, People, PlanState, Policy, StepDraft
 from perezvon.service.hooks import CallHooks
 
 POLICY = Policy(installation="inst", fallback_user="1")
@@ -235,3 +235,42 @@ def test_what_a_hook_is_told_of_a_call_is_what_the_documentation_says() -> None:
 
     told: Any = call_data(CALL, "main")
     assert set(told) == set(CallData.__annotations__) == set(SAMPLE)
+
+
+# ---- what was ordered of us
+
+
+FORM = Order("callback:1", Ordered.CALLBACK, "+79161234567", "11", "LEAD", "5", "+74951234567", "call me")
+ROBOT = Order("robot:1", Ordered.ROBOT, "+79161234567", "11", "DEAL", "7", token="t")
+PLACED = replace(STARTED, direction=Direction.OUTGOING, extension="101", expected="perezvon-1")
+
+
+@pytest.mark.parametrize(
+    ("source", "kinds", "source_of_lead"),
+    [
+        ("def process_registration_params(data): return data['params'] | {'CRM_SOURCE': 'WEB'}", ["register", "show"], "WEB"),
+        ("def process_registration_params(data): return None", [], None),
+        ("def need_registration(data): return False", [], None),
+    ],
+)  # fmt: skip
+async def test_a_callback_form_for_which_somebody_has_come_to_the_phone(
+    hooked: Hooked, source: str, kinds: list[str], source_of_lead: str | None
+) -> None:
+    story = await hooked(source)
+    story.state = PlanState(order=FORM)
+    await story.goes([PLACED])
+    assert story.kinds() == []
+    story.state, made = await story.hooks.pick_up(story.state, T + 2, POLICY, PEOPLE, CALL)
+    story.decisions += made
+    assert story.kinds() == kinds
+    assert [step.params["CRM_SOURCE"] for step in story.steps(Kind.REGISTER)] == ([source_of_lead] if kinds else [])
+    assert story.state.picked_up
+
+
+async def test_a_robot_is_answered_though_a_hook_keeps_its_call_from_the_portal(hooked: Hooked) -> None:
+    story = await hooked("def process_registration_params(data): return None")
+    story.state = PlanState(order=ROBOT)
+    await story.goes([PLACED, *RINGS[1:]], ANSWERS, ENDS)
+    (answer,) = story.steps(Kind.ROBOT_ANSWER)
+    assert answer.params["EVENT_TOKEN"] == "t"
+    assert story.steps(Kind.FINISH) == []
