@@ -192,7 +192,7 @@ async def test_3c_the_names_of_a_pbx_that_does_not_tell_them(
         await office.service.configure(named)
         await office.service.until(lambda status: status["settings"] > before, "has noticed the new settings")
         await office.ready()
-        number = "79167770006"
+        number = "79167790006"
         leg = await pbx_session.world.call(frm=number, to="74950000101")
         other = await pbx_session.world.phone("101").talking()
         await leg.talking(to=other)
