@@ -1,8 +1,8 @@
-"""How soon a phone rings when the dialplan asks us whom to ring: from the INVITE at the PBX to the one to the desk phone, with
-20 callers a second, beside the same calls of a dialplan that rings a phone without asking. Prints JSON, milliseconds.
+"""How soon a phone rings when the dialplan asks us whom to ring: from the INVITE at the PBX to the one to the desk phone,
+with 20 callers a second, beside the same calls of a dialplan that rings a phone without asking. Prints JSON, milliseconds.
 
-`python benchmarks/autoconnect.py [--calls 100] [--rate 20]`. New clients are asked of the portal while they wait; known ones are
-connected out of what is kept, also with the portal slow (2 s), when each of them waits for a fifth of a second in vain.
+`python benchmarks/autoconnect.py [--calls 100] [--rate 20]`. New clients are asked of the portal while they wait; known
+ones are connected out of what is kept, also with the portal slow (2 s), when each waits for a fifth of a second in vain.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ async def heard_by_side(office: Stand, call: PortalCall, folder: Path, client: L
 
 @pytest.mark.parametrize("incoming", [True, False], ids=["incoming", "outgoing"])
 async def test_3c_the_client_left_the_employee_right(office: Stand, tmp_path: Path, incoming: bool) -> None:
-    number = "79167770001" if incoming else "79167770002"
+    number = "79167790001" if incoming else "79167790002"
     client, _ = await begin(office, number, incoming=incoming)
     await client.talks(TALK)
     await client.hangup()
@@ -114,7 +114,7 @@ async def activity_of(office: Stand, number: str) -> str:
 
 async def test_3c_a_pause_is_silent_and_the_time_goes_on(office: Stand, tmp_path: Path) -> None:
     """They talk, and talk on: of the pause nothing is recorded, on either side, and nobody hears anything of it."""
-    number = "79167770003"
+    number = "79167790003"
     client, manager = await begin(office, number, incoming=True)
     await client.talks(TALK)
     await manager.press("*5")
@@ -143,7 +143,7 @@ async def test_3c_a_pause_is_silent_and_the_time_goes_on(office: Stand, tmp_path
 
 
 async def test_3c_hung_up_in_a_pause(office: Stand, tmp_path: Path) -> None:
-    number = "79167770004"
+    number = "79167790004"
     client, manager = await begin(office, number, incoming=False)
     await client.talks(TALK)
     await manager.press("*5")
@@ -162,7 +162,7 @@ async def test_3c_hung_up_in_a_pause(office: Stand, tmp_path: Path) -> None:
 
 
 async def test_3c_three_pauses(office: Stand, tmp_path: Path) -> None:
-    number = "79167770005"
+    number = "79167790005"
     client, manager = await begin(office, number, incoming=True)
     for _ in range(3):
         await client.talks(1.2)
@@ -192,7 +192,7 @@ async def test_3c_the_names_of_a_pbx_that_does_not_tell_them(
         await office.service.configure(named)
         await office.service.until(lambda status: status["settings"] > before, "has noticed the new settings")
         await office.ready()
-        number = "79167770006"
+        number = "79167790006"
         leg = await pbx_session.world.call(frm=number, to="74950000101")
         other = await pbx_session.world.phone("101").talking()
         await leg.talking(to=other)
