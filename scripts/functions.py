@@ -60,7 +60,7 @@ HEAD = """# Document 000, line by line
 
 What the functional description (document 000) demands, and the tests on a real Asterisk that prove each line. Made by
 `scripts/functions.py` out of the tests' names; a test tells when this file is out of date. Settings are explained in
-[settings.md](settings.md), customisation points in customisation.md.
+[settings.md](settings.md), customisation points in [customisation.md](customisation.md).
 """
 
 _LETTERS = re.compile(r"test_((?:[1-4][a-i]_)+)(.+)")

@@ -6,15 +6,16 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perezvon.asking import OwnTables
 from perezvon.asterisk.agi import AgiServer
-from perezvon.autoconnect import Clients, Desk, Presence, Reception
+from perezvon.autoconnect import Clients, Decided, Desk, Hook, Presence, Reception
 from perezvon.autoconnect.reception import device_of
 from perezvon.bitrix24 import Portal, Webhook
 from perezvon.calls import CallEnded, Event, Numbering, Tracker
@@ -50,13 +51,18 @@ class Office:
         presence = Presence("main", lambda: portal, lambda: attended, lambda: (), own, clock=time.time)
         clients = Clients("main", lambda: portal, own, presence.notice, clock=time.time)
         desk = Desk(clients, presence, lambda: (USERS, EXTENSIONS), lambda client, number: client)
-        self.reception = Reception(
+        self._desk = desk
+        self.reception = self.with_hook(None)
+
+    def with_hook(self, hook: Hook | None) -> Reception:
+        return Reception(
             "main",
             lambda: self.settings,
-            lambda: desk,
+            lambda: self._desk,
             lambda: policies.connecting(self.settings, None),
             Numbering(),
-            own,
+            self.own,
+            hook=hook,
         )
 
     async def decide(self, client: str, line: str = "+74951234567", **states: str) -> tuple[str, str, list[str]]:
@@ -258,3 +264,48 @@ def test_an_event_that_somebody_else_made_up(why: str) -> None:
     facts, reasons = play(NEW, chosen(why, to="666; rm"), GONE)
     assert isinstance(facts[-1], CallEnded)
     assert not any("rm" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("made", "extension", "name", "end"),
+    [
+        ({"extension": "101", "name": "Для ${HANGUPCAUSE}"}, "101", "Для HANGUPCAUSE", "Иванов (101) is rung for 20 s"),
+        (None, "", None, "nobody is left to be connected with: the call goes its usual way"),
+        ({"extension": "", "name": ""}, "", "", "nobody is left to be connected with: the call goes its usual way"),
+        ({"extension": "1&2", "name": ""}, "102", None, "Петрова (102) is rung for 20 s"),
+    ],
+)
+async def test_the_hook_has_the_last_word(
+    office: Office, made: dict[str, str] | None, extension: str, name: str | None, end: str
+) -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    async def ask(environment: Mapping[str, str], found: Mapping[str, Any], deadline: float) -> Mapping[str, Any] | None:
+        asked.append(found)
+        return made
+
+    _, before, _ = await office.decide(MARIA)
+    decided = await _hooked(office, Hook(lambda: 0.3, ask))
+    told = [str(reason) for reason in decided.choice.reasons]
+    assert (decided.choice.extension, decided.name, told[-1]) == (extension, before if name is None else name, end)
+    assert (asked[0]["extension"], asked[0]["name"], asked[0]["entity"]["type"]) == ("102", before, "contact")
+
+
+async def test_a_hook_that_hangs_costs_no_more_than_the_patience(office: Office) -> None:
+    async def ask(environment: Mapping[str, str], found: Mapping[str, Any], deadline: float) -> None:
+        await asyncio.Event().wait()
+
+    office.settings = settings(patience=0.5)
+    decided = await _hooked(office, Hook(lambda: 0.3, ask))
+    assert decided.choice.extension == "102"
+    assert 0.4 < decided.seconds < 1.5
+
+
+async def _hooked(office: Office, hook: Hook) -> Decided:
+    async def function(name: str) -> str:
+        return ""
+
+    hooked = office.with_hook(hook)
+    decided = await hooked.decide("+74951234567", MARIA, function, environment={"uniqueid": "1.1"})
+    assert decided is not None
+    return decided

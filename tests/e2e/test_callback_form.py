@@ -161,3 +161,35 @@ async def test_4d_callback_form_and_a_kill_while_the_phone_rings_is_one_call(who
     assert (done.type, int(done.finish["user_id"])) == (4, IVANOV)
     assert len(calls_with(whole, "+79167780005")) == 1
     assert len([leg for leg in world.phone("101").legs if not leg.outgoing]) == 1
+
+
+async def test_4d_callback_form_the_integrators_functions_are_asked_when_somebody_comes_to_the_phone(whole: Stand) -> None:
+    """They take their time, and the call goes on meanwhile."""
+    world = whole.pbx.world
+    await world.reset()
+    await world.phone("101").answers(0.2)
+    await world.number("79167780007").answers(0.2)
+    folder = whole.service.data_dir / "customisation"
+    folder.mkdir()
+    (folder / "hooks.py").write_text(
+        "import time\n"
+        "def need_registration(data):\n"
+        "    time.sleep(0.1)\n"
+        "    return True\n"
+        "def process_registration_params(data):\n"
+        "    return {**data['params'], 'CRM_SOURCE': 'WEB'}\n",
+        encoding="utf-8",
+    )
+    await whole.service.until(lambda status: len(status["customisation"]["points"]) == 2, "asks the hooks")
+    try:
+        whole.portal.callback("+79167780007", crm_type="LEAD", crm_id=1)
+        desk = await world.phone("101").talking()
+        await desk.talks(1)
+        await desk.hangup()
+        done = await whole.call_of("+79167780007")
+        assert (done.type, done.finish["status"], int(done.finish["user_id"])) == (4, "200", IVANOV)
+        assert done.registration["CRM_SOURCE"] == "WEB"
+        assert len(calls_with(whole, "+79167780007")) == 1
+    finally:
+        (folder / "hooks.py").unlink()
+        await whole.service.until(lambda status: not status["customisation"]["points"], "asks no hook")

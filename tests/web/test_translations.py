@@ -16,6 +16,7 @@ from jinja2.ext import babel_extract
 import perezvon
 from perezvon.asterisk import State as PbxState
 from perezvon.calls.call import Direction, Outcome
+from perezvon.customisation import POINTS, Fate
 from perezvon.doctor.check import State as CheckState
 from perezvon.rules import Kind
 from perezvon.settings import docs
@@ -25,12 +26,13 @@ from perezvon.web.translations import LANGUAGES, LOCALE, catalog
 SOURCE = Path(perezvon.__file__).parent
 
 # Words of ours that pages show through the filter `word`.
-ENUMS: tuple[type[StrEnum], ...] = (PbxState, Direction, Outcome, CheckState, Kind)
+ENUMS: tuple[type[StrEnum], ...] = (PbxState, Direction, Outcome, CheckState, Kind, Fate)
 WORDS = (
     *("ready", "waiting for installation", "paused", "blocked", "unreachable", "webhook", "application"),
     *("cards", "finish", "crm", "records", "directories"),
     *("offline", "handler", "both", "off"),
-    *("new", "sending", "unsure", "done", "skipped", "dead"),
+    *("new", "sending", "unsure", "done", "skipped", "dead", "held"),
+    *(rules.title for rules in POINTS.values()),
 )
 
 # Which positional arguments are texts, and which variables hold them. `_ok`, `_warn`, `_fail`, `sort`: bitrix24/probe.py.

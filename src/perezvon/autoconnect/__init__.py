@@ -3,6 +3,6 @@ of employees (presence.py), and the dialplan's question (reception.py). The choi
 
 from perezvon.autoconnect.clients import Clients, Known
 from perezvon.autoconnect.presence import Presence
-from perezvon.autoconnect.reception import Decided, Desk, Reception
+from perezvon.autoconnect.reception import Decided, Desk, Hook, Reception
 
-__all__ = ["Clients", "Decided", "Desk", "Known", "Presence", "Reception"]
+__all__ = ["Clients", "Decided", "Desk", "Hook", "Known", "Presence", "Reception"]

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -19,8 +20,9 @@ from perezvon.asterisk.agi import AgiCall
 from perezvon.autoconnect.clients import Clients, Known, Told
 from perezvon.autoconnect.presence import Presence
 from perezvon.calls import Numbering
-from perezvon.rules.caller_name import caller_name
+from perezvon.rules.caller_name import MOST_BYTES, caller_name, cleaned
 from perezvon.rules.connecting import (
+    EXTENSION,
     Asked,
     Choice,
     Connecting,
@@ -29,6 +31,7 @@ from perezvon.rules.connecting import (
     Person,
     account_of,
     choose,
+    in_order,
     people_asked,
 )
 from perezvon.rules.working_time import week_of
@@ -67,6 +70,16 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """The integrator's word on whom a caller is connected with. `seconds()`: that it may take, 0 where there is none.
+    `ask(environment, found, deadline)`: `found` as it shall be, None for the usual way; `environment` the AGI call's,
+    `deadline` in the event loop's seconds. It never raises for what a hook does."""
+
+    seconds: Callable[[], float]
+    ask: Callable[[Mapping[str, str], Mapping[str, Any], float], Awaitable[Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """`name`: what phones shall show, "" for what they would anyway. `seconds`: that it took."""
 
@@ -90,7 +103,9 @@ class Reception:
         own: OwnTables,
         *,
         clock: Callable[[], float] = time.time,
+        hook: Hook | None = None,
     ) -> None:
+        self._hook = hook
         self._pbx = pbx
         self._settings = settings
         self._desk = desk
@@ -105,7 +120,7 @@ class Reception:
         number, client = (*call.args, "", "")[:2]
         settings = self._settings()
         number = number or call.environment.get("dnid", "").replace("unknown", "")
-        decided = await self.decide(number, client, call.get)
+        decided = await self.decide(number, client, call.get, environment=call.environment)
         if decided is None:
             await call.end({"TIMEOUT(absolute)": "0", "PEREZVON_CONNECT": "off"})
             return
@@ -129,13 +144,24 @@ class Reception:
             patience=settings.autoconnect.patience,
         )
 
-    async def decide(self, number: str, client_raw: str, function: Function, at: float | None = None) -> Decided | None:
-        """None where callers of this number are left to the PBX. `at`: POSIX seconds; now, if not given."""
+    async def decide(
+        self,
+        number: str,
+        client_raw: str,
+        function: Function,
+        at: float | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> Decided | None:
+        """None where callers of this number are left to the PBX. `at`: POSIX seconds; now, if not given. `environment`: of
+        the AGI call, where there is one; else no hook is asked."""
         began = time.monotonic()
         settings = self._settings()
         wanted = settings.autoconnect
         arrived = asyncio.get_running_loop().time()
-        deadline = arrived + wanted.patience * SHARE
+        hook = self._hook if environment is not None and self._hook is not None and self._hook.seconds() else None
+        kept = 0.0 if hook is None else min(hook.seconds(), wanted.patience / 2)
+        deadline = arrived + wanted.patience * SHARE - kept
         line = self._line(settings, number)
         if not settings.autoconnects(line):
             return None
@@ -158,13 +184,43 @@ class Reception:
             await desk.presence.ask(people_asked(asked, office, rules), until)
             presence = desk.presence
             office = replace(office, workday=presence.workday(), absent=presence.absent(asked.at))
-        choice = self.final(_with_trouble(await _choose(asked, office, rules, wanted, function), told, rules))
+        choice = _with_trouble(await _choose(asked, office, rules, wanted, function), told, rules)
         name = _name(wanted, told.known, choice, named, client)
+        if hook is not None and environment is not None:
+            found = {"extension": choice.extension, "name": name, "entity": _entity(asked, rules)}
+            choice, name = await self._final(hook, environment, found, choice, office, arrived + wanted.patience)
         return Decided(choice, name, client, named, time.monotonic() - began)
 
-    def final(self, choice: Choice) -> Choice:
-        """The one place where a choice becomes final: customisation may change it here."""
-        return choice
+    async def _final(
+        self,
+        hook: Hook,
+        environment: Mapping[str, str],
+        found: Mapping[str, Any],
+        choice: Choice,
+        office: Office,
+        deadline: float,
+    ) -> tuple[Choice, str]:
+        """The one place where a choice becomes final, with the name: as the integrator's hook wants it."""
+        name = str(found["name"])
+        try:
+            async with asyncio.timeout_at(deadline):
+                wanted = await hook.ask(environment, found, deadline)
+        except TimeoutError:
+            log.warning("customize_autodistribution took longer than a caller waits", pbx=self._pbx)
+            return choice, name
+        if wanted is None:
+            return replace(choice, extension="", told=(*_considered(choice), ("custom", {}), ("nobody", {}))), name
+        extension = str(wanted["extension"])
+        if extension and not EXTENSION.fullmatch(extension):
+            log.warning("a hook's extension cannot be rung, the choice stands", pbx=self._pbx, extension=extension[:40])
+            return choice, name
+        name = _fitting(str(wanted["name"])) if wanted["name"] != name else name
+        if extension == choice.extension:
+            return choice, name
+        code, args = "nobody", dict[str, str]()
+        if extension:
+            code, args = "rung", {"who": str(office.of_extension(extension)), "seconds": str(choice.ring)}
+        return replace(choice, extension=extension, told=(*_considered(choice), ("custom", {}), (code, args))), name
 
     async def _look_up(
         self,
@@ -245,6 +301,23 @@ def _with_trouble(choice: Choice, told: Told, rules: Connecting) -> Choice:
     if not told.late or "responsible" not in rules.chain:
         return choice
     return replace(choice, told=(("slow" if told.known is None else "kept", {}), *choice.told))
+
+
+def _considered(choice: Choice) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """The account without its end, which is another one now."""
+    ends = choice.told[-1:] and choice.told[-1][0] in ("rung", "deputy", "nobody")
+    return choice.told[:-1] if ends else choice.told
+
+
+def _entity(asked: Asked, rules: Connecting) -> dict[str, Any] | None:
+    """The first of the client's CRM objects, as hooks are told of it."""
+    found = in_order(asked.objects, rules.objects)
+    return {"type": found[0].kind, "id": found[0].id} if found else None
+
+
+def _fitting(name: str) -> str:
+    """For the phones: as every name, nothing that means something to a dialplan."""
+    return cleaned(name).encode()[:MOST_BYTES].decode(errors="ignore")
 
 
 def _name(wanted: AutoconnectSettings, known: Known | None, choice: Choice, line: str, client: str) -> str:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from perezvon.cli import asterisk, autoconnect, backfill, config, erase, examine, ivr, numbers, replay, running
+from perezvon.cli import (
+    asterisk,
+    autoconnect,
+    backfill,
+    config,
+    customisation,
+    erase,
+    examine,
+    ivr,
+    numbers,
+    replay,
+    running,
+)
 
 app = typer.Typer(
     name="perezvon",
@@ -17,6 +29,7 @@ app.command()(running.serve)
 app.add_typer(config.app, name="config")
 app.add_typer(ivr.app, name="ivr")
 app.add_typer(numbers.app, name="numbers")
+app.add_typer(customisation.app, name="customisation")
 app.add_typer(autoconnect.app, name="autoconnect")
 app.add_typer(asterisk.app, name="asterisk")
 app.command()(examine.doctor)

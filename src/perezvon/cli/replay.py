@@ -15,11 +15,12 @@ from rich.progress import track
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.directory import Directory, Employee
-from perezvon.calls import CallEnded, Event, Fact, Numbering, Snapshot, Tracker
+from perezvon.calls import Call, CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
+from perezvon.customisation import Customiser
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
 from perezvon.rules.recordings import mode_of
@@ -40,6 +41,7 @@ METHODS = {
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
     Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
+    Kind.ENTITY: methods.UPDATE_ITEM,
     Kind.MISSED_TASK: methods.ADD_TASK,
     Kind.CLOSE_TASK: methods.COMPLETE_TASK,
     Kind.REMIND_TASK: methods.UPDATE_TASK,
@@ -74,6 +76,10 @@ def replay(
     pbx: Annotated[
         str, typer.Option("--pbx", help="Which PBX of the settings the events come from; the first, if not given.")
     ] = "",
+    hooks: Annotated[
+        Path | None,
+        typer.Option("--hooks", help="Ask the functions in this folder too (customisation.md).", metavar="DIR"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of one object a line.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -81,17 +87,20 @@ def replay(
     if not file.is_file():
         raise Refusal(f"there is no file {file}", Exit.USAGE)
     chosen, users = _chosen(settings, data_dir, pbx)
+    if hooks is not None and (chosen is None or not hooks.is_dir()):
+        raise Refusal("--hooks wants a folder, and --settings or --data-dir beside it", Exit.USAGE)
     events = read_recording(file)
     entry = None if chosen is None else next((entry for entry in chosen.asterisk if not pbx or entry.name == pbx), None)
     numbering = _numbering(chosen, entry)
-    rounds = list(_rounds(events, numbering, entry.name if entry else pbx or "pbx"))
+    name = entry.name if entry else pbx or "pbx"
+    told = list(_rounds(events, numbering, name, seen=hooks is not None))
+    rounds = [facts for facts, _calls in told]
     ended = [fact.record for facts in rounds for fact in facts if isinstance(fact, CallEnded)]
     calls = sorted((call for call in ended if not call.absorbed_into), key=lambda call: call.started)
     rows = [call.as_json() for call in calls]
     if chosen is not None:
-        decided = _decided(
-            rounds, _policy(chosen, entry), People(_everybody(rounds, numbering) if users is None else users)
-        )
+        people = People(_everybody(rounds, numbering) if users is None else users)
+        decided = asyncio.run(_decided(told, _policy(chosen, entry), people, chosen, name, hooks))
         rows = [{**row, "decisions": [_shown(decision) for decision in decided.get(row["id"], ())]} for row in rows]
     if json:
         sys.stdout.write(dumps(rows, ensure_ascii=False, indent=2) + "\n")
@@ -148,36 +157,62 @@ def _everybody(rounds: Iterable[list[Fact]], numbering: Numbering) -> dict[str, 
     return {extension: extension for extension in seen if extension.isdigit() and numbering.is_extension(extension)}
 
 
-def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str) -> Iterator[list[Fact]]:
-    """The facts of each event. Calls that the recording leaves running end with its last event."""
+Told = tuple[list[Fact], dict[str, Call | None]]
+"""Facts, and the calls that they tell of as they are then."""
+
+
+def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str, *, seen: bool) -> Iterator[Told]:
+    """The facts of each event, with the calls if they shall be `seen`. What the recording leaves running ends with it."""
     tracker = Tracker(pbx, numbering)
     at = 0.0
     bar = Console(stderr=True)
     for event in track(events, "replay", console=bar, transient=True, disable=not bar.is_terminal):
         at = max(at, event.at)
-        yield tracker.feed(event)
-    yield tracker.resync(Snapshot(at, (), {}, {}, restarted=True))
+        facts = tracker.feed(event)
+        yield facts, _calls(facts, tracker) if seen else {}
+    facts = tracker.resync(Snapshot(at, (), {}, {}, restarted=True))
+    yield facts, _calls(facts, tracker) if seen else {}
 
 
-def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> dict[str, list[Decision]]:
+def _calls(facts: Iterable[Fact], tracker: Tracker) -> dict[str, Call | None]:
+    over = {fact.call: fact.record for fact in facts if isinstance(fact, CallEnded)}
+    return {fact.call: over.get(fact.call) or tracker.call(fact.call) for fact in facts}
+
+
+async def _decided(
+    rounds: Iterable[Told], policy: Policy, people: People, settings: Settings, pbx: str, folder: Path | None
+) -> dict[str, list[Decision]]:
+    """`folder`: of the hooks that are asked too."""
+    from perezvon.service.hooks import CallHooks  # noqa: PLC0415  the house is large, and only this needs it
+
+    customiser = Customiser(folder, settings.customisation.limits())
+    await customiser.open()
+    hooks = CallHooks(pbx, customiser)
     states: dict[str, PlanState] = {}
     missed: dict[str, Missed] = {}
     decided: dict[str, list[Decision]] = {}
-    for facts in rounds:
-        by_call: dict[str, list[Fact]] = {}
-        for fact in facts:
-            by_call.setdefault(fact.call, []).append(fact)
-        for call, told in by_call.items():
-            states[call], decisions = plan(states.get(call, PlanState()), told, policy, people)
-            decided.setdefault(call, []).extend(decisions)
-            for ended in (fact for fact in told if isinstance(fact, CallEnded)):
-                if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
-                    decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
-                client = ended.record.client
-                row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
-                missed.update({} if row is None else {client: row})
-                if reason is not None:
-                    decided[call].append(Decision(reason, () if step is None else (step,)))
+    try:
+        for facts, calls in rounds:
+            by_call: dict[str, list[Fact]] = {}
+            for fact in facts:
+                by_call.setdefault(fact.call, []).append(fact)
+            for call, told in by_call.items():
+                state = states.get(call, PlanState())
+                if hooks.active:
+                    states[call], decisions = await hooks.plan(state, told, policy, people, calls[call])
+                else:
+                    states[call], decisions = plan(state, told, policy, people)
+                decided.setdefault(call, []).extend(decisions)
+                for ended in (fact for fact in told if isinstance(fact, CallEnded)):
+                    if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
+                        decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
+                    client = ended.record.client
+                    row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
+                    missed.update({} if row is None else {client: row})
+                    if reason is not None:
+                        decided[call].append(Decision(reason, () if step is None else (step,)))
+    finally:
+        await customiser.close()
     return decided
 
 

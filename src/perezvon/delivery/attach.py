@@ -23,6 +23,7 @@ from perezvon.delivery.joining import HEARD, Sent, finished_step, has_pauses, ke
 from perezvon.delivery.whole import GRACE, Join, WholeCalls, stored
 from perezvon.recordings.errors import EmptyRecording, NotAudio, NotThere, OutsideFolder, RecordingError
 from perezvon.recordings.layout import is_layout
+from perezvon.rules.vocabulary import StepDraft
 from perezvon.storage import calls, journal, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.insist import insist
@@ -75,6 +76,16 @@ async def _no_layouts(pbx: str, path: str) -> Sequence[str]:
     raise NotThere(f"no names of recordings are set for {pbx}: {path}")
 
 
+class RecordHooks(Protocol):
+    """The integrator's hooks on recordings (customising.py)."""
+
+    async def path(self, recording: Recording) -> tuple[str | None, str]:
+        """Where the recording is, as the PBX names it; None where it is to be left out, with the reason."""
+        ...
+
+    def hold(self, step: StepDraft) -> StepDraft: ...
+
+
 class RecordingWorker:
     """`folder`: where our mp3 files go. `queued(portal)`: called when a step for that portal was committed.
 
@@ -96,7 +107,9 @@ class RecordingWorker:
         look: Look = _no_layouts,
         link_text: LinkText = lambda _: "",
         clock: Callable[[], float] = time.time,
+        hooks: RecordHooks | None = None,
     ) -> None:
+        self._hooks = hooks
         self._database = database
         self._convert = convert
         self._look = look
@@ -118,6 +131,7 @@ class RecordingWorker:
             first_pause=first_pause,
             grace=grace,
             clock=clock,
+            hold=self._held,
         )
 
     def notify(self) -> None:
@@ -167,15 +181,21 @@ class RecordingWorker:
                 recording, known = await stored(self._database, lambda conn: self._named(conn, recording, names))
                 if not known:
                     return
+            where, note = await self._where(recording)
+            if where is None:
+                await stored(self._database, lambda conn: self._left_out(conn, recording, note))
+                log.info(f"recording {recording.state} -> spare", call=recording.call, path=recording.path, note=note)
+                return
+            found = replace(recording, path=where)
             outgoing = await stored(self._database, lambda conn: _outgoing(conn, recording.call))
-            sound = await self._convert(recording, self._target(recording, str(recording.id)), outgoing)
+            sound = await self._convert(found, self._target(recording, str(recording.id)), outgoing)
         except RecordingError as error:
             failure, hopeless, empty = str(error), isinstance(error, _HOPELESS), isinstance(error, EmptyRecording)
         except Exception as error:
             log.exception("a recording could not be handled", call=recording.call, path=recording.path)
             failure, hopeless, empty = f"defect: {error!r}", False, False
         else:
-            to = await stored(self._database, lambda conn: self._ready(conn, recording, sound))
+            to = await stored(self._database, lambda conn: self._ready(conn, recording, where, sound))
             log.info(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path)
             if to is RecordingState.READY:
                 self._queued(recording.portal)
@@ -186,14 +206,19 @@ class RecordingWorker:
             to = await stored(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=hopeless))
         log.warning(f"recording {recording.state} -> {to}", call=recording.call, path=recording.path, error=failure)
 
-    async def _ready(self, conn: AsyncConnection, recording: Recording, sound: Sound) -> RecordingState:
+    async def _where(self, recording: Recording) -> tuple[str | None, str]:
+        """Where the recording is, as the PBX names it; None where it is to be left out, with the reason."""
+        return (recording.path, "") if self._hooks is None else await self._hooks.path(recording)
+
+    async def _ready(self, conn: AsyncConnection, recording: Recording, where: str, sound: Sound) -> RecordingState:
         """The mp3 and its step in one transaction; spare when there is nothing to attach it to, a part when the call has
-        other recordings."""
+        other recordings. `where`: the name under which it was found."""
         now, seconds = self._clock(), sound.duration
         ours = sound.path.is_relative_to(self._folder)
         file = str(sound.path) if ours else ""
-        if not ours and not recording.path.endswith(sound.path.suffix):
-            await recordings.rename(conn, recording.id, recording.path + sound.path.suffix)
+        kept = where if ours or where.endswith(sound.path.suffix) else where + sound.path.suffix
+        if not ours and kept != recording.path:  # it is read from there again
+            await recordings.rename(conn, recording.id, kept)
         others = [one for one in await recordings.of_call(conn, recording.call) if one.id != recording.id]
         steps = (await lanes.load(conn, [recording.call])).get(recording.call, [])
         if finished_step(steps) is None:
@@ -208,9 +233,17 @@ class RecordingWorker:
         link = recording if recording.mode == "link" else None
         name = self._target(recording, str(recording.id)).stem + sound.path.suffix.lower()
         sent = Sent(sound.path if ours else None, seconds, name, link)
-        step = step_for(key_of([recording]), steps, sent, self._link_text(recording) if link else "")
+        step = self._held(step_for(key_of([recording]), steps, sent, self._link_text(recording) if link else ""))
         await lanes.append(conn, recording.portal, recording.call, [step], now)
         return RecordingState.READY
+
+    def _held(self, step: StepDraft) -> StepDraft:
+        """For the hook that has a word in it, where there is one."""
+        return step if self._hooks is None else self._hooks.hold(step)
+
+    async def _left_out(self, conn: AsyncConnection, recording: Recording, note: str) -> None:
+        await recordings.hold(conn, recording.call, RecordingState.PART, self._clock())
+        await recordings.settle(conn, recording.id, RecordingState.SPARE, error=note)
 
     async def _failed(self, conn: AsyncConnection, recording: Recording, error: str, *, hopeless: bool) -> RecordingState:
         now = self._clock()

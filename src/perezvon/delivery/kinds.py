@@ -100,6 +100,7 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.DESCRIBE: KindRules(
         methods.UPDATE_ACTIVITY, _read_described, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True
     ),
+    Kind.ENTITY: KindRules(methods.UPDATE_ITEM, Read, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True),
     Kind.ATTACH_RECORD: KindRules(methods.ATTACH_RECORD, _read_attached, needs=frozenset({Kind.FINISH}), repeatable=True),
     Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
     Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),

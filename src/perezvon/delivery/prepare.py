@@ -10,12 +10,13 @@ from typing import Any
 
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
+from perezvon.delivery import entity
 from perezvon.delivery.activity import fields_of, params_of
 from perezvon.delivery.after import Ask
 from perezvon.delivery.kinds import FILE, KINDS, LINK
 from perezvon.delivery.runs import Move, source
 from perezvon.delivery.tasks import Errand
-from perezvon.rules.vocabulary import Ref
+from perezvon.rules.vocabulary import Kind, Ref
 from perezvon.storage.steps import State, Step
 
 # What a byte of a file becomes in a batch: base64, then the escapes of a query string for its "+", "/" and "=".
@@ -72,6 +73,8 @@ def weight(move: Move) -> int:
         return _ORDINARY + _ESCAPED * len(str(move.probe.params))
     if move.probe is not None:
         return _ORDINARY
+    if move.step.kind is Kind.ENTITY:
+        return _ORDINARY + _ESCAPED * entity.size_of(move.step)
     if KINDS[move.step.kind].aside:
         return _ORDINARY + _ESCAPED * sum(len(str(value)) for value in fields_of(move.step).values())
     carries = FILE in move.step.params and not _small(move.step)
@@ -90,12 +93,15 @@ def command(move: Move, lane: Collection[Step], riding: Collection[int], link: C
     """
     if move.probe is not None:
         return Command(key(move.step), move.probe.method, move.probe.params)
+    if move.step.kind is Kind.ENTITY:
+        return Command(key(move.step), move.method, entity.params_of(move.step))
     params = _resolved(move.step, lane, riding)
     if KINDS[move.step.kind].aside:
         params = params_of(move.step, params.get("id"))
     if LINK in params:
         params.pop(FILE, None)
-        params["RECORD_URL"] = link(text(params.pop(LINK)))
+        subject = text(params.pop(LINK))
+        params["RECORD_URL"] = params.get("RECORD_URL") or link(subject)
     if FILE in params:
         file = Path(params.pop(FILE))
         try:

@@ -16,6 +16,7 @@ from perezvon.delivery import rooms, triggers
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
 from perezvon.delivery.after import Ask, Later
 from perezvon.delivery.announcing import SEND
+from perezvon.delivery.entity import NO_ENTITY, ReadEntity, entity_of, known
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.delivery.tasks import Errand, errand, useless
 from perezvon.delivery.triggers import Pull
@@ -36,7 +37,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | Errand | Ask | Pull | None = None
+    probe: Probe | Question | ReadEntity | Errand | Ask | Pull | None = None
 
     @property
     def method(self) -> str:
@@ -130,7 +131,11 @@ def _asked(step: Step, steps: Sequence[Step], now: float) -> Move | Later | None
     if KINDS[step.kind].asks:
         asked = rooms.next_of(step, steps, now)
         return Move(step, asked) if isinstance(asked, Ask) else asked if isinstance(asked, Later) else None
-    activity = activity_of(step, source(steps, step, Kind.FINISH))
+    finish = source(steps, step, Kind.FINISH)
+    if step.kind is Kind.ENTITY:
+        entity = entity_of(step, finish)
+        return Move(step, None if known(step) else entity) if isinstance(entity, ReadEntity) else None
+    activity = activity_of(step, finish)
     return None if activity is None else Move(step, question(step, activity, now))
 
 
@@ -139,6 +144,8 @@ def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, 
     known = tuple(steps)
     skips: list[Settled] = []
     for place, step in enumerate(steps):
+        if step.state is State.HELD:
+            break
         if not step.pending:
             continue
         if (why := useless(step, steps)) is not None:
@@ -225,7 +232,10 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
             if step.id not in skips and isinstance(why := rooms.next_of(step, steps, now), Reason):
                 skips[step.id] = why
             continue
-        if KINDS[step.kind].aside and activity_of(step, source(steps, step, Kind.FINISH)) == "":
+        finish = source(steps, step, Kind.FINISH) if KINDS[step.kind].aside else None
+        if step.kind is Kind.ENTITY and entity_of(step, finish) == "":
+            skips[step.id] = NO_ENTITY
+        elif KINDS[step.kind].aside and step.kind is not Kind.ENTITY and activity_of(step, finish) == "":
             skips[step.id] = NO_ACTIVITY
         if step.kind is Kind.TRIGGER and step.refs and (why := triggers.useless(step, *_of_call(steps, step))) is not None:
             skips[step.id] = why

@@ -22,9 +22,10 @@ from perezvon.bitrix24.errors import (
     UserNotFound,
 )
 from perezvon.bitrix24.values import mapping, text
-from perezvon.delivery import rooms
+from perezvon.delivery import entity, rooms
 from perezvon.delivery.activity import Question, was_asked, was_written
 from perezvon.delivery.after import Ask
+from perezvon.delivery.entity import ReadEntity
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.tasks import Errand, told
@@ -92,8 +93,7 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
             wait = max(wait, pause)
             continue
         if KINDS[step.kind].aside:
-            asked = move.probe
-            one = was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
+            one = _aside(move, outcome, lane)
             settled.append(one)
             wait = max(wait, _wait(step, outcome) if one.state is State.UNSURE else 0.0)
             continue
@@ -118,6 +118,15 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     known = {step.id for step in lane if step.note == FORGOTTEN}
     forgotten = sum(one.note == FORGOTTEN and one.id not in known for one in settled)
     return Verdict(tuple(settled), wait, tuple(substitutes), forgotten, tuple(seen))
+
+
+def _aside(move: Move, outcome: Outcome, lane: Sequence[Step]) -> Settled:
+    step, asked = move.step, move.probe
+    if isinstance(asked, ReadEntity):
+        return entity.was_read(step, asked, outcome, lane)
+    if step.kind is Kind.ENTITY:
+        return entity.was_written(step, outcome)
+    return was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
 
 
 def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:

@@ -28,7 +28,7 @@ from perezvon.recordings.errors import (
     RecordingError,
     TooSlow,
 )
-from perezvon.rules.vocabulary import Kind
+from perezvon.rules.vocabulary import Kind, StepDraft
 from perezvon.storage import journal, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError
@@ -92,7 +92,9 @@ class WholeCalls:
         first_pause: float,
         grace: float,
         clock: Callable[[], float],
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
+        self._hold_for_hook = hold
         self._database = database
         self._join = join
         self._target = target
@@ -183,6 +185,7 @@ class WholeCalls:
         link = first if first.mode == "link" else None
         sent = Sent(whole.path, whole.duration, link=link, parts=len(plan.kept))
         step = step_for(plan.key, known.steps, sent, self._link_text(first) if link else "")
+        step = self._hold_for_hook(step)
         await lanes.append(conn, plan.kept[0].portal, plan.call, [step], now)
         return RecordingState.JOINED
 
@@ -191,7 +194,7 @@ class WholeCalls:
         link = row if row.mode == "link" else None
         name = f"{self._target(row, str(row.id)).stem}{Path(row.path).suffix.lower()}"
         sent = Sent(Path(row.file) if row.file else None, row.seconds, name, link)
-        step = step_for(key_of([row]), known.steps, sent, self._link_text(row) if link else "")
+        step = self._hold_for_hook(step_for(key_of([row]), known.steps, sent, self._link_text(row) if link else ""))
         if not any(one.key == step.key for one in known.steps):
             await lanes.append(conn, row.portal, row.call, [step], now)
 
@@ -233,7 +236,7 @@ class WholeCalls:
         coming = any(row.state in (RecordingState.NEW, RecordingState.PART) for row in known.rows)
         attached = [step for step in known.steps if step.kind is Kind.ATTACH_RECORD or FILE in step.params]
         step = next((one for one in reversed(attached) if text(one.params.get(FILE)) == mine[0].joined), None)
-        if coming or (step is not None and (step.pending or step.state is State.SENDING)):
+        if coming or (step is not None and step.open):
             now = self._clock()
             pause = min(self._first_pause * 2.0 ** min(mine[0].attempts, 16), _LONGEST_PAUSE)
 

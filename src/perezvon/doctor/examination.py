@@ -17,6 +17,7 @@ from perezvon.doctor.after_call import examine_after_call
 from perezvon.doctor.autoconnect import examine_connecting
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
+from perezvon.doctor.customisation import examine_customisation
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
 from perezvon.doctor.recordings import examine_links, examine_sides, wants_links
@@ -54,6 +55,8 @@ async def examine(
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
     if "company" in subjects(settings):
         groups.append(("company", examine_companies(settings)))
+    if "customisation" in subjects(settings):
+        groups.append(("customisation", examine_customisation(settings, patient.data_dir)))
     if wants_links(settings):
         groups.append(("recordings", examine_links(settings)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
@@ -72,6 +75,7 @@ def subjects(settings: Settings) -> list[str]:
     return [
         "machine",
         *(["company"] if company else []),
+        "customisation",
         *(["recordings"] if wants_links(settings) else []),
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),

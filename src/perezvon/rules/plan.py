@@ -166,7 +166,11 @@ def refuse_click(portal_call: str, user: str, status: str, reason: Reason) -> St
 
 
 def _reported(state: PlanState, policy: Policy) -> bool:
-    if state.started is None or state.finished or state.held or (not state.turn_told and call_left_out(state, policy)):
+    if state.started is None or state.finished or state.held:
+        return False
+    if not (policy.register or state.registered or state.portal_call):
+        return False
+    if not state.turn_told and call_left_out(state, policy):
         return False
     return state.started.direction is not Direction.INTERNAL or policy.internal_calls
 

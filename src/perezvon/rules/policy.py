@@ -146,7 +146,8 @@ class Policy:
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
     tasks only). `missed`: None where missed calls make no tasks. `crm`, `chat`: what is done when the call is over.
-    `triggers`: those that the portal has of us. `recordings`: what becomes of them.
+    `triggers`: those that the portal has of us. `recordings`: what becomes of them. `register`: False for a call that shall
+    not be registered, or not yet.
     """
 
     installation: str
@@ -174,6 +175,7 @@ class Policy:
     chat: ChatRules = field(default_factory=ChatRules)
     triggers: Triggers = field(default_factory=Triggers)
     recordings: Recordings = field(default="upload", kw_only=True)
+    register: bool = True
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.rules import Order, PlanState, Reason
@@ -18,18 +20,16 @@ class ClickBook:
     def __init__(self) -> None:
         self._expected: dict[str, Click] = {}
         self._orders: dict[str, Order] = {}
-        self._reasons: dict[str, Reason] = {}
+        self._reasons: dict[str, Sequence[Reason]] = {}
 
-    def expect(self, uniqueid: str, click: Click, reason: Reason | None = None) -> None:
-        """`reason`: what the call shall tell of how the click was dialled."""
+    def expect(self, uniqueid: str, click: Click, reasons: Sequence[Reason] = ()) -> None:
+        """`reasons`: what the call shall tell of how the click was dialled."""
         self._expected[uniqueid] = click
-        if reason is not None:
-            self._reasons[uniqueid] = reason
+        self._reasons[uniqueid] = reasons
 
     def expect_order(self, uniqueid: str, order: Order, reason: Reason | None = None) -> None:
         self._orders[uniqueid] = order
-        if reason is not None:
-            self._reasons[uniqueid] = reason
+        self._reasons[uniqueid] = () if reason is None else (reason,)
 
     def forget(self, uniqueid: str) -> None:
         self._expected.pop(uniqueid, None)
@@ -42,8 +42,8 @@ class ClickBook:
     def ordered(self, uniqueid: str) -> Order | None:
         return self._orders.get(uniqueid)
 
-    def reason(self, uniqueid: str) -> Reason | None:
-        return self._reasons.get(uniqueid)
+    def reasons(self, uniqueid: str) -> Sequence[Reason]:
+        return self._reasons.get(uniqueid, ())
 
     async def follow(self, conn: AsyncConnection, plan: PlanState, row: StoredCall, portal: str = "") -> None:
         """In the transaction that stores the call: its click, or order, goes with it. `portal`: that of the PBX."""

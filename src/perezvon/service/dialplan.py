@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from perezvon.asterisk.agi import AgiCall, AgiServer, Handler
 from perezvon.conference import CodeLookup
+from perezvon.customisation import Customiser
 from perezvon.ivr.menu import Given, MenuRules, give_menu
 from perezvon.ivr.prompts import PromptShelf
 from perezvon.ivr.source import ScenarioSource
+from perezvon.service.dialplan_hooks import customised_code, customised_menu, patience
 from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.model import Settings
 from perezvon.storage import menus
@@ -43,19 +46,28 @@ THINKING = 0.5
 class Dialplan:
     """`open`ed, then `run` until cancelled. `trouble`: why it cannot listen, empty when it does or need not."""
 
-    def __init__(self, settings: Settings, database: Database, data_dir: Path, match: Handler, connect: Handler) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        data_dir: Path,
+        match: Handler,
+        connect: Handler,
+        customiser: Customiser,
+    ) -> None:
         """`match`: the script that finds the client of a manager who calls the conference's number; `connect`: the one that
         says whom a caller is connected with."""
         self.settings = settings
         self._match = match
         self._connect = connect
+        self._customiser = customiser
         self._changed = asyncio.Event()
         self.trouble = ""
         self._outdated: set[str] = set()
         self._server: AgiServer | None = None
         self._database = database
         self.scenarios = ScenarioSource(database, settings)
-        self.codes = CodeLookup(database, settings)
+        self.codes = CodeLookup(database, settings, hook=partial(customised_code, customiser))
         ivr = settings.ivr
         sounds = Path(ivr.sounds) if ivr.sounds else None
         self.prompts = PromptShelf(sounds, data_dir / PROMPTS, on_pbx=ivr.prompts_on_pbx, language=ivr.language)
@@ -172,10 +184,11 @@ class Dialplan:
 
     async def _menu(self, call: AgiCall) -> None:
         ivr = self.settings.ivr
-        call.may_think(ivr.patience + THINKING)
+        call.may_think(ivr.patience + THINKING + patience(self._customiser))
         number = call.args[0] if call.args else await call.get("PEREZVON_LINE")
         found = await self.scenarios.find(number)
-        given = await give_menu(call, found.scenario, self.prompts, rules_of(ivr))
+        scenario = await customised_menu(self._customiser, number, call.environment, found.scenario)
+        given = await give_menu(call, scenario, self.prompts, rules_of(ivr))
         about = {"line": number, "origin": str(found.origin), "given": str(given)}
         if found.trouble is not None:
             about["trouble"] = str(found.trouble)
@@ -187,11 +200,11 @@ class Dialplan:
         log.info("menu asked for", **about)
 
     async def _connected(self, call: AgiCall) -> None:
-        call.may_think(self.settings.autoconnect.patience + THINKING)
+        call.may_think(self.settings.autoconnect.patience + THINKING)  # with its hook, which is given no more
         await self._connect(call)
 
     async def _third(self, call: AgiCall) -> None:
-        call.may_think(self.settings.conference.patience + THINKING)
+        call.may_think(self.settings.conference.patience + THINKING + patience(self._customiser))
         await self.codes.third(call)
 
 

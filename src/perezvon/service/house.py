@@ -12,7 +12,9 @@ from perezvon.asterisk import AmiError, Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
 from perezvon.conference import Control, Dialling, Matching, RoomBook, members_of
+from perezvon.customisation import Customiser
 from perezvon.delivery.attach import RecordingWorker
+from perezvon.delivery.customising import Customising
 from perezvon.delivery.joining import subject_of
 from perezvon.delivery.prepare import no_links
 from perezvon.delivery.sender import Sender
@@ -25,6 +27,7 @@ from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
 from perezvon.service.folders import RECORDINGS, folder_of, sides_of
+from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import Reminder
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
@@ -79,14 +82,31 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
+        self.customiser = Customiser(settings.customisation.place(data_dir), settings.customisation.limits(), clock=clock)
+        self.customising = Customising(
+            database,
+            self.customiser,
+            [portal.name for portal in settings.portal],
+            self._released,
+            link=self._address,
+            clock=clock,
+        )
         self.receptions: Receptions | None = None
-        self.dialplan = Dialplan(settings, database, data_dir, self._match, self._connect)
+        self.dialplan = Dialplan(settings, database, data_dir, self._match, self._connect, self.customiser)
         self._converter: Converter | None = None
         self._links = links_of(box, lambda: self.settings, clock)
 
     async def open(self) -> None:
         """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
         database and the addresses raise."""
+        await self.customiser.open()
+        try:
+            await self._open()
+        except BaseException:
+            await self.customiser.close()
+            raise
+
+    async def _open(self) -> None:
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()
@@ -98,6 +118,7 @@ class House:
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
                 passenger=lambda link=link: link.offline,
+                told=self.customising.told,
                 link=self._address,
                 clock=self._clock,
             )
@@ -105,7 +126,9 @@ class House:
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
-        self.receptions = Receptions(lambda: self.settings, self.portals, self._database, clock=self._clock)
+        self.receptions = Receptions(
+            lambda: self.settings, self.portals, self._database, clock=self._clock, customiser=self.customiser
+        )
         for name, link in self.portals.items():
             link.clicks = Clicks(
                 name,
@@ -115,6 +138,7 @@ class House:
                 exchange=lambda name=name: self._exchange_of(name),
                 stored=self.senders[name].notify,
                 clock=self._clock,
+                customiser=self.customiser,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
             link.orders = Orders(
@@ -148,6 +172,10 @@ class House:
                     tasks.create_task(sender.run(), name=f"sender to {name}") for name, sender in self.senders.items()
                 ]
                 others = [tasks.create_task(link.run(), name=f"portal {name}") for name, link in self.portals.items()]
+                others.append(tasks.create_task(self.customiser.run(), name="hooks' files"))
+                others.append(tasks.create_task(self.customising.run(), name="hooks of steps"))
+                for name, exchange in self.exchanges.items():
+                    others.append(tasks.create_task(exchange.switchboard.held.run(), name=f"hooks of calls of {name}"))
                 if self.worker is not None:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
                 retention = Retention(self._database, lambda: self.settings, self._data_dir / RECORDINGS, self._clock)
@@ -185,6 +213,7 @@ class House:
             log.warning("connections with portals cut off")
         if self._converter is not None:
             await self._converter.close()
+        await self.customiser.close()
         log.info("house draining -> all closed -> stopped")
 
     @property
@@ -196,6 +225,7 @@ class House:
         if _skeleton(settings) != _skeleton(self.settings):
             return False
         self.settings = settings
+        self.customiser.change(settings.customisation.limits())
         self.dialplan.change(settings)
         for portal in settings.portal:
             self.portals[portal.name].change(portal, settings)
@@ -216,6 +246,8 @@ class House:
             Absence(pbx.name, pbx.cel.source() if pbx.cel else None, folder_of(pbx), self._database),
             layouts=pbx.recordings_paths,
             clock=self._clock,
+            hooks=CallHooks(pbx.name, self.customiser),
+            hold=self.customising.hold,
         )
 
         rooms = RoomBook(pbx.name)
@@ -314,6 +346,7 @@ class House:
             link_text=link_text,
             patience=wanted.deadline * 3600,
             clock=self._clock,
+            hooks=self.customising,
         )
 
     def _address(self, subject: str) -> str:
@@ -344,6 +377,10 @@ class House:
             self.worker.notify()
 
     def _queued(self, portal: str) -> None:
+        self.customising.notify()
+        self._released(portal)
+
+    def _released(self, portal: str) -> None:
         if portal in self.senders:
             self.senders[portal].notify()
 
@@ -376,4 +413,6 @@ def _skeleton(settings: Settings) -> object:
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))
-    return (settings.asterisk, portals, lines, settings.recordings.model_copy(update=_ASKED_EACH_TIME), *told)
+    hooks = (settings.customisation.folder, settings.customisation.memory)
+    wanted = settings.recordings.model_copy(update=_ASKED_EACH_TIME)
+    return (settings.asterisk, portals, lines, wanted, hooks, *told)

@@ -38,6 +38,7 @@ from perezvon.service.clicks import (
     Refused,
     appeared,
     dialled,
+    dialling,
     explained,
     originate,
     shown,
@@ -301,7 +302,8 @@ class Orders:
         """The phone shows the order's text; for a form the employee hears what it is about before the client is dialled."""
         settings = exchange.settings
         told = plain(order.text)[:_SHOWN]
-        call = originate(settings, employee.extension, order.number, number, uniqueid, told=told)
+        params = dialling(settings, employee.extension, order.number, number)
+        call = originate(params, employee.extension, uniqueid, told=told)
         if order.ordered is not Ordered.CALLBACK or not settings.callback_context:
             return call
         said = {"PEREZVON_SAY": self._settings().callback_sound, "PEREZVON_NEXT": call.context}

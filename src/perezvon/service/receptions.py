@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
 from perezvon.asking import OwnTables
 from perezvon.asterisk.agi import AgiCall
-from perezvon.autoconnect import Clients, Desk, Presence, Reception
+from perezvon.autoconnect import Clients, Desk, Hook, Presence, Reception
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
+from perezvon.customisation import Customiser, Point
 from perezvon.rules.connecting import Connecting, Person
 from perezvon.rules.numbers import Towards, formatted
 from perezvon.service import policies
+from perezvon.service.dialplan_hooks import customised_distribution
 from perezvon.service.portals import PortalLink
 from perezvon.settings.model import Settings
 from perezvon.storage.database import Database
@@ -34,8 +37,11 @@ class Receptions:
         *,
         clock: Callable[[], float],
         remember: bool = True,
+        customiser: Customiser | None = None,
     ) -> None:
-        """`remember`: whether what the portal says is stored for a restart (a test on the command line does not)."""
+        """`remember`: whether what the portal says is stored for a restart (a test on the command line does not).
+        `customiser`: where the integrator's hook is asked."""
+        self._customiser = customiser
         self._settings = settings
         self._clock = clock
         self._own = OwnTables(database, "autoconnect")
@@ -84,8 +90,18 @@ class Receptions:
                 policies.numbering(settings, entry),
                 self._own,
                 clock=self._clock,
+                hook=self._hook(pbx),
             )
         return self._of_pbx[pbx]
+
+    def _hook(self, pbx: str) -> Hook | None:
+        customiser, point = self._customiser, Point.CUSTOMIZE_AUTODISTRIBUTION
+        if customiser is None:
+            return None
+        return Hook(
+            lambda: customiser.limits.of(point) if customiser.wants(point) else 0.0,
+            partial(customised_distribution, customiser, pbx),
+        )
 
     def _desk_of(self, pbx: str) -> Desk | None:
         portal = self._settings().portal_of(pbx)

@@ -16,6 +16,7 @@ from perezvon import __version__
 from perezvon.bitrix24.errors import OperationLimited, PortalError
 from perezvon.bitrix24.events import BadEvent, Forged
 from perezvon.bitrix24.remedy import remedy
+from perezvon.customisation import CustomisationStatus
 from perezvon.delivery.status import SenderStatus
 from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
@@ -135,6 +136,7 @@ class Reporter:
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
             dialplan=_dialplan(house) if house else DialplanStatus(),
+            customisation=house.customiser.status() if house else CustomisationStatus(),
             problem=self.problem,
             versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
         )

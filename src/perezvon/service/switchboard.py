@@ -4,6 +4,9 @@ The call's state, its facts, the decisions and the portal's steps are one transa
 gather, so that a busy PBX makes larger rounds, not a longer queue. When the database is gone, the round is kept and tried
 again: nothing is skipped (the AMI layer drops the connection when too much gathers, and all begins with a new snapshot).
 
+Where the integrator's hooks are asked about calls (hooks.py), a call whose hooks are being asked is held meanwhile, and all
+others go on (held.py).
+
 A snapshot comes first after every loss of the connection, or of us. What happened in between is fed before it (absence.py).
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +28,8 @@ from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
 from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.held import Held
+from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
@@ -47,6 +52,21 @@ SET_BACK = 3600.0
 as ended is left out (absence.py)."""
 REMEMBER = 5.0
 """Seconds after which it is stored how far we are, though nothing has happened that would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Facts of a call that came together, and the call as it was then. `state`: for the restart; empty when it has ended.
+    `seen`: for the hooks. `picked_up`: the employee has come to the phone for an order; told when that is stored."""
+
+    facts: tuple[Fact, ...]
+    state: Mapping[str, Any]
+    seen: Call | None = None
+    picked_up: asyncio.Future[bool] | None = None
+
+    @property
+    def ended(self) -> CallEnded | None:
+        return next((fact for fact in self.facts if isinstance(fact, CallEnded)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,8 @@ class Switchboard:
         *,
         layouts: Sequence[str] = (),
         clock: Callable[[], float],
+        hooks: CallHooks | None = None,
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -92,6 +114,9 @@ class Switchboard:
         self._to_convert = to_convert
         self._layouts = layouts
         self._clock = clock
+        self._hooks = hooks
+        self._hold = hold
+        self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -184,23 +209,25 @@ class Switchboard:
     async def pick_up(self, uniqueid: str) -> bool:
         """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on.
         False when the call is over already."""
+        picked_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         async with self._turn:
-            found = [(call, state) for call, state in self._plans.items() if _expected(state) == uniqueid]
+            call = next((call for call, state in self._plans.items() if _expected(state) == uniqueid), "")
             rules = self._rules()
-            if not found or rules is None:
+            if rules is None or self.tracker.call(call) is None:
                 return False
-            ((call, state),) = found
-            state, decisions = pick_up(state, self._clock() + self._ahead, rules.policy, rules.people)
-            row = self._row(call, state, None, rules.portal if state.told else "")
-            steps = tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps)
-            made = _Round(row, (), tuple(decisions), steps, (), state)
-            for done in await self._keep([made], rules):
-                self._log(done)
-                self._plans[call] = done.plan
-            if steps:
-                self._stored(rules.portal)
+            taken = replace(self._take(call, [], asking=True), picked_up=picked_up)
+            if self._asks(rules) or self.held.has(call):
+                await self.held.put(call, taken)
+            else:
+                state, decisions = pick_up(self._plans[call], self._now(), rules.policy, rules.people)
+                await self._finish([self._round(call, taken, state, decisions, rules)], rules)
+                picked_up.set_result(True)
         self._tell()
-        return True
+        return await picked_up
+
+    def _now(self) -> float:
+        """By the PBX's clock."""
+        return self._clock() + self._ahead
 
     def going_on(self, uniqueid: str) -> bool:
         """Whether the call placed by us under this ChannelId is not over yet."""
@@ -244,12 +271,24 @@ class Switchboard:
         if not facts:
             return
         rules = self._rules()
+        asking = self._asks(rules)
         rounds: list[_Round] = []
         for call, told in _by_call(facts):
             try:
-                rounds.append(self._decide(call, told, rules))
+                taken = self._take(call, told, asking=asking)
+                if asking or self.held.has(call):
+                    await self.held.put(call, taken)
+                    continue
+                rounds.append(self._decide(call, taken, rules))
             except Exception:
                 log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in told])
+        await self._finish(rounds, rules)
+
+    def _asks(self, rules: PortalRules | None) -> bool:
+        return self._hooks is not None and self._hooks.active and rules is not None
+
+    async def _finish(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
+        """Stores what was decided, and tells whoever goes on with it."""
         for done in await self._keep(rounds, rules):
             self._log(done)
             self._notice(done.plan)
@@ -262,25 +301,65 @@ class Switchboard:
         if any(done.recordings for done in rounds):
             self._to_convert()
 
-    def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
+    def _take(self, call: str, facts: list[Fact], *, asking: bool) -> Taken:
+        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        if ended is not None:
+            return Taken(tuple(facts), {}, ended.record)
+        state = {**self.tracker.export(call), "followed": self._until}
+        return Taken(tuple(facts), state, self.tracker.call(call) if asking else None)
+
+    def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> _Round:
+        state, of_click = self._before(call, taken)
+        if rules is None:
+            started = next((fact for fact in taken.facts if isinstance(fact, CallStarted)), state.started)
+            return self._round(call, taken, replace(state, started=started), of_click, rules)
+        state, decisions = plan(state, taken.facts, rules.policy, rules.people)
+        return self._round(call, taken, state, [*of_click, *decisions], rules)
+
+    async def _decide_asking(self, call: str, taken: Taken) -> None:
+        """The same with the hooks asked, and stored."""
+        rules = self._rules()
+        try:
+            if rules is None or self._hooks is None:
+                done = self._decide(call, taken, rules)
+            elif taken.picked_up is not None:
+                state, at = self._plans.get(call, PlanState()), self._now()
+                state, decisions = await self._hooks.pick_up(state, at, rules.policy, rules.people, taken.seen)
+                done = self._round(call, taken, state, decisions, rules)
+            else:
+                state, of_click = self._before(call, taken)
+                state, decisions = await self._hooks.plan(state, taken.facts, rules.policy, rules.people, taken.seen)
+                done = self._round(call, taken, state, [*of_click, *decisions], rules)
+        except Exception as error:
+            log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in taken.facts])
+            if taken.picked_up is not None and not taken.picked_up.done():
+                taken.picked_up.set_exception(error)
+            return
+        await self._finish([done], rules)
+        if taken.picked_up is not None and not taken.picked_up.done():
+            taken.picked_up.set_result(True)
+        self._tell()
+
+    def _before(self, call: str, taken: Taken) -> tuple[PlanState, list[Decision]]:
+        """What was planned for the call so far, and what is known of the click that it came of."""
         state = self._plans.get(call, PlanState())
         of_click: list[Decision] = []
-        for fact in facts:
+        for fact in taken.facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
                 state = replace(state, portal_call=click.portal_call, shown=(click.user_id,), call_list=click.call_list)
             elif isinstance(fact, CallStarted) and (order := self._clicks.ordered(fact.expected)):
                 state = replace(state, order=order)
-            if isinstance(fact, CallStarted) and (reason := self._clicks.reason(fact.expected)) is not None:
-                of_click.append(Decision(reason))
-        if rules is None:
-            decisions: list[Decision] = []
-            started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
-            state = replace(state, started=started)
-        else:
-            state, decisions = plan(state, facts, rules.policy, rules.people)
+            if isinstance(fact, CallStarted):
+                of_click += [Decision(reason) for reason in self._clicks.reasons(fact.expected)]
+        return state, of_click
+
+    def _round(
+        self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
+    ) -> _Round:
+        decided = list(decisions)
         assert state.started is not None, f"call {call} was never told to have started"
         reported = rules is not None and (state.registered or bool(state.portal_call))
-        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        ended = taken.ended
         kept: tuple[str, ...] = ()
         mode = "off"
         if rules is not None and ended is not None and reported and not state.recording_stays:
@@ -288,12 +367,12 @@ class Switchboard:
             if names:
                 mode, why = mode_of(rules.policy.line_of(ended.record), rules.policy)
                 kept = names if mode != "off" else ()
-                decisions.append(Decision(why))
+                decided.append(Decision(why))
         return _Round(
-            row=self._row(call, state, ended, rules.portal if rules and reported else ""),
-            facts=tuple(facts),
-            decisions=(*of_click, *decisions),
-            steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
+            row=self._row(call, taken, state, rules.portal if rules and reported else ""),
+            facts=taken.facts,
+            decisions=tuple(decided),
+            steps=tuple(self._by_our_clock(step) for decision in decided for step in decision.steps),
             recordings=kept,
             plan=state,
             ended=ended.record if ended is not None else None,
@@ -304,8 +383,8 @@ class Switchboard:
         """Facts have the PBX's clock, and so has what follows from them; whether a card is too late is seen by ours."""
         return step if step.expires is None else replace(step, expires=step.expires - self._ahead)
 
-    def _row(self, call: str, state: PlanState, ended: CallEnded | None, portal: str) -> StoredCall:
-        started = state.started
+    def _row(self, call: str, taken: Taken, state: PlanState, portal: str) -> StoredCall:
+        started, ended = state.started, taken.ended
         assert started is not None
         row = StoredCall(
             id=call,
@@ -319,7 +398,7 @@ class Switchboard:
             plan=state.as_json(),
         )
         if ended is None:
-            return replace(row, state={**self.tracker.export(call), "followed": self._until})
+            return replace(row, state=taken.state)
         record = ended.record
         return replace(
             row,
@@ -354,7 +433,7 @@ class Switchboard:
 
     async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
-        reached = Progress(self._until, self.startup)
+        reached = Progress(min(self._until, self.held.oldest), self.startup)
 
         async def work(conn: AsyncConnection) -> None:
             if reached.until:
@@ -376,7 +455,7 @@ class Switchboard:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
             for one in followed:
-                await lanes.append(conn, rules.portal, one.lane, one.decision.steps, now)
+                await lanes.append(conn, rules.portal, one.lane, [self._hold(step) for step in one.decision.steps], now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
             for _, made in decided:

@@ -18,6 +18,7 @@ from perezvon.settings.autoconnect import AutoconnectSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.crm import ChatSettings, CrmSettings
+from perezvon.settings.customisation import CustomisationSettings
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.filters import FilterSettings
 from perezvon.settings.ivr import IvrSettings
@@ -332,6 +333,11 @@ class Settings(Section):
         default_factory=ConferenceSettings,
         title="Conference",
         description="How a manager brings a third person into a call with a client.",
+    )
+    customisation: CustomisationSettings = Field(
+        default_factory=CustomisationSettings,
+        title="Customisation",
+        description="The integrator's own Python functions (customisation.md).",
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from perezvon.calls.call import iso
+from perezvon.customisation import CustomisationStatus
 from perezvon.rules.vocabulary import Reason
 
 TIMES = frozenset(
@@ -27,6 +28,7 @@ TIMES = frozenset(
         "polled",
         "received",
         "refreshed",
+        "loaded",
         "last",
         "ended",
         "until",
@@ -266,6 +268,7 @@ class Status:
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)
+    customisation: CustomisationStatus = field(default_factory=CustomisationStatus)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 

@@ -15,6 +15,9 @@ GRACE = 10.0
 FORGETFUL = 3 * 86400.0
 """Seconds for which it is told that a portal has lost calls."""
 
+RECENT = 3600.0
+"""Seconds for which a failure of an integrator's function is told."""
+
 LATE = 60.0
 """Seconds: a step that waits longer is worth a warning."""
 
@@ -27,7 +30,7 @@ def troubles(status: Status) -> list[Check]:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
         found += _portal(portal, status.now)
-    found += [*_dialplan(status), *_recordings(status), *_unmapped(status), *_lines(status)]
+    found += [*_dialplan(status), *_recordings(status), *_customisation(status), *_unmapped(status), *_lines(status)]
     return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
 
 
@@ -211,6 +214,22 @@ def _recordings(status: Status) -> Iterator[Check]:
         seen = Reason("recordings: {failed} failed, {missing} not found; the last: {why}", told)
         fix = Reason("check that `recordings` in the settings is the folder where the PBX writes, and that we may read it")
         yield Check("recordings", "recordings", State.WARNING, seen, fix)
+
+
+def _customisation(status: Status) -> Iterator[Check]:
+    for seen, fix in status.customisation.troubles:
+        yield Check("customisation.files", "customisation", State.WARNING, seen, fix)
+    for point in status.customisation.points:
+        if point.until is not None:
+            told = {"point": point.name, "place": point.place, "until": _moment(point.until), "why": point.last_error}
+            seen = Reason("customisation {point} is not asked until {until}: several times in a row {why}", told)
+            fix = Reason("look at {place}: a function must not wait, or has to be quicker than the time limit", told)
+            yield Check("customisation.left_alone", "customisation", State.WARNING, seen, fix)
+        elif point.last_error_at is not None and status.now - point.last_error_at < RECENT:
+            told = {"point": point.name, "count": str(point.failed), "why": point.last_error}
+            seen = Reason("customisation {point} has failed {count} times, the last: {why}", told)
+            fix = Reason("correct the function ({place}); the calls themselves are not affected", {"place": point.place})
+            yield Check("customisation.failed", "customisation", State.WARNING, seen, fix)
 
 
 def _unmapped(status: Status) -> Iterator[Check]:
