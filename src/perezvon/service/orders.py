@@ -183,11 +183,12 @@ class Orders:
         patience = STALE if robot else settings.callback_within * 60
         reason = NOT_CALLED
         while True:
-            if self._clock() - known.received > patience:
-                late = Reason("ordered {seconds} s ago: too late", {"seconds": f"{self._clock() - known.received:.0f}"})
+            pause = max(0.0, known.not_before - self._clock())
+            age = self._clock() + pause - known.received
+            if age > patience:
+                late = Reason("ordered {seconds} s ago: too late", {"seconds": f"{age:.0f}"})
                 raise Refused("603-S", late if robot or not known.tries else reason)
-            if (pause := known.not_before - self._clock()) > 0:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)
             employees = await self._employees(known.order)
             rounds = 1 if robot else settings.callback_rounds
             if not employees or known.tries >= rounds * len(employees):
