@@ -168,6 +168,16 @@ async def test_a_form_of_hours_ago_is_told_and_not_dialled(database: Database, m
     assert "too late" in str(steps[0].reason)
 
 
+async def test_nobody_is_rung_after_a_pause_that_outlasts_the_forms_time(database: Database, make: Make) -> None:
+    pbx = DeadPhones()
+    served = make(pbx, callback_rounds=2, callback_pause=90, callback_within=60)
+    async with running(served):
+        await served.accept_callback(form())
+        steps = await dropped(database, f"callback:+79035550033:{NOW:.0f}")
+    assert rung(pbx) == ["101", "100"]
+    assert "100 was not reached" in str(steps[0].reason)
+
+
 async def test_the_pbx_may_be_back_for_the_next_round(database: Database, make: Make) -> None:
     pbx = DeadPhones(gone=True)
     served = make(pbx, callback_rounds=3)

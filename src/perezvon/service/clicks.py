@@ -188,7 +188,7 @@ class Clicks:
         if self._clock() - click.received > STALE:
             raise Refused("603-S", Reason("the service was down when the number was clicked: too late to dial it now"))
         extension = self._extension(click)
-        exchange = await self._live_exchange()
+        exchange = await live(self._exchange())
         told = dialled(click.number, exchange.numbering, click.line, self._to_pbx())
         if not told.number:
             raise Refused("484", Reason("{number} is no number that can be dialled", {"number": shown(click.number)}))
@@ -263,18 +263,6 @@ class Clicks:
             raise Refused("480", Reason("{name} has no extension in the portal", {"name": employee.name}))
         return employee.extension
 
-    async def _live_exchange(self) -> Exchange:
-        exchange = self._exchange()
-        if exchange is None:
-            raise Refused("503", Reason("no PBX is set for this portal"))
-        try:
-            async with asyncio.timeout(PBX_PATIENCE):
-                await exchange.supervisor.until_live()
-        except TimeoutError:
-            why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
-            raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
-        return exchange
-
     async def _give_up(self, click: Click, refused: Refused) -> None:
         log.warning("click -> dropped", portal=self._portal, portal_call=click.portal_call, why=str(refused))
         refuse = lambda: self._database.write(lambda conn: self._refuse(conn, click, refused))  # noqa: E731
@@ -287,6 +275,19 @@ class Clicks:
             step = refuse_click(click.portal_call, click.user_id, refused.status, refused.reason)
             await lanes.append(conn, self._portal, f"click:{click.portal_call}", [step], self._clock())
         return refused.reason
+
+
+async def live(exchange: Exchange | None) -> Exchange:
+    """The PBX, once it can be dialled through. Raises Refused."""
+    if exchange is None:
+        raise Refused("503", Reason("no PBX is set for this portal"))
+    try:
+        async with asyncio.timeout(PBX_PATIENCE):
+            await exchange.supervisor.until_live()
+    except TimeoutError:
+        why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
+        raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
+    return exchange
 
 
 async def appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:

@@ -32,7 +32,6 @@ from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import (
     APPEARANCE,
     BEHIND,
-    PBX_PATIENCE,
     STATUS,
     Exchange,
     Refused,
@@ -40,6 +39,7 @@ from perezvon.service.clicks import (
     dialled,
     dialling,
     explained,
+    live,
     originate,
     shown,
 )
@@ -183,11 +183,12 @@ class Orders:
         patience = STALE if robot else settings.callback_within * 60
         reason = NOT_CALLED
         while True:
-            if self._clock() - known.received > patience:
-                late = Reason("ordered {seconds} s ago: too late", {"seconds": f"{self._clock() - known.received:.0f}"})
+            pause = max(0.0, known.not_before - self._clock())
+            age = self._clock() + pause - known.received
+            if age > patience:
+                late = Reason("ordered {seconds} s ago: too late", {"seconds": f"{age:.0f}"})
                 raise Refused("603-S", late if robot or not known.tries else reason)
-            if (pause := known.not_before - self._clock()) > 0:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)
             employees = await self._employees(known.order)
             rounds = 1 if robot else settings.callback_rounds
             if not employees or known.tries >= rounds * len(employees):
@@ -258,7 +259,7 @@ class Orders:
 
     async def _try(self, known: StoredOrder, employee: Employee) -> Refused | None:
         """Rings one employee. None when the order is on its way, or settled. Raises Refused when nobody else would do."""
-        exchange = await self._live_exchange()
+        exchange = await live(self._exchange())
         order = replace(known.order, user=employee.user)
         told = dialled(order.number, exchange.numbering, order.line, self._to_pbx())
         if not told.number:
@@ -340,18 +341,6 @@ class Orders:
             log.warning("an attempt does not end", portal=self._portal, channel=uniqueid)
         finally:
             stop()
-
-    async def _live_exchange(self) -> Exchange:
-        exchange = self._exchange()
-        if exchange is None:
-            raise Refused("503", Reason("no PBX is set for this portal"))
-        try:
-            async with asyncio.timeout(PBX_PATIENCE):
-                await exchange.supervisor.until_live()
-        except TimeoutError:
-            why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
-            raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
-        return exchange
 
     # ---- after a restart, and when nothing came of it
 
