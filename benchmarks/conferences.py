@@ -231,7 +231,7 @@ async def measure(folder: Path, menus: int, per_second: float, conferences: int,
         whole = await stack.enter_async_context(stand(pbx, portal, folder / "perezvon", more=more))
         await whole.service.until(lambda status: status["dialplan"]["prompts"] == len(PROMPTS), "has all prompts")
         await stack.enter_async_context(steps.following())
-        yardstick = plain_menu([str(prompts / name) for name in PROMPTS], {"1": f"{BUTTON}@carrier"}, SILENCE)
+        yardstick = plain_menu([str(prompts / name) for name in PROMPTS], {"1": f"PJSIP/{BUTTON}@carrier"}, SILENCE)
         await stack.enter_async_context(line(pbx, PLAIN, "plain-menu", yardstick))
         listener = Listener(pbx.addresses.office, pbx.addresses.carrier)
         listener.start()

@@ -1,7 +1,11 @@
 """How soon a caller of our voice menu hears something, and how soon his key rings somebody: beside a menu of the dialplan
 alone, on the same Asterisk. Told by the packets themselves. Prints JSON, milliseconds.
 
-`python benchmarks/menu.py [--calls 40]`, as root (it listens to the loopback interface). Both menus take their calls by
+Ours is the whole of it: our dialplan as `perezvon asterisk install` writes it (the sandbox has it), asking a process of its
+own. The other is what somebody writes by hand: the same recording of the call, the same prompts, the same Dial; it asks
+nobody and tells nobody.
+
+`python -m benchmarks.menu [--calls 40]`, as root (it listens to the loopback interface). Both menus take their calls by
 turns. A key counts from its end: Asterisk tells of it no sooner.
 """
 
@@ -17,21 +21,24 @@ import struct
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks._packets import attach_filter, loudness
 
 from perezvon.sandbox.pbx import PbxSandbox, sounds
 
 E2E = Path(__file__).parents[1] / "tests/e2e"
 sys.path.insert(0, str(E2E))
 
-from menu_lines import line, menu, plain_menu  # noqa: E402  a neighbour of the tests, who use it too
+from menu_lines import line, plain_menu  # noqa: E402  neighbours of the tests, who use them too
+from menu_process import OUTSIDE  # noqa: E402
 
 TARGET = 1.2
 PROMPTS = {"intro": 1100.0, "one": 1300.0, "two": 1500.0}
-OURS, PLAIN = "74950000901", "74950000902"
+OURS, PLAIN = "70000000001", "74950000902"
 SO_TIMESTAMPNS = 35
 OUTGOING = 4
 """The kind of a packet's second sight on the loopback (packet(7))."""
@@ -51,15 +58,16 @@ class Packet:
 
 
 class Listener(threading.Thread):
-    """All UDP of the loopback interface."""
+    """The PBX's UDP on the loopback interface, and what is no voice of all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, office: str) -> None:
         super().__init__(daemon=True, name="listener")
         self.packets: list[Packet] = []
         self.over = threading.Event()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        attach_filter(self._socket, socket.inet_aton(office))
         self._socket.bind(("lo", 0))
         self._socket.settimeout(0.2)
 
@@ -84,13 +92,6 @@ class Listener(threading.Thread):
         self._socket.close()
 
 
-def loudness(code: int) -> int:
-    """Of an a-law sample (G.711)."""
-    code ^= 0x55
-    segment, mantissa = code >> 4 & 7, (code & 15) << 4
-    return mantissa + 8 if not segment else (mantissa + 0x108) << (segment - 1)
-
-
 async def one_call(pbx: PbxSandbox, listener: Listener, number: str, key: str) -> tuple[float, float]:
     """Milliseconds from the INVITE to the first sound, and from the key's end to the INVITE that it causes."""
     listener.packets.clear()
@@ -98,9 +99,10 @@ async def one_call(pbx: PbxSandbox, listener: Listener, number: str, key: str) -
     await caller.answered()
     await asyncio.sleep(0.35)  # some of the first prompt is heard
     await caller.press(key)
-    await pbx.world.phone("101" if key == "1" else "102").talking()
+    await pbx.world.number(OUTSIDE).talking()
     await caller.hangup()
     await pbx.office.silence()
+    await asyncio.sleep(0.1)  # the listener may be a little behind
     packets, office, carrier = list(listener.packets), pbx.addresses.office, pbx.addresses.carrier
 
     def first(fits: Callable[[Packet], bool], after: float = 0.0) -> float:
@@ -123,38 +125,40 @@ async def one_call(pbx: PbxSandbox, listener: Listener, number: str, key: str) -
     return (heard - invited) * 1000, (rung - pressed) * 1000
 
 
-async def measure(folder: Path, calls: int) -> dict[str, object]:
-    for name, hertz in PROMPTS.items():
-        sounds.write_tone(folder / f"{name}.wav", hertz, 2.0)
+@asynccontextmanager
+async def serving(folder: Path, bind: str) -> AsyncIterator[None]:
     script = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(E2E / "menu_process.py"),
-        str(folder),
+        *(sys.executable, str(E2E / "menu_process.py"), str(folder), bind),
         stdin=asyncio.subprocess.PIPE,  # it ends with that
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert script.stdin is not None
     assert script.stdout is not None
-    port = int(await script.stdout.readline())
-    listener = Listener()
-    listener.start()
-    times: dict[str, list[tuple[float, float]]] = {OURS: [], PLAIN: []}
+    await script.stdout.readline()
     try:
-        async with AsyncExitStack() as stack:
-            pbx = await stack.enter_async_context(await PbxSandbox.start(folder / "pbx"))
-            for extension in ("101", "102"):
-                await pbx.world.phone(extension).answers(after=0.0)
-            plain = plain_menu([str(folder / name) for name in PROMPTS], {"1": "101", "2": "102"}, 2)
-            await stack.enter_async_context(line(pbx, OURS, "agi-menu", menu(f"agi://127.0.0.1:{port}/main/menu")))
-            await stack.enter_async_context(line(pbx, PLAIN, "plain-menu", plain))
-            for turn in range(calls):
-                for number in (OURS, PLAIN) if turn % 2 else (PLAIN, OURS):
-                    times[number].append(await one_call(pbx, listener, number, "12"[turn % 2]))
+        yield
     finally:
-        listener.over.set()
         script.stdin.close()
         await script.wait()
+
+
+async def measure(folder: Path, calls: int) -> dict[str, object]:
+    for name, hertz in PROMPTS.items():
+        sounds.write_tone(folder / f"{name}.wav", hertz, 2.0)
+    times: dict[str, list[tuple[float, float]]] = {OURS: [], PLAIN: []}
+    async with AsyncExitStack() as stack:
+        pbx = await stack.enter_async_context(await PbxSandbox.start(folder / "pbx"))
+        listener = Listener(pbx.addresses.office)
+        listener.start()
+        stack.callback(listener.over.set)
+        await stack.enter_async_context(serving(folder, pbx.agi_bind))
+        await pbx.world.number(OUTSIDE).answers(after=0.0)
+        plain = plain_menu([str(folder / name) for name in PROMPTS], {"3": f"PJSIP/{OUTSIDE}@carrier"}, 2)
+        await stack.enter_async_context(line(pbx, PLAIN, "plain-menu", plain))
+        for turn in range(calls):
+            for number in (OURS, PLAIN) if turn % 2 else (PLAIN, OURS):
+                times[number].append(await one_call(pbx, listener, number, "3"))
     return {
         "calls": calls,
         "target_ratio": TARGET,

@@ -51,7 +51,7 @@ PARTS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "4a": ("десктопное приложение: список звонков, карточка звонка", ""),
         "4b": ("статистика звонков и детализация", ""),
         "4c": ("построение отчётов по звонкам", ""),
-        "4d": ("роботы и триггеры в CRM по звонкам", "[automation]"),
+        "4d": ("роботы и триггеры в CRM по звонкам", "[portal.automation]"),
         "4e": ("сквозная аналитика (через внешние линии)", "[[line]]"),
     },
 }
@@ -60,7 +60,7 @@ HEAD = """# Document 000, line by line
 
 What the functional description (document 000) demands, and the tests on a real Asterisk that prove each line. Made by
 `scripts/functions.py` out of the tests' names; a test tells when this file is out of date. Settings are explained in
-[settings.md](settings.md), customisation points in customisation.md.
+[settings.md](settings.md), customisation points in [customisation.md](customisation.md).
 """
 
 _LETTERS = re.compile(r"test_((?:[1-4][a-i]_)+)(.+)")

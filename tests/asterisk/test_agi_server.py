@@ -10,7 +10,7 @@ import time
 import pytest
 from scripted_agi import ENVIRONMENT, QUICK, Caller, Peer, greeting, served
 
-from perezvon.asterisk.agi import AgiCall, AgiServer, NotPlayed, Patience
+from perezvon.asterisk.agi import AgiCall, AgiServer, Patience
 from perezvon.asterisk.agi_wire import AgiError, AgiRefused, AgiSilent, ChannelGone, Unsendable
 
 pytestmark = pytest.mark.slow
@@ -25,21 +25,15 @@ async def test_a_script_sees_the_call_and_speaks_to_the_channel() -> None:
 
     async def script(call: AgiCall) -> None:
         seen.extend([call.pbx, call.script, call.args, call.environment["callerid"]])
-        await call.answer()
         await call.set("PEREZVON_TO", '7916 "1"')
-        seen.append(await call.play("/var/lib/p", "12", seconds=1))
-        seen.append(await call.wait_key(0.2))
-        await call.user_event("PerezvonMenu", Step="key", To="a,b")
+        seen.append(await call.get("PEREZVON_TO"))
 
     async with served(script) as server:
-        caller = await Caller(keys={0: "2"}).calls(server, greeting({"agi_arg_1": "один", "agi_arg_2": ""}))
-    assert seen == ["main", "menu", ("один", ""), "79161234567", "2", ""]
+        caller = await Caller().calls(server, greeting({"agi_arg_1": "один", "agi_arg_2": ""}))
+    assert seen == ["main", "menu", ("один", ""), "79161234567", '7916 "1"']
     assert caller.commands == [
-        ["ANSWER"],
         ["SET", "VARIABLE", "PEREZVON_TO", '7916 "1"'],
-        ["STREAM", "FILE", "/var/lib/p", "12"],
-        ["WAIT", "FOR", "DIGIT", "200"],
-        ["EXEC", "UserEvent", "PerezvonMenu,Step: key,To: a\\,b"],
+        ["GET", "VARIABLE", "PEREZVON_TO"],
     ]
 
 
@@ -55,12 +49,12 @@ async def test_a_script_sees_the_call_and_speaks_to_the_channel() -> None:
     ],
 )
 async def test_the_last_commands_wait_for_nobody(answers: str, outcome: str) -> None:
-    """Event, decision and the end of what we say are there before Asterisk has answered anything."""
+    """All of them and the end of what we say are there before Asterisk has answered anything."""
     over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def script(call: AgiCall) -> None:
         try:
-            await call.end({"PEREZVON_RING": "20", "PEREZVON_TO": "102"}, "PerezvonMenu", Step="key", To="a,b")
+            await call.end({"PEREZVON_ODD": "a,b", "PEREZVON_RING": "20", "PEREZVON_TO": "102"})
         except AgiError as error:
             over.set_result(type(error).__name__)
         else:
@@ -68,7 +62,7 @@ async def test_the_last_commands_wait_for_nobody(answers: str, outcome: str) -> 
 
     async with served(script) as server:
         peer = await Peer.to(server)
-        assert await peer.hears() == r'EXEC "UserEvent" "PerezvonMenu,Step: key,To: a\\,b"'
+        assert await peer.hears() == 'SET VARIABLE "PEREZVON_ODD" "a,b"'
         assert await peer.hears() == 'EXEC "MSet" "PEREZVON_RING=20,PEREZVON_TO=102"'
         assert await peer.closed()
         peer.says(answers)
@@ -91,21 +85,37 @@ async def test_a_variable_is_read() -> None:
     assert got == ["74951234567", ""]
 
 
-@pytest.mark.parametrize("answer", ["200 result=-1 endpos=0\n", "200 result=0 endpos=0\n"])
-async def test_a_missing_file_is_told_from_a_hangup(answer: str) -> None:
+async def test_many_variables_are_set_in_their_order_by_few_commands() -> None:
+    """Asterisk takes no more than 24 at once, and no line of more than 2000 bytes."""
+    values = {f"PEREZVON_KEY_1_{n}": "7916000000" + "1" * (n % 40) for n in range(200)} | {"PEREZVON_PATH": "/a b/c"}
+    values |= {"PEREZVON_SAY_1_1": "1:/var/lib/perezvon/prompts/" + "f" * 32, "PEREZVON_EMPTY": "", "PEREZVON_LAST": "9"}
+
+    async def script(call: AgiCall) -> None:
+        await call.end(values)
+
+    async with served(script) as server:
+        caller = await Caller().calls(server)
+    assert list(caller.variables.items()) == list(values.items())
+    assert len(caller.commands) <= 2 + len(values) // 20
+    for words in caller.commands:
+        assert len(words[-1].split(",")) <= 24
+        assert len(" ".join(words).encode()) < 2000
+
+
+async def test_a_variable_that_cannot_be_set_is_told_from_a_hangup() -> None:
     went: list[str] = []
 
     async def script(call: AgiCall) -> None:
         try:
-            await call.play("/gone")
-        except NotPlayed:
+            await call.set("READONLY(x)", "1")
+        except AgiRefused:
             went.append("on")
             await call.set("X", "1")
 
     async with served(script) as server:
         peer = await Peer.to(server)
         await peer.hears()
-        peer.says(answer)
+        peer.says("200 result=-1\n")
         assert await peer.hears() == "CHANNEL STATUS"
         peer.says("200 result=6\n")
         assert await peer.hears() == 'SET VARIABLE "X" "1"'
@@ -115,13 +125,13 @@ async def test_a_missing_file_is_told_from_a_hangup(answer: str) -> None:
 
 
 async def _ended_with(server_says: str, within: float = 2.0) -> BaseException:
-    """What a script gets from `play`, when Asterisk answers so."""
+    """What a script gets that asks, when Asterisk answers so."""
     error: list[BaseException] = []
     ended = asyncio.Event()
 
     async def script(call: AgiCall) -> None:
         try:
-            await call.play("/p", seconds=0.1)
+            await call.get("X")
         except BaseException as found:
             error.append(found)
             raise
@@ -138,8 +148,8 @@ async def _ended_with(server_says: str, within: float = 2.0) -> BaseException:
     return error[0]
 
 
-async def test_hangup_while_a_prompt_plays() -> None:
-    assert isinstance(await _ended_with("HANGUP\n200 result=-1 endpos=800\n"), ChannelGone)
+async def test_hangup_meanwhile() -> None:
+    assert isinstance(await _ended_with("HANGUP\n200 result=0\n"), ChannelGone)
 
 
 async def test_asterisk_that_says_nothing_any_more() -> None:
@@ -295,36 +305,21 @@ async def test_a_script_may_ask_for_more_time() -> None:
         assert done.is_set()
 
 
-async def test_a_long_prompt_is_no_hanging_script() -> None:
-    async def script(call: AgiCall) -> None:
-        await call.play("/p", seconds=3)
-        await call.set("X", "1")
-
-    async with served(script) as server:
-        peer = await Peer.to(server)
-        await peer.hears()
-        await asyncio.sleep(QUICK.thinking + 0.5)
-        peer.says("200 result=0 endpos=8000\n")
-        assert await peer.hears() == 'SET VARIABLE "X" "1"'
-        peer.says("200 result=1\n")
-        assert await peer.closed()
-
-
 async def test_a_loop_that_stands_still_lets_callers_go() -> None:
     """Both one who waits for an answer of ours and one who has not even been let in."""
 
     async def script(call: AgiCall) -> None:
-        await call.play("/p", seconds=9)
+        await call.get("X")
         await call.set("X", "1")
 
     def call_blocking(port: int, ready: asyncio.Event, loop: asyncio.AbstractEventLoop) -> list[float]:
         with socket.create_connection(("127.0.0.1", port), 5) as one:
             one.sendall(greeting())
-            assert one.recv(1000).startswith(b"STREAM FILE")
+            assert one.recv(1000).startswith(b"GET VARIABLE")
             loop.call_soon_threadsafe(ready.set)
             time.sleep(0.3)  # the loop is stuck by now
             begun = time.monotonic()
-            one.sendall(b"200 result=0 endpos=8000\n")
+            one.sendall(b"200 result=1 (x)\n")
             with socket.create_connection(("127.0.0.1", port), 5) as other:
                 other.sendall(greeting())
                 waited: list[float] = []
@@ -361,7 +356,7 @@ async def test_closing_sends_callers_on_and_leaves_nothing_behind() -> None:
 
     async def script(call: AgiCall) -> None:
         try:
-            await call.play("/p", seconds=60)
+            await call.get("X")
         finally:
             ended.set()
 
@@ -369,7 +364,7 @@ async def test_closing_sends_callers_on_and_leaves_nothing_behind() -> None:
     await server.start("127.0.0.1", 0)
     port = server.port
     peer = await Peer.to(server)
-    assert (await peer.hears()).startswith("STREAM FILE")
+    assert (await peer.hears()).startswith("GET VARIABLE")
     begun = time.monotonic()
     await server.close()
     assert await peer.closed(1.0)
@@ -383,10 +378,12 @@ async def test_closing_sends_callers_on_and_leaves_nothing_behind() -> None:
 async def test_a_hundred_callers_at_once() -> None:
     async def script(call: AgiCall) -> None:
         await call.set("WHO", call.environment["uniqueid"])
-        await call.set("KEY", await call.play("/p", "0123456789"))
+        await call.set("NUMBER", await call.get("N"))
 
     async with served(script, patience=Patience()) as server:
         hellos = [greeting(ENVIRONMENT | {"agi_uniqueid": f"1.{n}"}) for n in range(100)]
-        callers = [Caller(keys={0: str(n % 10)}) for n in range(100)]
+        callers = [Caller(variables={"N": str(n)}) for n in range(100)]
         await asyncio.gather(*(caller.calls(server, hello) for caller, hello in zip(callers, hellos, strict=True)))
-    assert [caller.variables for caller in callers] == [{"WHO": f"1.{n}", "KEY": str(n % 10)} for n in range(100)]
+    assert [caller.variables for caller in callers] == [
+        {"N": str(n), "WHO": f"1.{n}", "NUMBER": str(n)} for n in range(100)
+    ]

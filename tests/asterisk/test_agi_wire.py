@@ -19,7 +19,6 @@ from perezvon.asterisk.agi_wire import (
     Unsendable,
     Wire,
     answer,
-    application_argument,
     command_line,
     environment,
 )
@@ -65,16 +64,12 @@ def test_longer_lines_than_asterisk_reads_are_not_sent() -> None:
         command_line("EXEC", "ы" * (LINE_CAP // 2))
 
 
-def test_an_application_argument_keeps_its_commas() -> None:
-    assert application_argument('a,b "c" (d) \\') == 'a\\,b \\"c\\" \\(d\\) \\\\'
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("200 result=0", Answer("0")),
-        ("200 result=49 endpos=8000", Answer("49", "", 8000)),
-        ("200 result=-1 endpos=0", Answer("-1", "", 0)),
+        ("200 result=49 endpos=8000", Answer("49")),
+        ("200 result=-1 endpos=0", Answer("-1")),
         ("200 result=1 (79161234567)", Answer("1", "79161234567")),
         ("200 result=1 (a (b) endpos=5)", Answer("1", "a (b) endpos=5")),
         ("200 result=1 ()", Answer("1")),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perezvon.asterisk import ProtocolBroken, events, messages
@@ -98,6 +98,7 @@ LINE = st.builds(lambda name, colon, value: name + colon + value, NAME, st.sampl
 
 
 @given(st.lists(LINE, max_size=8), st.sampled_from(["utf-8", "cp1251"]))
+@example(["ChanVariable=: "], "utf-8")
 def test_the_fast_way_says_what_the_full_parse_says(lines: list[str], encoding: str) -> None:
     text = "\r\n".join(["Event: VarSet", *lines])
     for frame in frames(text.encode(encoding, "replace")):

@@ -21,6 +21,7 @@ class Conference(Script):
     manager: Chan = field(default_factory=lambda: Chan("", "", ""))
     announcer: Chan = field(default_factory=lambda: Chan("", "", ""))
     room: str = ""
+    story: str = ""
     mixing: str = ""
     inside: list[Chan] = field(default_factory=list[Chan])
     thirds: list[Chan] = field(default_factory=list[Chan])
@@ -62,6 +63,13 @@ class Conference(Script):
 
     def menu(self, channel: Chan, step: str, **more: str) -> None:
         self.send("UserEvent", **told(channel), userevent="PerezvonMenu", step=step, line=DID, **more)
+
+    def menu_plays(self, step: str, key: str = "", to: str = "", heard: str = "", result: str = "") -> None:
+        """As `menu` of the client, by a dialplan that plays by itself: each event tells the whole story so far, which the
+        channel has as a variable too. A key that leads somewhere rings there."""
+        self.story += f"|{step}:{int(self.at)}:{key}:{to}:{result}:{heard}"
+        self.variable(self.client, "PEREZVON_STORY", self.story)
+        self.menu(self.client, step, key=key, to=to, heard=heard, result=result, story=self.story)
 
     def music(self, on: bool) -> None:
         self.send(

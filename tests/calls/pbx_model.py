@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perezvon.calls import Event, Snapshot
+from perezvon.calls.wanted import SNAPSHOT_VARIABLES
 
 SIDES = ("", "dest", "localone", "localtwo", "transferer", "transferee", "origtransferer", "secondtransferer", "target")
 ENTRY = ("channel", "linkedid", "channelstate", "calleridnum", "calleridname", "context", "exten")
@@ -43,8 +44,8 @@ class PbxModel:
             case "QueueCallerLeave":
                 waiting = self.waiting.get(event["queue"], [])
                 waiting.remove(name if name in waiting else waiting[0])  # another channel may have taken the place
-            case "VarSet" if uid in self.channels and event["variable"].lstrip("_") == "PEREZVON_ROOM":
-                self.channels[uid]["variable.PEREZVON_ROOM"] = event["value"]
+            case "VarSet" if uid in self.channels and (name := event["variable"].lstrip("_")) in SNAPSHOT_VARIABLES:
+                self.channels[uid][f"variable.{name}"] = event["value"]
             case "Hangup":
                 self._leave(name)
                 self.channels.pop(uid, None)

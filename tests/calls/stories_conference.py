@@ -289,16 +289,10 @@ async def conference_by_a_second_call(pbx: PbxSandbox, _: Session) -> Truth:
 
 
 async def by_key(call: AgiCall) -> None:
-    """What the menu's script tells of a caller who presses 1 or 2, without a prompt."""
-    await call.answer()
-    await call.set("PEREZVON_MENU", "began")
-    await call.user_event("PerezvonMenu", Step="began", Line=LINE)
-    key = await call.wait_key(5)
-    to = {"1": THIRD, "2": "102"}.get(key, "")
-    await call.user_event("PerezvonMenu", Step="key" if to else "wrong" if key else "silence", Line=LINE, Key=key, To=to)
-    if to:
-        await call.set("PEREZVON_TO", to)
-        await call.set("PEREZVON_RING", "2")
+    """A menu of two keys, without a prompt."""
+    keys = {"PEREZVON_KEY_1_1": THIRD, "PEREZVON_KEY_1_2": "102"}
+    rules = {"PEREZVON_RING": "2", "PEREZVON_SILENCE": "5", "PEREZVON_TRIES": "1", "PEREZVON_CYCLES": "1"}
+    await call.end({**keys, **rules, "PEREZVON_FIRST": "1", "PEREZVON_PROMPTS": "0"})
 
 
 @story(

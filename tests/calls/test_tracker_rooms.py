@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -482,6 +482,102 @@ def test_the_way_through_the_menu_is_told() -> None:
         (MenuStep.RINGS, "", THIRD_E164, (), ""),
         (MenuStep.OVER, "", THIRD_E164, (), "NOANSWER"),
     ]
+
+
+STEPS: list[dict[str, str]] = [
+    {"step": "began"},
+    {"step": "wrong", "key": "9", "heard": " intro 1"},
+    {"step": "key", "key": "1", "to": THIRD, "heard": " 1 2"},
+    {"step": "over", "to": THIRD, "result": "NOANSWER"},
+]
+WHOLE = [
+    (MenuStep.BEGAN, "", "", (), ""),
+    (MenuStep.WRONG, "9", "", ("intro", "1"), ""),
+    (MenuStep.KEY, "1", THIRD_E164, ("1", "2"), ""),
+    (MenuStep.RINGS, "", THIRD_E164, (), ""),
+    (MenuStep.OVER, "", THIRD_E164, (), "NOANSWER"),
+]
+
+
+def played_menu() -> tuple[Conference, list[Event]]:
+    """With the keys as AMI tells of them; and the menu's own events."""
+    pbx = Conference()
+    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
+    pbx.up(pbx.client)
+    for step in STEPS:
+        if "key" in step:
+            pbx.wait(1.5)
+            pbx.key(pbx.client, step["key"])
+        pbx.menu_plays(**step)
+    return pbx, [event for event in pbx.events if event.name == "UserEvent"]
+
+
+def way_of(facts: Iterable[Fact]) -> list[tuple[MenuStep, str, str, tuple[str, ...], str]]:
+    told = [fact for fact in facts if isinstance(fact, InMenu)]
+    seconds = [int(fact.at) for fact in told]  # so the story tells them
+    assert seconds == sorted(seconds)
+    return [(fact.step, fact.key, fact.to, fact.heard, fact.result) for fact in told]
+
+
+@pytest.mark.parametrize("lost", range(8))
+def test_steps_that_nobody_has_seen_are_told_by_the_next(lost: int) -> None:
+    """`lost`: bit by bit, which of the menu's events but the last."""
+    pbx, told = played_menu()
+    gone = [event for place, event in enumerate(told) if lost >> place & 1]
+    pbx.events = [event for event in pbx.events if event not in gone]
+    pbx.hangup(pbx.client)
+    assert way_of(facts_of(pbx)) == WHOLE
+    assert "".join(the_call(pbx).menu) == "91"
+
+
+@pytest.mark.parametrize("seen", range(len(STEPS) + 1))
+def test_steps_that_nobody_has_seen_are_told_by_the_dump(seen: int) -> None:
+    """The service was away after so many of them; what came while the PBX was dumped is not told twice."""
+    pbx, told = played_menu()
+    missed = pbx.events.index(told[seen]) if seen < len(told) else len(pbx.events)
+    before = Tracker("pbx", Numbering())
+    facts = [fact for event in pbx.events[:missed] for fact in before.feed(event)]
+    tracker = Tracker("pbx", Numbering())
+    tracker.restore(json.loads(json.dumps([before.export(call.id) for call in before.live()])))
+    facts += tracker.resync(snapshot_after(pbx.events))
+    facts += [fact for event in pbx.events[missed:] if event.name == "UserEvent" for fact in tracker.feed(event)]
+    assert way_of(facts) == WHOLE
+    assert [fact.key for fact in facts if isinstance(fact, MenuChosen)] == ["9", "1"]
+
+
+@pytest.mark.parametrize(("exten", "expected"), [("2", [MenuStep.KEY, MenuStep.RINGS]), ("typed", [MenuStep.RINGS])])
+def test_whom_a_key_rang_is_known_from_the_channel_event_log(exten: str, expected: list[MenuStep]) -> None:
+    """Which the service reads when all was over before it came back."""
+    pbx = Conference()
+    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
+    pbx.up(pbx.client)
+    pbx.menu_plays("began")
+    for _ in range(2):
+        pbx.exten(pbx.client, "Dial", f"PJSIP/{THIRD}@carrier,20,rg", context="perezvon-menu-keys", exten=exten)
+    pbx.hangup(pbx.client)
+    key = exten if exten == "2" else ""
+    assert [(one[0], one[1], one[2]) for one in way_of(facts_of(pbx))[1:]] == [
+        (step, key if step is MenuStep.KEY else "", THIRD_E164) for step in expected
+    ]
+    assert the_call(pbx).menu == ((key,) if key else ())
+
+
+def test_a_second_visit_of_the_menu_has_a_story_of_its_own() -> None:
+    pbx, _ = played_menu()
+    pbx.story = ""
+    pbx.wait(5)
+    for step in STEPS:
+        pbx.menu_plays(**step)
+    pbx.hangup(pbx.client)
+    assert way_of(facts_of(pbx)) == WHOLE * 2
+
+
+@given(st.text("|:0123456789abkey.", max_size=60))
+def test_a_story_that_is_none_does_no_harm(story: str) -> None:
+    pbx = menu_call()
+    pbx.menu(pbx.client, "key", key="1", story=story)
+    pbx.hangup(pbx.client)
+    assert kinds(facts_of(pbx))[-1] == "CallEnded"
 
 
 def test_the_menu_leads_to_an_outside_number() -> None:

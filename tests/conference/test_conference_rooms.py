@@ -16,7 +16,7 @@ from pbx_model import snapshot_after
 from perezvon.calls import Event, Snapshot
 from perezvon.calls.wanted import WANTED
 from perezvon.conference import Place, Role, RoomBook, Rooms, Stage
-from perezvon.conference.reducing import HANDLERS, reduce, resync
+from perezvon.conference.reducing import HANDLERS, heed_muted, reduce, resync
 from perezvon.conference.rooms import Delta, Room
 
 WAYS: dict[str, Callable[[], Conference]] = {
@@ -343,9 +343,15 @@ def test_resync_finds_what_is_over_and_who_is_muted() -> None:
     pbx = in_state("incoming", "room")
     rooms, _ = run(pbx.events)
     muted = [{"conference": pbx.room, "channel": pbx.client.name, "muted": "Yes"}]
-    rooms, deltas = resync(rooms, snapshot_after(pbx.events), muted)
+    rooms, _ = resync(rooms, snapshot_after(pbx.events))
+    rooms, deltas = heed_muted(rooms, muted, pbx.at)
     assert [person.muted for room in rooms for person in room.people] == [True, False, False]
-    assert [delta.what for delta in deltas] == ["found"]
+    assert [delta.what for delta in deltas] == ["muted"]
+    assert heed_muted(rooms, muted, pbx.at) == (rooms, []), "it tells nothing new twice"
+    rooms, _ = resync(rooms, snapshot_after(pbx.events))
+    assert [person.muted for room in rooms for person in room.people] == [True, False, False], "no dump says who is muted"
+    rooms, deltas = heed_muted(rooms, [{**muted[0], "muted": "No"}], pbx.at)
+    assert [delta.what for delta in deltas] == ["unmuted"]
     rooms, deltas = resync(rooms, Snapshot(pbx.at, (), {}, {}))
     assert (len(rooms), [delta.what for delta in deltas]) == (0, ["over"])
 

@@ -34,6 +34,7 @@ class Bench:
     queued: list[str] = field(default_factory=list)
     joins: list[float | Exception | asyncio.Event] = field(default_factory=list)
     joined: list[list[str]] = field(default_factory=list)
+    gaps: list[tuple[float, ...]] = field(default_factory=list)
     now: float = 100.0
     at_once: int = 0
     most_at_once: int = 0
@@ -42,7 +43,9 @@ class Bench:
         clock = lambda: self.now  # noqa: E731
         return RecordingWorker(self.database, self.convert, self.join, self.folder, self.queued.append, clock=clock, **more)
 
-    async def convert(self, pbx: str, path: str, target: Path) -> Converted:
+    async def convert(self, recording: Recording, target: Path, outgoing: bool) -> Converted:
+        assert not outgoing
+        pbx, path = recording.pbx, recording.path
         self.asked.append((pbx, path))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -58,10 +61,11 @@ class Bench:
         _put(target)
         return Converted(target, answer, 1000)
 
-    async def join(self, pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path) -> Joined:
+    async def join(self, pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
         """Its parts are 10 s each; `joins` tells of errors and waiting first."""
         assert pbx == "office"
         self.joined.append([path for path, _ in parts])
+        self.gaps.append(tuple(gaps))
         assert all(own is None or own.is_file() for _, own in parts)
         answer = self.joins.pop(0) if self.joins else None
         if isinstance(answer, asyncio.Event):
@@ -78,12 +82,14 @@ class Bench:
         drafts: tuple[StepDraft, ...] | None = None,
         facts: Sequence[Fact] = (),
         talk: float = 60.0,
+        mode: str = "upload",
     ) -> None:
         async def work(conn: AsyncConnection) -> None:
             await calls.save(conn, [StoredCall(call, "office", Direction.INCOMING, 1.0, live=False, duration=talk)])
             await journal.append(conn, facts)
             await lanes.append(conn, "main", call, (register(call), finish(call)) if drafts is None else drafts, self.now)
-            await recordings.add(conn, pbx="office", portal="main", paths=[(call, path) for path in paths], now=self.now)
+            told = [(call, path) for path in paths]
+            await recordings.add(conn, pbx="office", portal="main", paths=told, now=self.now, mode=mode)
 
         await self.database.write(work)
 

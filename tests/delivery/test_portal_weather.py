@@ -366,5 +366,7 @@ async def test_a_clicked_call_that_is_gone_cannot_be_made_again(
 
 
 def test_no_verb_was_forgotten() -> None:
-    """Those for tasks are tried in test_missed_tasks.py."""
-    assert set(CARD_AND_END) == {kind for kind, what in KINDS.items() if not what.task}
+    """Those for tasks are tried in test_missed_tasks.py, those for the portal's automation in test_automation_steps.py, those
+    for the CRM and the chat in test_after_call.py, what a hook writes into an object in test_customising.py."""
+    elsewhere = {Kind.TRIGGER, Kind.ROBOT_ANSWER, Kind.FILL, Kind.BIND, Kind.ANNOUNCE, Kind.ENTITY}
+    assert set(CARD_AND_END) == {kind for kind, what in KINDS.items() if not what.task} - elsewhere

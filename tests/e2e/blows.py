@@ -25,8 +25,8 @@ from perezvon.storage.database import SQLITE_FILE
 KILLED, STOPPED = "killed", "stopped"
 SOON = 0.5
 """Seconds within which a call goes on when the service is killed: 10 ms, and a busy machine."""
-GUARD, MARGIN = 4.0, 3.0
-"""Seconds that the dialplan waits for an answer, and beyond a prompt or a wait for a key."""
+GUARD = 4.0
+"""Seconds that the dialplan waits for an answer."""
 SILENCE = 5.0
 LONG = 6.0
 SHORT = 0.2
@@ -35,12 +35,14 @@ LATER = 1.2
 AT_ONCE = 6
 """Scenes that begin at the same time: the machine has two cores."""
 
-UNKNOWN, SLOW, QUICK = "70000000003", "70000000004", "70000000005"
-"""Numbers of the company: with a menu that Perezvon has never read, with a long intro, with short prompts only."""
+UNKNOWN, SLOW, QUICK, OTHER = "70000000003", "70000000004", "70000000005", "70000000006"
+"""Numbers of the company: with a menu that Perezvon has never read, with a long intro, with short prompts only, with a long
+intro once more."""
 
-CALLED = "79170000040"
-"""The number of each menu's first button."""
+CALLED, ANSWERS, ANSWERS_TOO = "79170000040", "79170000041", "79170000042"
+"""The numbers of each menu's two buttons; of OTHER's second one."""
 
+MENUS = ((UNKNOWN, "short"), (SLOW, "long"), (QUICK, "short"), (OTHER, "long"))
 TABLES = """
 CREATE TABLE sAsterisk_ivr (id INT PRIMARY KEY, phone VARCHAR(20), scenario VARCHAR(50), scenarioMsg VARCHAR(100));
 CREATE TABLE sAsterisk_ivr_button (id INTEGER PRIMARY KEY, ivrID INT, keyNum INT, msgMp3 VARCHAR(100), transferTo VARCHAR(40));
@@ -62,10 +64,10 @@ class Company:
         self._holding: sqlite3.Connection | None = None
         with closing(sqlite3.connect(self.file)) as conn:
             conn.executescript(TABLES)
-            for number, (line, intro) in enumerate(((UNKNOWN, "short"), (SLOW, "long"), (QUICK, "short")), 1):
+            for number, (line, intro) in enumerate(MENUS, 1):
                 conn.execute("INSERT INTO sAsterisk_ivr VALUES (?, ?, 'one', ?)", (number, line, intro))
                 for key in (1, 2):
-                    values = (number, key, "one", str(int(CALLED) - 1 + key))
+                    values = (number, key, "one", (CALLED, ANSWERS_TOO if line == OTHER else ANSWERS)[key - 1])
                     conn.execute(
                         "INSERT INTO sAsterisk_ivr_button (ivrID, keyNum, msgMp3, transferTo) VALUES (?, ?, ?, ?)", values
                     )

@@ -21,6 +21,12 @@ class Consultation:
     steps: str
     ways: str = "incoming outgoing"
 
+    async def told(self, talk: Talk) -> None:
+        """Returns when the dialplan has told so."""
+        await talk.steps.when(
+            lambda: talk.steps.of_manager(talk.room) == self.steps, f"the manager's steps are {self.steps}"
+        )
+
 
 async def whole(talk: Talk) -> None:
     await talk.begin()

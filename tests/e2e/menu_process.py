@@ -1,7 +1,8 @@
-"""A voice menu in a process of its own, to be killed and stopped: `python menu_process.py FOLDER` prints its port.
+"""A voice menu in a process of its own, to be killed and stopped: `python menu_process.py FOLDER HOST:PORT [HANGS]`.
 
-It ends with whoever started it: when its stdin is closed. FOLDER holds `intro.wav`, `one.wav`, `two.wav`, 8 kHz. The menu
-waits 2 s for a key, and 1 -> 101, 2 -> 102. The scripts `slow` and `hangs` say nothing; the latter has leave to.
+It says that it listens, and ends with whoever started it: when its stdin is closed. FOLDER holds `intro.wav`, `one.wav`,
+`two.wav`, 8 kHz. The menu waits 2 s for a key, and 1 -> 101, 2 -> 102, 3 -> an outside number. With HANGS its script says
+nothing: `slow` until it is cut, `hangs` with leave to.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pathlib import Path
 
 import structlog
 
-from perezvon.asterisk.agi import AgiCall, AgiServer, Patience
+from perezvon.asterisk.agi import AgiCall, AgiServer
 from perezvon.ivr.finding import Part
-from perezvon.ivr.menu import MenuRules, run_menu
+from perezvon.ivr.menu import MenuRules, give_menu
 from perezvon.ivr.prompts import Prompt
 from perezvon.ivr.scenario import Button, Scenario
 
-SCENARIO = Scenario("74950000901", "intro", (Button("1", "one", "101"), Button("2", "two", "102")))
+OUTSIDE = "79170000040"
+SCENARIO = Scenario(
+    "74950000901", "intro", (Button("1", "one", "101"), Button("2", "two", "102"), Button("3", "", OUTSIDE))
+)
 RULES = MenuRules(silence=2.0, ring=2.0)
 
 
@@ -45,7 +49,7 @@ async def main() -> None:
     shelf = FolderShelf(Path(sys.argv[1]))
 
     async def menu(call: AgiCall) -> None:
-        await run_menu(call, SCENARIO, shelf, RULES)
+        await give_menu(call, SCENARIO, shelf, RULES)
 
     async def hangs(call: AgiCall) -> None:
         call.may_think(3600)
@@ -54,9 +58,10 @@ async def main() -> None:
     async def slow(call: AgiCall) -> None:
         await asyncio.Event().wait()
 
-    server = AgiServer({"menu": menu, "hangs": hangs, "slow": slow}, patience=Patience())
-    await server.start("127.0.0.1", 0)
-    print(server.port, flush=True)
+    server = AgiServer({"menu": {"": menu, "slow": slow, "hangs": hangs}["".join(sys.argv[3:])]})
+    host, _, port = sys.argv[2].rpartition(":")
+    await server.start(host, int(port))
+    print("listens", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.close()
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from scenario import ADMIN, TALK, Expected, Scenario, Scene, pause
 
+SURELY = 3.0
+"""Seconds of talk for which it is certain that the PBX's two files, of the client's leg and of the mobile's, hold the same
+(recordings/parts.py)."""
+
 
 async def picked_up(scene: Scene, code: str, picker: str) -> None:
     await scene.rings("101")
@@ -38,7 +42,7 @@ async def pickup_from_ring_group(scene: Scene) -> None:
 async def talks_on_mobile(scene: Scene, mobile: str) -> None:
     leg = await scene.world.number(mobile).talking()
     scene.begins()
-    await scene.clients[0].talks(TALK)
+    await scene.clients[0].talks(SURELY)
     await scene.ends(leg)
 
 

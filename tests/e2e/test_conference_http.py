@@ -319,6 +319,36 @@ async def test_a_service_that_is_stopped_and_started_again(office: Stand, steps:
                 following.cancel()
 
 
+async def test_somebody_muted_while_the_service_was_away(office: Stand, steps: Steps, codes: Path) -> None:
+    async with card(office, steps, codes, incoming=True) as its:
+        talk = its.talk
+        third = await its.rings("add", code=talk.code("third"))
+        await third.answer()
+        await its.stage("private", "client")
+        await its.press("join")
+        await its.stage("room", "client", "manager", "third")
+        client = await its.channel("client")
+        await office.service.stop()
+        await office.pbx.office.ask("ConfbridgeMute", ("Conference", talk.room), ("Channel", client))
+        await office.service.start()
+        await office.ready()
+        its.live = Onlooker()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(its.live.follow(its.session, its.url))
+            await its.stage("room", "client", "manager", "third")
+
+            def muted() -> list[str]:
+                return [one["channel"] for one in its.live.calls[its.call]["room"]["people"] if one["muted"]]
+
+            await its.live.until(lambda: muted() == [client], "the client is seen to be muted")
+            await its.press("unmute", channel=client)
+            await talk.listen(1.2, client="manager third", manager="client third", third="client manager")
+            await third.hangup()
+            await talk.legs["client"].hangup()
+            with suppress(asyncio.CancelledError):
+                following.cancel()
+
+
 @dataclass
 class Cable:
     """Between the service and the PBX's manager port; it can be pulled out."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from menu_lines import line
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from talks import Answers, Steps, Talk
@@ -292,6 +293,41 @@ async def test_of_a_call_left_to_the_portal_its_own_activity_is_told(office: Sta
     text = await office.until(described, "the portal's own activity tells of the conference", 60)
     assert text.startswith(f"a word\n\nТретьи лица\n+{talk.number_of('third')}: разговор наедине ")
     assert [call for call in office.portal.calls() if call.phone == f"+{talk.number_of('client')}"] == []
+
+
+OLDER = {
+    "s": (
+        "Set(PEREZVON_LINE={line})",
+        "Set(PEREZVON_TO=)",
+        "AGI(agi://{agi}/main/menu)",
+        'GotoIf($["${{PEREZVON_TO}}" != ""]?to,1)',
+        "Dial(PJSIP/900@bitrix24,20)",
+        "Hangup()",
+    ),
+    "to": ("Dial(PJSIP/${{PEREZVON_TO}}@carrier,20)", "Hangup()"),
+}
+"""How a dialplan asked that was installed by an earlier version, and let the script play."""
+
+
+@pytest.mark.parametrize("line_asked", [SEVERAL, ONE])
+async def test_a_dialplan_of_an_earlier_version_loses_no_caller(office: Stand, line_asked: str) -> None:
+    world = office.pbx.world
+    agi = office.pbx.agi_bind
+    steps = {name: [step.format(line=line_asked, agi=agi) for step in steps] for name, steps in OLDER.items()}
+    async with line(office.pbx, "74950000901", "older-menu", steps) as number:
+        client = await world.call(frm=f"7915100402{line_asked[-1]}", to=number)
+        await (world.number(ALONE) if line_asked == ONE else world.connector).talking()
+        await client.hangup()
+        await client.ended()
+    if line_asked == SEVERAL:
+        status = await office.service.until(lambda status: bool(status["dialplan"]["outdated"]), "tells of it")
+        assert status["dialplan"]["outdated"] == ["main"]
+        (trouble,) = [trouble for trouble in status["troubles"] if trouble["name"] == "dialplan.outdated"]
+        assert "perezvon asterisk install" in str(trouble)
+        client = await world.call(frm="79151004030", to=SEVERAL)
+        await client.answered()
+        await client.hangup()
+        await office.service.until(lambda status: not status["dialplan"]["outdated"], "it has been installed meanwhile")
 
 
 async def test_with_the_service_killed_or_hung_callers_reach_bitrix24(office: Stand) -> None:

@@ -77,7 +77,7 @@ async def programme(pbx_session: PbxSandbox, steps: Steps, answers: Answers) -> 
 async def test_consultation(programme: Programme, scene: Consultation, way: str) -> None:
     talk = await programme.talk(scene, way)
     assert talk.differences() == []
-    await talk.steps.when(lambda: talk.steps.of_manager(talk.room) == scene.steps, f"the manager's steps are {scene.steps}")
+    await scene.told(talk)
 
 
 @pytest.mark.parametrize("way", WAYS)

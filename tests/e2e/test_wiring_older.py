@@ -70,7 +70,7 @@ async def test_it_loads_without_a_complaint(older: PbxSandbox) -> None:
 async def test_consultation(programme: Programme, scene: Consultation, way: str) -> None:
     talk = await programme.talk(scene, way)
     assert talk.differences() == []
-    await talk.steps.when(lambda: talk.steps.of_manager(talk.room) == scene.steps, f"the manager's steps are {scene.steps}")
+    await scene.told(talk)
 
 
 async def test_refer_to_900(programme: Programme, older: PbxSandbox, steps: Steps, answers: Answers) -> None:

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
+from menu_service import FolderShelf
 from talks import LINE
 
 from perezvon.asterisk.agi import AgiCall, AgiServer
 from perezvon.asterisk.wiring.render import FOLDER, render
+from perezvon.ivr.menu import MenuRules, give_menu
+from perezvon.ivr.scenario import Button, Scenario
 from perezvon.sandbox.pbx import Leg, PbxSandbox, sounds
 from perezvon.sandbox.pbx.errors import NotOnMirror, SandboxError
 from perezvon.sandbox.pbx.layout import wiring_of
@@ -40,17 +43,18 @@ class Unrecorded:
         if self.menu is not None:
             await self.menu(call)
 
-    async def prompt(self, call: AgiCall) -> None:
-        """A second of a tone."""
-        await call.answer()
-        await call.play(str(self.pbx.office.folder / "sounds/perezvon/enter-code"), "12", seconds=1.0)
+    def say(self, *buttons: Button) -> None:
+        """Who calls hears a second of a tone, and a wait of half a second."""
+        scenario = Scenario(LINE, "enter-code", buttons)
+        shelf = FolderShelf(self.pbx.office.folder / "sounds/perezvon")
 
-    def then(self, to: str) -> None:
         async def menu(call: AgiCall) -> None:
-            await self.prompt(call)
-            await call.set("PEREZVON_TO", to)
+            await give_menu(call, scenario, shelf, MenuRules(silence=0.5, fallback="".join(one.to for one in buttons[1:])))
 
         self.menu = menu
+
+    def then(self, to: str) -> None:
+        self.say(Button("1", "", "100"), Button("2", "", to))
 
     async def technology(self, leg: Leg) -> str:
         """Of the bridge that this leg is in."""
@@ -138,13 +142,13 @@ async def test_the_menu_to_a_colleague(office: Unrecorded) -> None:
 
 
 async def test_the_menu_to_bitrix24(office: Unrecorded) -> None:
-    office.menu = office.prompt
+    office.say(Button("1", "", OUTSIDE))
     client = await office.pbx.world.call(frm="79151113303", to=LINE)
     await hear_each_other(office, client, await office.pbx.world.connector.talking())
 
 
 async def test_the_menu_to_the_last_resort(office: Unrecorded) -> None:
-    office.menu = office.prompt
+    office.say(Button("1", "", OUTSIDE))
     await office.pbx.world.connector.rejects()
     client = await office.pbx.world.call(frm="79151113304", to=LINE)
     await hear_each_other(office, client, await office.pbx.world.number(RESORT).talking())

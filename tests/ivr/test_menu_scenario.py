@@ -52,6 +52,12 @@ def test_one_button_that_is_left_of_several_is_asked_for() -> None:
     assert "only one of 2 buttons can be used" in told(found)
 
 
+def test_a_hundred_buttons_are_enough() -> None:
+    found = of(*((None, "i", str(n), "a", f"7916{n:07}") for n in range(1000, 1102)))
+    assert len(found.buttons) == 100
+    assert "row 102: a menu has no more than 100 buttons; key 1101 is left out" in told(found)
+
+
 def test_no_button() -> None:
     """LEFT JOIN gives one row of NULL."""
     found = of(("empty", "welcome.mp3", None, None, None))

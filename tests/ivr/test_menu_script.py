@@ -1,246 +1,173 @@
-"""The voice menu of document 004, played to a scripted Asterisk over a real socket."""
+"""What the dialplan is told of a menu: over a real socket, as Asterisk would ask for it. What it does with it is tested on the
+real one (e2e/test_menu_dialplan.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_agi import Caller, served
+from scripted_agi import Caller, greeting, served
 
 from perezvon.asterisk.agi import AgiCall
 from perezvon.ivr.finding import Part
-from perezvon.ivr.menu import Ended, MenuRules, Outcome, may_go_on, run_menu
+from perezvon.ivr.menu import Given, MenuRules, beginnings, give_menu
 from perezvon.ivr.prompts import Prompt
 from perezvon.ivr.scenario import Button, Scenario, plain
 
 LINE = "70000000002"
 CAKES, FLOWERS = Button("1", "cakes", "79160000001"), Button("2", "flowers", "102")
 MENU = Scenario(LINE, "intro", (CAKES, FLOWERS))
-ALL = ["/p/scenario/intro", "/p/keyNum/1", "/p/msgMp3/cakes", "/p/keyNum/2", "/p/msgMp3/flowers"]
-WAIT = len(ALL)
-"""When, counted in prompts, the wait for a key begins."""
-HEARD = ["intro", "intro 1", "intro 1", "intro 1 2", "intro 1 2", "intro 1 2"]
-"""What has been told to a caller who presses a key during each of them, or after all."""
+ASKED = {"agi_arg_1": LINE, "agi_arg_2": "1"}
 
 
 class Shelf:
-    """Has every prompt but those in `without`."""
+    """Has every prompt but those in `without`, in this folder."""
 
-    def __init__(self, without: Sequence[str] = (), seconds: Mapping[str, float] | None = None) -> None:
+    def __init__(self, without: Sequence[str] = (), folder: str = "/p") -> None:
         self.without = without
-        self.seconds = seconds or {}
+        self.folder = folder
         self.asked: list[str] = []
 
     async def ready(self, scenario: Scenario) -> None:
         self.asked.append(scenario.line)
 
     def spoken(self, part: Part, name: str) -> Sequence[Prompt]:
-        path = f"/p/{part}/{name}"
-        return () if not name or path in self.without else (Prompt(path, self.seconds.get(path, 2.0)),)
+        path = f"{self.folder}/{part}/{name}"
+        return () if not name or path in self.without else (Prompt(path, 2.0),)
 
 
-async def play(
-    caller: Caller, scenario: Scenario | None = MENU, rules: MenuRules | None = None, shelf: Shelf | None = None
-) -> Outcome | None:
-    """None when it did not come to an end."""
-    outcomes: list[Outcome] = []
+async def told(
+    scenario: Scenario | None = MENU,
+    rules: MenuRules | None = None,
+    shelf: Shelf | None = None,
+    asked: dict[str, str] | None = None,
+) -> tuple[Given | None, Caller]:
+    found: list[Given] = []
 
     async def script(call: AgiCall) -> None:
-        outcomes.append(await run_menu(call, scenario, shelf or Shelf(), rules or MenuRules()))
+        found.append(await give_menu(call, scenario, shelf or Shelf(), rules or MenuRules()))
 
     async with served(script) as server:
-        await caller.calls(server)
-    return outcomes[0] if outcomes else None
-
-
-def sent_to(caller: Caller) -> str:
-    return caller.variables.get("PEREZVON_TO", "")
+        caller = await Caller().calls(server, greeting(ASKED if asked is None else asked))
+    return found[0] if found else None, caller
 
 
 @pytest.mark.parametrize("scenario", [None, Scenario(LINE, "intro", ())], ids=["no rows", "no usable button"])
-async def test_without_a_menu_nothing_is_done(scenario: Scenario | None) -> None:
-    caller = Caller()
-    assert await play(caller, scenario) == Outcome(Ended.NO_MENU)
+async def test_without_a_menu_nothing_is_said(scenario: Scenario | None) -> None:
+    given_, caller = await told(scenario)
+    assert given_ is Given.NO_MENU
     assert caller.commands == []
 
 
-async def test_one_button_is_rung_without_answering() -> None:
-    caller = Caller()
-    alone = Scenario(LINE, "intro", (CAKES,), asked=False)
-    assert await play(caller, alone) == Outcome(Ended.ONE_BUTTON, CAKES.to)
-    assert [words[0] for words in caller.commands] == ["EXEC"]
-    assert (caller.variables["PEREZVON_RING"], caller.variables["PEREZVON_TO"]) == ("20", CAKES.to)
+async def test_one_button_is_a_number_to_ring() -> None:
+    given_, caller = await told(Scenario(LINE, "intro", (CAKES,), asked=False), MenuRules(ring=33.4))
+    assert given_ is Given.ONE_BUTTON
+    assert caller.variables == {"PEREZVON_RING": "33", "PEREZVON_TO": CAKES.to}
+    assert len(caller.commands) == 1
+
+
+async def test_a_menu_is_told_whole() -> None:
+    rules = MenuRules(cycles=3, silence=3.25, key_gap=1.5, wrong_keys=2, ring=15, fallback="103")
+    given_, caller = await told(rules=rules)
+    assert given_ is Given.MENU
+    assert len(caller.commands) == 1
+    assert list(caller.variables.items()) == [
+        ("PEREZVON_RING", "15"),
+        ("PEREZVON_SILENCE", "3.2"),
+        ("PEREZVON_GAP", "1.5"),
+        ("PEREZVON_TRIES", "2"),
+        ("PEREZVON_ELSE", "103"),
+        ("PEREZVON_CYCLES", "3"),
+        ("PEREZVON_FIRST", "2"),
+        ("PEREZVON_KEY_1_1", CAKES.to),
+        ("PEREZVON_KEY_1_2", "102"),
+        ("PEREZVON_SAY_1_1", "intro:/p/scenario/intro"),
+        ("PEREZVON_SAY_1_2", "1:/p/keyNum/1"),
+        ("PEREZVON_SAY_1_3", "1:/p/msgMp3/cakes"),
+        ("PEREZVON_SAY_1_4", "2:/p/keyNum/2"),
+        ("PEREZVON_SAY_1_5", "2:/p/msgMp3/flowers"),
+        ("PEREZVON_PROMPTS", "5"),
+    ]
 
 
 async def test_one_usable_button_of_several_is_still_a_menu() -> None:
-    caller = Caller(keys={1: "1"})
-    await play(caller, Scenario(LINE, "", (CAKES,)))
-    assert caller.prompts == ALL[1:3]
-    assert sent_to(caller) == CAKES.to
+    given_, caller = await told(Scenario(LINE, "", (CAKES,)))
+    assert given_ is Given.MENU
+    assert (caller.variables["PEREZVON_FIRST"], caller.variables["PEREZVON_PROMPTS"]) == ("1", "2")
 
 
-async def test_everything_is_played_in_order_then_seven_seconds_of_silence() -> None:
-    caller = Caller()
-    assert await play(caller) == Outcome(Ended.SILENCE)
-    assert caller.prompts == ALL
-    assert caller.waits == [7.0]
-    assert sent_to(caller) == ""
-    assert caller.told == [{"Step": "began", "Line": LINE}, {"Step": "silence", "Line": LINE, "Heard": HEARD[WAIT]}]
-    assert caller.commands.index(["ANSWER"]) < caller.commands.index(["STREAM", "FILE", ALL[0], "0123456789*#ABCD"])
+async def test_a_second_visit_of_the_same_caller_has_variables_of_its_own() -> None:
+    _, caller = await told(asked={"agi_arg_1": LINE, "agi_arg_2": "2"})
+    assert caller.variables["PEREZVON_KEY_2_1"] == CAKES.to
+    assert not [name for name in caller.variables if "_1_" in name]
 
 
-@pytest.mark.parametrize("moment", range(WAIT + 1))
-@pytest.mark.parametrize("button", [CAKES, FLOWERS])
-async def test_a_key_counts_at_any_moment(moment: int, button: Button) -> None:
-    caller = Caller(keys={moment: button.key})
-    assert await play(caller) == Outcome(Ended.KEY, button.to, (button.key,))
-    assert caller.prompts == ALL[: moment + 1]
-    assert caller.variables["PEREZVON_RING"] == "20"
-    assert sent_to(caller) == button.to
-    assert caller.told[-1] == {"Step": "key", "Line": LINE, "Key": button.key, "To": button.to, "Heard": HEARD[moment]}
+@pytest.mark.parametrize("asked", [{}, {"agi_arg_1": LINE}, {"agi_arg_1": LINE, "agi_arg_2": "x"}])
+async def test_a_dialplan_that_would_not_know_what_to_do_is_told_nothing(asked: dict[str, str]) -> None:
+    given_, caller = await told(asked=asked)
+    assert given_ is Given.TOO_OLD
+    assert caller.commands == []
+    given_, caller = await told(Scenario(LINE, "intro", (CAKES,), asked=False), asked=asked)
+    assert given_ is Given.ONE_BUTTON
+    assert caller.variables["PEREZVON_TO"] == CAKES.to
 
 
-@pytest.mark.parametrize("moment", [0, 3, WAIT])
-@pytest.mark.parametrize("key", ["3", "0", "*", "#", "D"])
-async def test_a_wrong_key_goes_to_bitrix24_at_once(moment: int, key: str) -> None:
-    caller = Caller(keys={moment: key})
-    assert await play(caller) == Outcome(Ended.WRONG, "", (key,))
-    assert caller.prompts == ALL[: moment + 1]
-    assert sent_to(caller) == ""
-    assert caller.told[-1] == {"Step": "wrong", "Line": LINE, "Key": key, "Heard": HEARD[moment]}
+async def test_missing_prompts_are_left_out() -> None:
+    _, caller = await told(shelf=Shelf(["/p/scenario/intro", "/p/keyNum/2"]))
+    said = [value for name, value in caller.variables.items() if "_SAY_" in name]
+    assert said == ["1:/p/keyNum/1", "1:/p/msgMp3/cakes", "2:/p/msgMp3/flowers"]
+    assert (caller.variables["PEREZVON_FIRST"], caller.variables["PEREZVON_PROMPTS"]) == ("1", "3")
+    _, caller = await told(shelf=Shelf(folder="/srv/звуки и слова"))
+    assert caller.variables["PEREZVON_SAY_1_1"] == "intro:/srv/звуки и слова/scenario/intro"
 
 
-async def test_cycles_repeat_the_buttons_and_not_the_intro() -> None:
-    caller = Caller()
-    await play(caller, rules=MenuRules(cycles=3))
-    assert caller.prompts == [ALL[0], *ALL[1:] * 3]
-    assert caller.waits == [7.0]
+@pytest.mark.parametrize("folder", ["/a,b", "/a&b", "/a:b", "/${SHELL(x)}", "/a|b", '/"a"'])
+async def test_a_path_that_the_dialplan_would_take_for_something_else_is_not_played(folder: str) -> None:
+    _, caller = await told(shelf=Shelf(folder=folder))
+    assert caller.variables["PEREZVON_PROMPTS"] == "0"
+    assert folder not in str(caller.commands)
 
 
-async def test_wrong_keys_may_be_forgiven() -> None:
-    rules = MenuRules(wrong_keys=3)
-    caller = Caller(keys={0: "9", 2: "8", 3: "2"})
-    assert await play(caller, rules=rules) == Outcome(Ended.KEY, "102", ("9", "8", "2"))
-    assert caller.prompts == [ALL[0], ALL[1], ALL[2], ALL[1]]
-    assert [event["Step"] for event in caller.told] == ["began", "wrong", "wrong", "key"]
-    assert [event.get("Heard") for event in caller.told] == [None, "intro", "1", "1"]
-    caller = Caller(keys={0: "9", 1: "8", 2: "7", 3: "2"})
-    assert await play(caller, rules=rules) == Outcome(Ended.WRONG, "", ("9", "8", "7"))
+async def test_keys_of_several_digits() -> None:
+    buttons = [Button(key, "", f"10{n}") for n, key in enumerate(("1", "12", "345", "7#"))]
+    _, caller = await told(Scenario(LINE, "", tuple(buttons)))
+    found = {name.removeprefix("PEREZVON_"): value for name, value in caller.variables.items() if "_1_" in name}
+    assert {name: value for name, value in found.items() if not name.startswith("SAY")} == {
+        "ALSO_1_1": "100",
+        "ALSO_1_12": "101",
+        "ALSO_1_345": "102",
+        "ALSO_1_7#": "103",
+        "MORE_1_1": "1",
+        "MORE_1_3": "1",
+        "MORE_1_34": "1",
+        "MORE_1_7": "1",
+    }
 
 
-@pytest.mark.parametrize("keys", [{}, {0: "9"}], ids=["silence", "wrong"])
-async def test_a_fallback_is_rung_instead_of_bitrix24(keys: dict[int, str]) -> None:
-    caller = Caller(keys=keys)
-    await play(caller, rules=MenuRules(fallback="103", ring=15))
-    assert (sent_to(caller), caller.variables["PEREZVON_RING"]) == ("103", "15")
+async def test_a_menu_of_a_hundred_buttons_is_told_whole() -> None:
+    buttons = tuple(Button(str(n), f"m{n}", f"7916{n:07}") for n in range(100, 200))
+    given_, caller = await told(Scenario(LINE, "intro", buttons))
+    assert given_ is Given.MENU
+    assert caller.variables["PEREZVON_PROMPTS"] == "201"
+    assert list(caller.variables)[-1] == "PEREZVON_PROMPTS"
+    assert sum("_ALSO_" in name for name in caller.variables) == 100
 
 
-LONG = Scenario(
-    LINE, "intro", (Button("1", "", "101"), Button("12", "", "102"), Button("345", "", "103"), Button("7#", "", "104"))
-)
+async def test_a_button_that_leads_nowhere_is_no_key() -> None:
+    """Only digits are dialled, whatever else somebody has written."""
+    odd = [Button(str(n), "", to) for n, to in enumerate(("sip,x", "Local/1@x&", "+7 (916)", '"${SHELL(x)}"'))]
+    _, caller = await told(Scenario(LINE, "", tuple(odd)), MenuRules(fallback="anna"))
+    found = {name: value for name, value in caller.variables.items() if "_KEY_" in name}
+    assert found == {"PEREZVON_KEY_1_1": "1", "PEREZVON_KEY_1_2": "+7916"}
+    assert caller.variables["PEREZVON_ELSE"] == ""
 
 
-@pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
-        ("1", ("1", "101")),
-        ("1#", ("1", "101")),
-        ("12", ("12", "102")),
-        ("345", ("345", "103")),
-        ("13", ("13", "")),
-        ("34", ("34", "")),
-        ("34#", ("34", "")),
-        ("346", ("346", "")),
-        ("7#", ("7#", "104")),
-        ("7", ("7", "")),
-        ("#", ("#", "")),
-        ("2", ("2", "")),
-    ],
-)
-async def test_keys_of_several_digits(typed: str, expected: tuple[str, str]) -> None:
-    caller = Caller(keys=dict(enumerate(typed)))
-    outcome = await play(caller, LONG, MenuRules(key_gap=1.5))
-    assert outcome is not None
-    assert (outcome.keys, outcome.to) == ((expected[0],), expected[1])
-    assert set(caller.waits) <= {1.5}
-
-
-@pytest.mark.parametrize("without", [ALL[:1], ALL[1:3], ALL[4:], ALL])
-async def test_missing_prompts_are_skipped_and_the_wait_is_not_cut(without: list[str]) -> None:
-    caller = Caller()
-    assert await play(caller, shelf=Shelf(without)) == Outcome(Ended.SILENCE)
-    assert caller.prompts == [prompt for prompt in ALL if prompt not in without]
-    assert caller.waits == [7.0]
-    heard = len(caller.prompts)
-    caller = Caller(keys={heard: "2"})
-    await play(caller, shelf=Shelf(without))
-    assert sent_to(caller) == "102"
-
-
-@pytest.mark.parametrize("missing", [ALL[:1], ALL[2:4], ALL])
-async def test_prompts_that_the_pbx_cannot_open_are_skipped_too(missing: list[str]) -> None:
-    caller = Caller(missing=missing)
-    assert await play(caller) == Outcome(Ended.SILENCE)
-    assert caller.prompts == ALL
-    assert caller.waits == [7.0]
-
-
-@pytest.mark.parametrize("moment", range(WAIT + 1))
-async def test_a_caller_who_hangs_up_ends_the_script(moment: int) -> None:
-    caller = Caller(gone_at=moment)
-    assert await play(caller) is None
-    assert sent_to(caller) == ""
-
-
-async def test_the_dead_mans_switch_is_put_off_for_each_prompt_and_taken_back() -> None:
-    caller = Caller(keys={WAIT: "1"})
-    await play(caller, rules=MenuRules(margin=3), shelf=Shelf(seconds={ALL[0]: 4.5, ALL[4]: 9.96}))
-    switch = [
-        words[3] if words[0] == "SET" else words[0]
-        for words in caller.commands
-        if words[:3] == ["SET", "VARIABLE", "TIMEOUT(absolute)"] or words[0] in {"STREAM", "WAIT"}
-    ]
-    assert caller.variables["TIMEOUT(absolute)"] == "0"
-    assert switch == [
-        "7.5",
-        "STREAM",
-        "5.0",
-        "STREAM",
-        "5.0",
-        "STREAM",
-        "5.0",
-        "STREAM",
-        "13.0",
-        "STREAM",
-        "10.0",
-        "WAIT",
-    ]
-
-
-@pytest.mark.parametrize("to", ["102", 'sip,"x"'], ids=["plain", "odd"])
-async def test_what_is_to_be_rung_is_set_last(to: str) -> None:
-    """A service that dies before it leaves no half decision."""
-    caller = Caller(keys={0: "1"})
-    await play(caller, replace(MENU, buttons=(replace(CAKES, to=to), FLOWERS)))
-    assert list(caller.variables)[-2:] == ["PEREZVON_RING", "PEREZVON_TO"]
-    assert caller.commands[-1][0] in {"EXEC", "SET"}
-    assert caller.variables["TIMEOUT(absolute)"] == "0"
-    assert sent_to(caller) == to
-
-
-async def test_times_are_the_rules() -> None:
-    caller = Caller(keys={WAIT: "1"})
-    await play(caller, rules=MenuRules(silence=3.2, ring=33.4))
-    assert caller.waits == [3.2]
-    assert caller.variables["PEREZVON_RING"] == "33"
-
-
-async def test_prompts_are_asked_for_before_they_are_played() -> None:
+async def test_prompts_are_asked_for_before_they_are_told() -> None:
     shelf = Shelf()
-    await play(Caller(), shelf=shelf)
+    await told(shelf=shelf)
     assert shelf.asked == [LINE]
 
 
@@ -249,12 +176,11 @@ KEYS = st.text("0123456789*#", min_size=1, max_size=3)
 
 @given(st.sets(KEYS, min_size=1, max_size=6), KEYS)
 def test_only_what_begins_a_longer_key_waits(keys: set[str], typed: str) -> None:
-    assert may_go_on(typed, keys) == any(key != typed and key.startswith(typed) for key in keys)
+    assert (typed in beginnings(keys)) == any(key != typed and key.startswith(typed) for key in keys)
 
 
-@given(line=st.text(max_size=20))
-async def test_nothing_out_of_a_table_breaks_the_wire(line: str) -> None:
-    caller = Caller(keys={0: "1"})
-    scenario = replace(MENU, line=plain(line))
-    await play(caller, scenario)
-    assert sent_to(caller) == CAKES.to
+@given(name=st.text(max_size=20))
+async def test_nothing_out_of_a_table_breaks_the_wire(name: str) -> None:
+    _, caller = await told(replace(MENU, line=plain(name), intro=plain(name)))
+    assert caller.variables["PEREZVON_KEY_1_1"] == CAKES.to
+    assert list(caller.variables)[-1] == "PEREZVON_PROMPTS"

@@ -18,6 +18,8 @@ from perezvon.ivr import prompt_files
 from perezvon.ivr.finding import Part
 from perezvon.ivr.prompts import Prompt, PromptShelf, prompts_of
 from perezvon.ivr.scenario import Button, Scenario
+from perezvon.recordings.convert import Converted
+from perezvon.recordings.pool import Converter
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +46,19 @@ async def a_shelf(sounds: Path | None, tmp_path: Path, **options: str) -> AsyncI
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+
+
+class HeldConverter(Converter):
+    """Converts when it is `free` to."""
+
+    def __init__(self) -> None:
+        super().__init__(command=prompt_files.WORKER, deadline=60.0)
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+
+    async def convert(self, source: Path, target: Path) -> Converted:
+        self.asked.set()
+        await self.free.wait()
+        return await super().convert(source, target)
 
 
 def heard(prompt: Prompt) -> Path:
@@ -102,6 +117,24 @@ async def test_the_first_caller_does_not_wait_for_ever(sounds: Path, tmp_path: P
     await shelf.start()
     await asyncio.wait_for(shelf.ready(CAKES, within=0.1), 1)
     assert shelf.spoken(Part.INTRO, "intro.mp3") == ()
+
+
+async def test_the_rest_is_named_before_it_is_there(sounds: Path, tmp_path: Path) -> None:
+    """The dialplan is told all at once: what is converted meanwhile is heard when its turn comes."""
+    converter = HeldConverter()
+    shelf = PromptShelf(sounds, tmp_path / "data/prompts", converter=converter)
+    await shelf.start()
+    looking = asyncio.create_task(shelf.look(CAKES))
+    await asyncio.wait_for(converter.asked.wait(), 20)
+    await shelf.ready(CAKES, within=0)
+    (last,) = shelf.spoken(Part.MESSAGE, "msg")
+    assert not heard(last).exists()
+    assert shelf.spoken(Part.KEY, "2") == (shelf.own("2"),)
+    converter.free.set()
+    await looking
+    assert heard(last).exists()
+    assert [prompt.path for prompt in shelf.spoken(Part.MESSAGE, "msg")] == [last.path]
+    await converter.close()
 
 
 async def test_a_changed_file_is_heard_from_the_next_call_on(sounds: Path, tmp_path: Path) -> None:
@@ -269,6 +302,7 @@ NAMES = [
     "no-answer",
     "nobody",
     "connecting",
+    "callback",
     "joined",
     "error",
 ]

@@ -325,12 +325,12 @@ def test_a_thousand_employees_and_patterns_cost_little() -> None:
     people = People({str(1000 + n): str(n + 1) for n in range(1000)} | {f"+7999{n:07d}": str(n + 1) for n in range(1000)})
     chosen = policy(never=" ".join(f"{5000 + n}" for n in range(1000)) + " 9* 7000-7999")
     facts: list[list[Fact]] = [[started()], [ring("1001")], [answer("1001")], [answered_by("1001")]]
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(20):
         state = PlanState()
         for some in facts:
             state, _ = plan(state, some, chosen, people)
-    assert (time.perf_counter() - began) / 20 < 0.05
+    assert (time.process_time() - began) / 20 < 0.05
 
 
 LISTS = ({"never": "101"}, {"only": "102 199"}, {"never": "10*"}, {"never_client": "+7*"}, {"only_line": "+7812*"})

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from perezvon.calls.call import Call, Direction, Outcome
-from perezvon.rules import Kind, Line, MissedTasks, People, Policy, Telling
+from perezvon.rules import Filters, Kind, Line, MissedTasks, NumberList, People, Policy, Telling
 from perezvon.rules.missed import OWNER, Missed, after, remind
+from perezvon.rules.number_lists import number_pattern
 
 CLIENT = "+79161234567"
 LINE = Line("+74951234567", name="Main", missed_user="7")
@@ -112,3 +113,12 @@ def test_a_reminder_is_for_a_client_who_still_waits() -> None:
     back, _ = story(call(100), call(120, ("101",)), remind_after=60.0)
     assert back is not None
     assert back.remind is None
+
+
+def test_2g_a_colleagues_own_phone_makes_no_task() -> None:
+    staff = NumberList.of([number_pattern("8 916 000-01-*")], None)
+    policy = Policy("i", "1", missed=WHOLE, filters=Filters(staff=staff))
+    row, reason, step = after(None, call(100, client="+79160000155"), "main", policy, PEOPLE)
+    assert (row, step) == (None, None)
+    assert "colleague" in str(reason)
+    assert after(None, call(100, client="+79160000255"), "main", policy, PEOPLE)[2] is not None

@@ -107,7 +107,7 @@ def test_hidden_callers_are_one(text: str) -> None:
 def test_a_long_list_costs_little_whatever_is_asked() -> None:
     texts = [f"+7{number:07d}*" for number in range(1000)] + [f"+7495{number:07d}" for number in range(1000)]
     patterns = NumberList.of(map(number_pattern, texts), Numbering())
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(20):
         assert patterns.find(("a" * 10_000, "+" * 10_000, "9" * 10_000)) == ""
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1

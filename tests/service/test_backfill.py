@@ -17,9 +17,11 @@ from perezvon.asterisk.cel import Row, read_back
 from perezvon.asterisk.cel_source import CelFile
 from perezvon.bitrix24.directory import Directory
 from perezvon.calls import Numbering
+from perezvon.customisation import Customiser, Limits
 from perezvon.recordings import Folder
-from perezvon.rules import Kind, People, Policy
+from perezvon.rules import Kind, People, Policy, Triggers
 from perezvon.service.backfill import QUEUED, Backfill, Fate, Late
+from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
 from perezvon.storage import Database, calls, clicks, counters, journal, lanes, recordings
 from perezvon.storage.clicks import Click, ClickState
@@ -59,10 +61,13 @@ def directory() -> Directory:
     )
 
 
-def backfill(database: Database, log: Path, clock: Callable[[], float] = lambda: LATE) -> Backfill:
-    rules = PortalRules("main", Policy(installation="house", fallback_user="1"), People(USERS))
+def backfill(
+    database: Database, log: Path, clock: Callable[[], float] = lambda: LATE, hooks: CallHooks | None = None
+) -> Backfill:
+    policy = Policy("house", "1", triggers=Triggers(missed=True))  # a funnel shall not react days later: nothing is pulled
+    rules = PortalRules("main", policy, People(USERS))
     folder = Folder(log.parent)
-    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, keep_recordings=True, clock=clock)
+    return Backfill("pbx", CelFile(log), folder, NUMBERING, rules, directory(), database, clock=clock, hooks=hooks)
 
 
 def fates(found: list[Late]) -> list[Fate]:
@@ -253,3 +258,26 @@ async def test_a_defect_in_one_call_does_not_stop_the_others(
     monkeypatch.setattr(room, "plan", plan)
     monkeypatch.setattr(CelFile, "read", damaged)
     assert len(await backfill(database, log).find(0.0, LATE)) == 5
+
+
+async def test_hooks_are_asked_about_late_calls_too(database: Database, log: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hooks"
+    folder.mkdir()
+    (folder / "hooks.py").write_text(
+        "def need_registration(data): return data['call']['outcome'] == 'answered'\n"
+        "def process_final_params(data): return data['params'] | {'USER_ID': 7}\n"
+    )
+    customiser = Customiser(folder, Limits(ordinary=5.0, urgent=5.0))
+    await customiser.open()
+    try:
+        part = backfill(database, log, hooks=CallHooks("pbx", customiser))
+        plain = await backfill(database, log).find(0.0, LATE)
+        found = await part.find(0.0, LATE)
+        left_out = {one.call.id for one in plain} - {one.call.id for one in found}
+        assert left_out == {one.call.id for one in plain if one.call.outcome != "answered" and not one.plan.portal_call}
+        assert left_out
+        await part.store(found)
+    finally:
+        await customiser.close()
+    finishes = [json.loads(row.params) for row in await steps(database) if row.kind == Kind.FINISH]
+    assert [params["USER_ID"] for params in finishes] == [7] * len(found)

@@ -61,7 +61,6 @@ def switchboard(database: Database, folder: Path, book: ClickBook) -> Switchboar
         lambda _: None,
         lambda: None,
         Absence("main", None, Folder(folder), database),
-        keep_recordings=lambda: False,
         clock=lambda: NOW,
     )
 

@@ -71,7 +71,6 @@ async def watched(database: Database, log: Path, policy: Policy) -> None:
         lambda _: None,
         lambda: None,
         Absence("pbx", None, Folder(log.parent), database),
-        keep_recordings=lambda: True,
         clock=lambda: LATE,
     )
     for event in events_of(read_back(log, 0.0)):
@@ -91,7 +90,6 @@ def backfill(database: Database, log: Path, policy: Policy) -> Backfill:
         PortalRules("main", policy, People(USERS)),
         directory,
         database,
-        keep_recordings=True,
         clock=lambda: LATE,
     )
 

@@ -54,8 +54,8 @@ async def test_what_was_known_stays(reporter: Reporter, database: Database, monk
 async def test_a_database_that_does_not_answer_holds_up_no_page(
     reporter: Reporter, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("perezvon.service.status.PATIENCE", 0.05)
     await reporter.status()
+    monkeypatch.setattr("perezvon.service.status.PATIENCE", 0.05)
     answers = asyncio.Event()
     reads: list[bool] = []
     real = database.read

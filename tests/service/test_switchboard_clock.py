@@ -49,7 +49,6 @@ def switchboard(database: Database, folder: Path, log: Log | None = None) -> Swi
         lambda _: None,
         lambda: None,
         Absence("main", log, Folder(folder), database),  # type: ignore[arg-type]
-        keep_recordings=lambda: False,
         clock=lambda: OURS,
     )
 

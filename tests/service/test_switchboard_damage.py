@@ -37,7 +37,6 @@ def switchboard(database: Database, tmp_path: Path) -> Switchboard:
         lambda _: None,
         lambda: None,
         Absence("main", None, Folder(tmp_path), database),
-        keep_recordings=lambda: False,
         clock=time.time,
     )
 

@@ -238,6 +238,17 @@ async def test_a_cut_connection_is_repaired(postgres_url: str) -> None:
 
 
 @pytest.mark.postgresql
+async def test_a_connection_cut_while_it_is_given_back_hurts_nobody(postgres_url: str) -> None:
+    async with await Database.open(postgres_url) as database:
+        for reading in (database.read, database.glance):
+            async with await Database.open(postgres_url, own=False) as other, other.read() as killer, reading() as conn:
+                pid = (await conn.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                await killer.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+            async with reading() as conn:
+                assert (await conn.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+@pytest.mark.postgresql
 async def test_a_connection_cut_at_commit_neither_loses_nor_doubles(postgres_url: str) -> None:
     """The outcome of such a COMMIT is asked for, not guessed."""
     async with await Database.open(postgres_url) as database, await Database.open(postgres_url, own=False) as other:

@@ -77,7 +77,14 @@ def whole(tmp_path: Path) -> FastAPI:
     """With every room that there is."""
     something: object = object()
     return create_app(
-        something, something, desk=something, badges=something, people=something, database=something, doctor=something
+        something,
+        something,
+        desk=something,
+        badges=something,
+        people=something,
+        database=something,
+        doctor=something,
+        shelf=something,
     )  # type: ignore[arg-type]
 
 

@@ -133,3 +133,11 @@ def test_one_cause_is_one_trouble() -> None:
 def test_it_is_not_told_for_ever_that_a_portal_forgot() -> None:
     old = replace(PORTAL, forgotten=7, forgotten_last=NOW - 4 * 86400)
     assert troubles(replace(WELL, portals=(old,))) == []
+
+
+def test_what_the_portal_does_not_tell_autoconnect() -> None:
+    status = replace(WELL, dialplan=replace(WELL.dialplan, untold={"main": "timeman.status: insufficient_scope"}))
+    [trouble] = [check for check in troubles(status) if check.name == "autoconnect"]
+    assert (trouble.subject, trouble.state) == ("portal main", State.WARNING)
+    assert "insufficient_scope" in str(trouble.seen)
+    assert troubles(WELL) == []

@@ -28,6 +28,9 @@ class Service:
     async def event(self, portal: str, body: bytes, content_type: str) -> Received:
         return Received.ACCEPTED
 
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        return Received.ACCEPTED
+
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         return Received.ACCEPTED
 

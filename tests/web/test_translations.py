@@ -16,6 +16,7 @@ from jinja2.ext import babel_extract
 import perezvon
 from perezvon.asterisk import State as PbxState
 from perezvon.calls.call import Direction, LegOutcome, Outcome, Party, TransferKind
+from perezvon.customisation import POINTS, Fate
 from perezvon.doctor.check import State as CheckState
 from perezvon.rules import Kind
 from perezvon.settings import docs
@@ -34,6 +35,7 @@ ENUMS: tuple[type[StrEnum], ...] = (
     Outcome,
     CheckState,
     Kind,
+    Fate,
     Deed,
     Right,
     Role,
@@ -47,7 +49,8 @@ WORDS = (
     *("cards", "finish", "crm", "records", "directories"),
     *("offline", "handler", "both", "off"),
     *("ringing", "talk"),
-    *("new", "sending", "unsure", "done", "skipped", "dead"),
+    *("new", "sending", "unsure", "done", "skipped", "dead", "held"),
+    *(rules.title for rules in POINTS.values()),
 )
 
 # Which positional arguments are texts, and which variables hold them. `_ok`, `_warn`, `_fail`, `sort`: bitrix24/probe.py.

@@ -101,6 +101,10 @@ class Service:
         self.came.append(("event", portal, body.decode(), content_type))
         return self.verdict
 
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        self.came.append(("robot", portal, body.decode(), content_type))
+        return self.verdict
+
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         self.came.append(("install", portal, query.get("DOMAIN", ""), body.decode()))
         return self.verdict

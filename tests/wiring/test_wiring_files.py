@@ -144,7 +144,11 @@ def test_a_semicolon_in_a_password_is_no_comment(etc: Path) -> None:
         (Wiring(last_resort="ext-queues,300,1"), "Goto(ext-queues,300,1)", "PEREZVON_TO=ext"),
         (Wiring(last_resort="79161234567"), "Set(PEREZVON_TO=79161234567)", "Goto(79161234567"),
         (Wiring(record="no"), "exten => s,1,Set(VOLUME(RX)=0)", "Gosub(perezvon-record"),
-        (Wiring(record="whole"), "MixMonitor(${PEREZVON_FILE})", ",b)"),
+        (Wiring(record="whole"), "MixMonitor(${PEREZVON_DAY}/${PEREZVON_FILE})", ",b)"),
+        (Wiring(stereo=True), ",bSi(PEREZVON_RECORDER)r(${PEREZVON_DAY}/client/", "perezvon-pause"),
+        (Wiring(pause_key="*5"), ",bi(PEREZVON_RECORDER))", "r(${PEREZVON_DAY}/client/"),
+        (Wiring(pause_key="*5"), "DYNAMIC_FEATURES=perezvon_third#perezvon_pause", "=perezvon_third)"),
+        (Wiring(pause_key="*5", record="no"), "DYNAMIC_FEATURES=perezvon_third)", "perezvon-pause"),
         (Wiring(record_private=True), "Gosub(perezvon-record,s,1(private))", "§"),
         (Wiring(with_menu=False), "exten => s,1,Gosub(perezvon-record,s,1(in))\n same => n,Goto(perezvon-portal,s,1)", "§"),
         (Wiring(transfer_number=""), "[perezvon-out]\nexten => _[+0-9].", "exten => 900"),
@@ -160,11 +164,26 @@ def test_what_a_setting_changes(wiring: Wiring, there: str, not_there: str) -> N
 def test_after_each_question_the_time_limit_is_lifted_first() -> None:
     lines = text_of(Wiring(), "extensions.conf").splitlines()
     asked = [number for number, line in enumerate(lines) if ",AGI(" in line]
-    assert len(asked) == 3
-    for number in asked:
+    assert len(asked) == 4
+    for number in asked[:3]:
         assert lines[number - 2].endswith("Set(AGIEXITONHANGUP=yes)")
         assert "Set(TIMEOUT(absolute)=0)" in lines[number + 1]
-    assert [line for line in lines if line.startswith("exten => T,1")] == ["exten => T,1,Set(TIMEOUT(absolute)=0)"] * 3
+    late = [line for line in lines if line.startswith("exten => T,1")]
+    assert late[:3] == ["exten => T,1,Set(TIMEOUT(absolute)=0)"] * 3
+
+
+def test_autoconnect_gives_back_the_time_limit_of_the_route() -> None:
+    """Also when the script did not come to an end: T leads to the same place."""
+    lines = text_of(Wiring(), "extensions.conf").splitlines()
+    asked = next(number for number, line in enumerate(lines) if "/connect," in line)
+    assert lines[asked - 1].endswith("Set(TIMEOUT(absolute)=1.8)")
+    assert lines[asked + 1].startswith(" same => n(asked),Set(TIMEOUT(absolute)=${IF(")
+    assert lines[-1] == " same => n,Goto(s,asked)"
+
+
+def test_autoconnect_is_there_when_it_is_on() -> None:
+    assert "[perezvon-connect]" in text_of(Wiring(), "extensions.conf")
+    assert "perezvon-connect" not in text_of(Wiring(with_connect=False), "extensions.conf")
 
 
 @pytest.mark.parametrize(

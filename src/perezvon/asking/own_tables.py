@@ -30,6 +30,11 @@ class OwnTables:
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 
+    def cancel(self) -> None:
+        """For what asks somebody else (a portal): nobody waits for it any more. Before `close`."""
+        for task in self._tasks:
+            task.cancel()
+
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], deadline: float) -> T | None:
         """None also when they do not answer before the deadline (of the loop's clock), or not at all."""
 

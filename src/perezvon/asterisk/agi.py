@@ -1,4 +1,4 @@
-"""The FastAGI server: the dialplan asks, a script answers, and no caller ever waits for us longer than a deadline.
+"""The FastAGI server: the dialplan asks, a script answers in short, and no caller waits for us longer than a deadline.
 
 A script that hangs, a loop that lags and a peer that says nothing all end in the same way: the socket is closed, and the
 dialplan goes on at its next priority (it never looks at AGISTATUS, only at variables that a finished script has set). When
@@ -26,7 +26,6 @@ from perezvon.asterisk.agi_wire import (
     AgiSilent,
     Answer,
     ChannelGone,
-    NotPlayed,
     Wire,
     application_argument,
     command_line,
@@ -34,12 +33,14 @@ from perezvon.asterisk.agi_wire import (
 
 T = TypeVar("T")
 
-ANY_KEY = "0123456789*#ABCD"
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.+*#-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_.+*#:/-]*")
 """What means nothing to the application MSet."""
+MOST_PAIRS = 24
+"""Values of one MSet: Asterisk takes no more."""
+LONGEST_PAIRS = 1800
+"""Bytes of them: a command has a cap (LINE_CAP)."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,70 +77,29 @@ class AgiCall:
         """From now on the script may keep the caller waiting for so long between two commands."""
         self._wire.thinking = seconds
 
-    async def answer(self) -> None:
-        """Picks up, if that has not been done."""
-        await self._done("ANSWER")
-
     async def get(self, name: str) -> str:
         """A channel variable or a dialplan function; empty when there is none."""
         return (await self._ask("GET VARIABLE", name)).value
 
     async def set(self, name: str, value: str) -> None:
         """A channel variable or a dialplan function."""
-        await self._done("SET VARIABLE", name, value)
-
-    async def set_all(self, values: Mapping[str, str]) -> None:
-        """Several at once, in this order: one way to Asterisk and back instead of one for each."""
-        for command in _setting(values):
-            _existing(await self._ask(*command), *command)
+        if (await self._ask("SET VARIABLE", name, value)).result == "-1":
+            await self._ask("CHANNEL STATUS")  # the channel is gone, or it failed
+            raise AgiRefused(200, "SET VARIABLE", "it failed")
 
     async def end(self, values: Mapping[str, str], event: str = "", **headers: str) -> None:
-        """Tells an event, sets variables, and the dialplan goes on: at once, however busy we are. Nothing may follow."""
+        """Tells an event (UserEvent), sets variables in this order, and the dialplan goes on: at once, however busy we are.
+        Nothing may follow."""
         told = [_user_event(event, headers)] if event else []
         commands = [*told, *_setting(values)]
         asking = self._wire.ask_last([command_line(*command) for command in commands])
         answers = await self._within(self._patience.answer, "the last commands", asking)
         for command, answer in zip(commands, answers, strict=True):
-            _existing(answer, *command)
+            if command[0] == "EXEC" and answer.result == "-2":
+                raise AgiRefused(200, command[0], f"there is no application {command[1]}: load its module")
 
-    async def play(self, path: str, keys: str = "", *, seconds: float = 600.0) -> str:
-        """`path`: absolute, without its ending, as the PBX names it. One of `keys` ends it and is given back, else "".
-        `seconds`: how long it lasts at most. Raises NotPlayed too."""
-        answer = await self._ask("STREAM FILE", path, keys, within=seconds + self._patience.answer)
-        if answer.result == "-1" or (answer.result == "0" and answer.endpos == 0):
-            await self._still_there()
-            raise NotPlayed(200, "STREAM FILE", f"{path} could not be played")
-        return _digit(answer)
-
-    async def wait_key(self, seconds: float) -> str:
-        """A key, or "" when none was pressed in time."""
-        milliseconds = str(max(1, round(seconds * 1000)))
-        return _digit(await self._ask("WAIT FOR DIGIT", milliseconds, within=seconds + self._patience.answer))
-
-    async def user_event(self, name: str, **headers: str) -> None:
-        """An AMI event with these headers and the channel's own."""
-        command = _user_event(name, headers)
-        _existing(await self._ask(*command), *command)
-
-    async def execute(self, application: str, *arguments: str, seconds: float = 0.0) -> str:
-        """A dialplan application, with `seconds` for it to end; gives its result. Where one of the arguments has a comma
-        that shall be taken literally, the caller escapes it."""
-        command = "EXEC", application, ",".join(arguments)
-        return _existing(await self._ask(*command, within=seconds + self._patience.answer), *command).result
-
-    async def _done(self, *words: str) -> None:
-        answer = await self._ask(*words)
-        if answer.result == "-1":
-            await self._still_there()
-            raise AgiRefused(200, words[0], "it failed")
-
-    async def _still_there(self) -> None:
-        """-1 means a failure or a hangup. Raises ChannelGone when it was the latter."""
-        await self._ask("CHANNEL STATUS")
-
-    async def _ask(self, *words: str, within: float | None = None) -> Answer:
-        within = self._patience.answer if within is None else within
-        return await self._within(within, words[0], self._wire.ask(command_line(*words)))
+    async def _ask(self, *words: str) -> Answer:
+        return await self._within(self._patience.answer, words[0], self._wire.ask(command_line(*words)))
 
     async def _within(self, seconds: float, what: str, asking: Awaitable[T]) -> T:
         try:
@@ -153,30 +113,26 @@ class AgiCall:
             raise
 
 
-def _existing(answer: Answer, command: str, *words: str) -> Answer:
-    """Raises AgiRefused when the application that was to be carried out does not exist."""
-    if command == "EXEC" and answer.result == "-2":
-        raise AgiRefused(200, command, f"there is no application {words[0]}: load its module")
-    return answer
-
-
 def _user_event(name: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     body = (f"{key}: {application_argument(value)}" for key, value in headers.items())
     return "EXEC", "UserEvent", ",".join((name, *body))
 
 
 def _setting(values: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """The commands that set these variables, in this order."""
-    if all(_PLAIN.fullmatch(value) for value in values.values()):
-        return [("EXEC", "MSet", ",".join(f"{name}={value}" for name, value in values.items()))]
-    return [("SET VARIABLE", name, value) for name, value in values.items()]
-
-
-def _digit(answer: Answer) -> str:
-    code = int(answer.result) if answer.result.lstrip("-").isdecimal() else 0
-    if code == -1:
-        raise ChannelGone("the caller has hung up")
-    return chr(code) if 0 < code < 0x7F else ""
+    """The commands that set these variables, in this order, as few as may be."""
+    commands: list[tuple[str, ...]] = []
+    together: list[str] = []
+    for name, value in values.items():
+        pair = f"{name}={value}"
+        plain = _PLAIN.fullmatch(value) is not None
+        if together and (not plain or len(together) == MOST_PAIRS or len(",".join((*together, pair))) > LONGEST_PAIRS):
+            commands.append(("EXEC", "MSet", ",".join(together)))
+            together = []
+        if plain:
+            together.append(pair)
+        else:
+            commands.append(("SET VARIABLE", name, value))
+    return [*commands, ("EXEC", "MSet", ",".join(together))] if together else commands
 
 
 Handler = Callable[[AgiCall], Awaitable[None]]

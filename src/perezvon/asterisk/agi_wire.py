@@ -10,7 +10,6 @@ What can go wrong; the class says what the script can do::
     AgiError
     ├── ChannelGone    the caller has hung up, or the connection has ended: nothing is left to do
     ├── AgiRefused     Asterisk did not do it (510 unknown, 511 not on a dead channel, 520 wrong usage): a defect of ours
-    │   └── NotPlayed  ... the PBX cannot open that sound file: go on with the next
     ├── AgiSilent      no answer in time: the connection has been closed
     ├── AgiBroken      what came is no AGI: the connection has been closed
     └── Unsendable     a line break or NUL in what was to be sent, or too much of it: nothing was sent
@@ -32,7 +31,7 @@ LINE_CAP = 2000
 MOST_HEADERS = 200
 
 _HANGUP = b"HANGUP\n"
-_ANSWER = re.compile(r"200 result=(\S*)(?: \((.*)\))?(?: endpos=(\d+))?", re.DOTALL)
+_ANSWER = re.compile(r"200 result=(\S*)(?: \((.*)\))?(?: endpos=\d+)?", re.DOTALL)
 
 
 class AgiError(Exception):
@@ -51,10 +50,6 @@ class AgiRefused(AgiError):
         self.code = code
 
 
-class NotPlayed(AgiRefused):
-    pass
-
-
 class AgiSilent(AgiError):
     pass
 
@@ -69,11 +64,10 @@ class Unsendable(AgiError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`200 result=RESULT (VALUE) endpos=SAMPLES`. `result` is a number but for commands that give back digits."""
+    """`200 result=RESULT (VALUE)`. `result` is a number."""
 
     result: str
     value: str = ""
-    endpos: int | None = None
 
 
 def command_line(*words: str) -> bytes:
@@ -114,7 +108,7 @@ def answer(line: str) -> Answer | None:
     matched = _ANSWER.fullmatch(line.rstrip("\r"))
     if matched is None:
         raise AgiBroken(f"an answer that cannot be read: {line[:80]!r}")
-    return Answer(matched[1], matched[2] or "", None if matched[3] is None else int(matched[3]))
+    return Answer(matched[1], matched[2] or "")
 
 
 class Wire(asyncio.Protocol):

@@ -71,9 +71,8 @@ class Message:
         """`arrived`: POSIX seconds, used when the message has no `Timestamp`."""
         variables: dict[str, str] = {}
         for header, value in self.pairs:
-            if header.lower().startswith(
-                "chanvariable"
-            ):  # `ChanVariable(SIP/…)` before Asterisk 13, and in OriginateResponse
+            # `ChanVariable(SIP/…)`: before Asterisk 13, and in OriginateResponse
+            if header.lower() == "chanvariable" or header.startswith("ChanVariable("):
                 name, _, content = value.partition("=")
                 variables.setdefault(name, content)
         return Event(self["Event"], moment(self.headers, arrived), self.headers, variables)

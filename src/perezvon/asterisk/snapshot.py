@@ -13,7 +13,7 @@ from perezvon.asterisk.errors import ActionRefused
 from perezvon.asterisk.message import LATEST, Headers, Message
 from perezvon.asterisk.session import Session
 from perezvon.calls import Snapshot
-from perezvon.calls.wanted import WANTED_VARIABLES
+from perezvon.calls.wanted import SNAPSHOT_VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ async def take_snapshot(session: Session, *, startup: str = "", timeout: float =
     core = await _permitted(session, "CoreStatus")
     settings = await _permitted(session, "CoreSettings")
     shown = await _list(session, "CoreShowChannels", [], timeout)
-    variables = ",".join(sorted({name.lstrip("_") for name in WANTED_VARIABLES}))
-    statuses = await _list(session, "Status", [("Variables", variables)] if variables else [], timeout)
+    statuses = await _list(session, "Status", [("Variables", ",".join(sorted(SNAPSHOT_VARIABLES)))], timeout)
     queues = await _queues(session, timeout)
 
     channels: dict[str, dict[str, str]] = {}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from perezvon.bitrix24 import forms
-from perezvon.bitrix24.values import Json, flag, mapping, moment, number, real, text
+from perezvon.bitrix24.values import Json, flag, mapping, moment, number, real, rows, text
 
 CALL_START = "ONEXTERNALCALLSTART"
 CALLBACK_START = "ONEXTERNALCALLBACKSTART"
@@ -138,6 +138,28 @@ class ApplicationChanged:
     auth: EventAuth
 
 
+@dataclass(frozen=True, slots=True)
+class RobotCall:
+    """Our robot on a stage of a funnel wants a client to be called. `document`: LEAD_5, DEAL_7, "" when it was not told;
+    `number`, `user` (the user's id), `text`: as the robot was filled in. `token`: with which it waits for our answer, ""
+    for one that does not. `key`: the same for the same run of the robot; of one without a token for some minutes only."""
+
+    code: str
+    document: str
+    number: str
+    user: str
+    text: str
+    token: str
+    key: str
+    received: float
+
+    @property
+    def entity(self) -> tuple[str, str]:
+        """Type and id."""
+        type_, _, id_ = self.document.rpartition("_")
+        return (type_, id_) if type_ and id_.isdigit() else ("", "")
+
+
 Typed = CallStartClick | CallbackRequested | ApplicationChanged
 
 
@@ -165,6 +187,60 @@ def accept(
         raise Forged(f"{name} is of another portal ({_shown(auth.domain)}) than ours")
     at = real(form.get("ts"))
     return PortalEvent(name, mapping(form.get("data")), now if at is None else at, now, source, proven, auth)
+
+
+def accept_robot(
+    body: bytes, content_type: str, expected: Collection[str], *, now: float, member_id: str = ""
+) -> RobotCall:
+    """What came to the robot's handler; proven as an event is. Raises BadEvent or Forged.
+
+    Source: contract.json, bizproc.robot.add: the tutorial shows `properties`, `document_id` and `auth`; the rest is not
+    documented and may be missing.
+    """
+    media = content_type.partition(";")[0].strip().lower()
+    if media not in (_FORM, ""):
+        raise BadEvent(f"a robot's call comes as {_FORM}, not as {_shown(media)}")
+    try:
+        form = forms.decode(body)
+    except forms.BadForm as error:
+        raise BadEvent(str(error)) from None
+    auth = read_auth(form.get("auth"))
+    if not verify(auth.application_token, expected):
+        why = "no application token" if not auth.application_token else "another application token than ours"
+        raise Forged(f"a robot's call from {_shown(auth.domain) or 'an unknown portal'} bears {why}")
+    if member_id and auth.member_id and auth.member_id != member_id:
+        raise Forged(f"a robot's call is of another portal ({_shown(auth.domain)}) than ours")
+    given = mapping(form.get("properties"))
+    if not given:
+        raise BadEvent("a robot's call has no properties")
+    documents = [text(part) for part in rows(form.get("document_id"))]
+    document = next((part for part in reversed(documents) if re.fullmatch(r"[A-Z_0-9]{1,40}_[0-9]{1,15}", part)), "")
+    waits = text(form.get("use_subscription")).upper() != "N"
+    token = text(form.get("event_token"))[:500]
+    said = {"code": text(form.get("code")), "workflow": text(form.get("workflow_id")), "document": document}
+    digest = _digest({**said, "properties": _stringly(given)})
+    return RobotCall(
+        code=said["code"],
+        document=document,
+        number=re.split(r"[,;]\s*(?=[+78])", _first(given.get("phone")))[0][:100],
+        user=_first(given.get("responsible")).removeprefix("user_"),
+        text=_first(given.get("text")),
+        token=token if waits else "",
+        key=f"robot:{hashlib.sha256(token.encode()).hexdigest()[:32]}" if token else f"robot:{digest}",
+        received=now,
+    )
+
+
+def _first(value: Json) -> str:
+    """Of a property with several values the first that says something."""
+    if isinstance(value, (dict, list)):
+        return next((found for found in map(_first, rows(value)) if found), "")
+    return text(value).strip()
+
+
+def _digest(value: Json) -> str:
+    canonical = json.dumps(_stringly(value), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def verify(given: str, expected: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perezvon.bitrix24.client import Portal
-from perezvon.bitrix24.errors import Ambiguous
+from perezvon.bitrix24.errors import Ambiguous, NotFound
 from perezvon.bitrix24.values import Json, flag, mapping, moment, number, rows, text, whole
 
 REGISTER = "telephony.externalCall.register"
@@ -22,6 +22,8 @@ FINISH = "telephony.externalCall.finish"
 ATTACH_RECORD = "telephony.externalCall.attachRecord"
 UPDATE_ACTIVITY = "crm.activity.update"
 GET_ACTIVITY = "crm.activity.get"
+GET_ITEM = "crm.item.get"
+UPDATE_ITEM = "crm.item.update"
 SEARCH = "telephony.externalCall.searchCrmEntities"
 ADD_TASK = "tasks.task.add"
 GET_TASK = "tasks.task.get"
@@ -31,11 +33,32 @@ COMPLETE_TASK = "tasks.task.complete"
 RENEW_TASK = "tasks.task.renew"
 ADD_COMMENT = "task.commentitem.add"
 LIST_COMMENTS = "task.commentitem.getlist"
+ACTIVITY_BINDINGS = "crm.activity.binding.list"
+LIST_ITEMS = "crm.item.list"
+ADD_TRIGGER = "crm.automation.trigger.add"
+LIST_TRIGGERS = "crm.automation.trigger.list"
+DELETE_TRIGGER = "crm.automation.trigger.delete"
+EXECUTE_TRIGGER = "crm.automation.trigger.execute"
+ADD_ROBOT = "bizproc.robot.add"
+UPDATE_ROBOT = "bizproc.robot.update"
+LIST_ROBOTS = "bizproc.robot.list"
+DELETE_ROBOT = "bizproc.robot.delete"
+ANSWER_ROBOT = "bizproc.event.send"
 STATISTIC = "voximplant.statistic.get"
+OBJECT = {"lead": "crm.lead", "contact": "crm.contact", "company": "crm.company", "deal": "crm.deal"}
+"""The families of methods of the CRM's objects: `.get`, `.update`, `.list`, `.fields`."""
+LIST_DEALS = "crm.deal.list"
+LIST_LEADS = "crm.lead.list"
+BIND_ACTIVITY = "crm.activity.binding.add"
+CRM_MODE = "crm.settings.mode.get"
+DIALOG = "im.dialog.get"
+ADD_MESSAGE = "im.message.add"
+NOTIFY = "im.notify.personal.add"
 LINES = "telephony.externalLine.get"
 ADD_LINE = "telephony.externalLine.add"
 UPDATE_LINE = "telephony.externalLine.update"
 USERS = "user.get"
+_TYPES = {"LEAD": 1, "DEAL": 2, "CONTACT": 3, "COMPANY": 4, "QUOTE": 7, "SMART_INVOICE": 31}
 _PHONES = ("PERSONAL_MOBILE", "WORK_PHONE", "PERSONAL_PHONE")
 _USER_FIELDS = ("ID", "ACTIVE", "NAME", "LAST_NAME", "EMAIL", "UF_PHONE_INNER", *_PHONES)
 
@@ -349,3 +372,24 @@ async def server_time(portal: Portal) -> float | None:
 async def feature(portal: Portal, code: str) -> bool:
     """Whether the portal's plan has a feature (`rest_offline_extended`, `rest_auth_connector`)."""
     return flag(mapping((await portal.call("feature.get", {"CODE": code})).result).get("value"))
+
+
+async def responsible_of(portal: Portal, entity_type: str, entity_id: str) -> str:
+    """The user id of whoever is responsible for an object of the CRM; "" when there is no such object. Raises a
+    PortalError."""
+    dynamic = entity_type.removeprefix("DYNAMIC_")
+    type_ = _TYPES.get(entity_type) or (int(dynamic) if dynamic.isascii() and dynamic.isdigit() else 0)
+    if not type_ or not entity_id.isdigit():
+        return ""
+    try:
+        answer = await portal.call(GET_ITEM, {"entityTypeId": type_, "id": int(entity_id)})
+    except NotFound:
+        return ""
+    return number(mapping(mapping(answer.result).get("item")).get("assignedById"))
+
+
+async def responsible_by_number(portal: Portal, phone: str) -> str:
+    """Of what the CRM knows by a client's number: whoever the first of that belongs to. Raises a PortalError."""
+    answer = await portal.call(SEARCH, {"PHONE_NUMBER": phone})
+    owners = (number(mapping(row).get("ASSIGNED_BY_ID")) for row in rows(answer.result))
+    return next((owner for owner in owners if owner), "")

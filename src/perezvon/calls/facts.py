@@ -104,6 +104,17 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """An employee has stopped the recording of the talk with his key (`on`), or lets it go on. `extension`: who talks
+    with the client then, "" where that is not known."""
+
+    call: str
+    at: float
+    on: bool
+    extension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MenuChosen:
     """The client pressed a key of the voice menu, right or wrong. `key`: one or more digits."""
 
@@ -135,6 +146,19 @@ class InMenu:
     key: str = ""
     to: str = ""
     heard: tuple[str, ...] = ()
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """Before any phone rang, autoconnect said whom this caller shall be connected with. `to`: an extension, "" for nobody.
+    `why`: its account, as rules/connecting.py wrote it; "" where this tells what came of it. `result`: DIALSTATUS of
+    whoever was rung, TIMEOUT or ABSENT when we did not answer the dialplan."""
+
+    call: str
+    at: float
+    to: str = ""
+    why: str = ""
     result: str = ""
 
 
@@ -193,8 +217,10 @@ Fact = (
     | Held
     | Transferred
     | Recorded
+    | RecordingPaused
     | MenuChosen
     | InMenu
+    | Connecting
     | JoinedConference
     | ThirdParty
     | CallEnded

@@ -55,7 +55,7 @@ class LiveCall:
     `keys`: pressed since the last jump of the menu; `reading`: the variable of Read.
     `room`: the conference room that it has become, if any; `manager`: the extension of whoever brings others in there;
     `returning`: his extension while he has transferred himself out in order to be rung back in the room.
-    `scripted`: our own voice menu tells of the keys.
+    `scripted`: our own voice menu tells of the keys; `story`: what it has told.
     `rung`: extension -> when it was first rung. `promised`: a recording's name, in case that no better one comes.
     """
 
@@ -110,6 +110,8 @@ class LiveCall:
     manager: str = ""
     returning: str = ""
     scripted: bool = False
+    story: str = ""
+    paused: bool = False
 
     @property
     def over(self) -> bool:

@@ -8,19 +8,24 @@ from perezvon.calls.call import Direction
 from perezvon.calls.channels import Channel
 from perezvon.calls.conferring import ROOM, on_room, on_room_variable
 from perezvon.calls.events import Event
-from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
+from perezvon.calls.facts import Connecting, InMenu, MenuChosen, MenuStep
 from perezvon.calls.live import LiveCall
 from perezvon.calls.names import dialled_number
-from perezvon.calls.recording import on_application, on_variable
+from perezvon.calls.recording import on_application, on_pause, on_variable
 
 MENU_APPS = frozenset({"background", "waitexten", "backgrounddetect", "read", "playback", "sayalpha", "agi"})
 NO_MENU_APPS = frozenset({"voicemail", "voicemailmain", "record", "dictate", "minivmrecord"})
 MOST_KEYS = 16
 MOST_HEARD = 40
+MOST_STEPS = 40
+MOST_WHY = 4000
 DIGITS = frozenset("0123456789*#ABCD")
 MENU_STEPS = frozenset(step.value for step in MenuStep)
 LINE = "FROM_DID"
 OUR_LINE = "PEREZVON_LINE"
+STORY = "PEREZVON_STORY"
+MENU = "perezvon-menu-keys"
+"""Where our dialplan takes keys and dials from."""
 
 
 def on_queue_join(board: Board, event: Event) -> None:
@@ -78,13 +83,18 @@ def on_user_event(board: Board, event: Event) -> None:
             on_room(board, event)
         case "PerezvonMenu":
             _on_menu(board, event)
+        case "PerezvonRecording":
+            on_pause(board, event)
+        case "PerezvonConnect":
+            _on_connect(board, event)
         case _:
             pass
 
 
 def _on_menu(board: Board, event: Event) -> None:
     """`Step`: began, key, wrong, silence, rings, over. `Key`: what was keyed in. `To`: whom it leads to. `Heard`: what was
-    played, words with spaces between. The menu itself tells of the keys from now on, so that those which AMI tells of
+    played, words with spaces between. `Story`: all of it so far, see `on_story`; dialplans that were installed by earlier
+    versions tell of each step alone. The menu itself tells of the keys from now on, so that those which AMI tells of
     (DTMFEnd, before) do not count twice."""
     channel = board.see(event)
     call = board.call_of(channel)
@@ -92,25 +102,63 @@ def _on_menu(board: Board, event: Event) -> None:
         return
     if channel.uid in {call.origin, _inner(board, call)}:
         begin_if_incoming(board, call)
-    heard, call.keys = call.keys, ""
-    scripted, call.scripted = call.scripted, True
-    key = event["key"]
-    pressed = event["step"] in {"key", "wrong"} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
-    if pressed and (scripted or not heard.endswith(key)):
-        _chosen(board, call, key, event.at)
-    if event["step"] in MENU_STEPS and call.begun:
-        board.tell(
-            call,
-            InMenu(
-                call.id,
-                event.at,
-                MenuStep(event["step"]),
-                key=key if pressed else "",
-                to=_target(board, event["to"]),
-                heard=tuple(event["heard"].split()[:MOST_HEARD]),
-                result=event["result"],
-            ),
+    if story := event["story"]:
+        on_story(board, call, story, event.at)
+    elif event["step"] in MENU_STEPS:
+        key = event["key"]
+        known = not call.scripted and bool(key) and call.keys.endswith(key)
+        _step(
+            board, call, MenuStep(event["step"]), event.at, key, event["to"], event["heard"], event["result"], known=known
         )
+
+
+def on_story(board: Board, call: LiveCall, story: str, now: float | None = None) -> None:
+    """A caller's whole way through our menu: `|step:POSIX seconds:key:to:result:heard` for each step; a key that leads
+    somewhere rings there at once. What has been told of it is not told again, so that steps which nobody of us has seen
+    are made good by the next one, or by the channel's variable PEREZVON_STORY. `now`: when the last step happened."""
+    if not call.begun or call.story.startswith(story):
+        return
+    more = story.removeprefix(call.story) if story.startswith(call.story) else story
+    call.story = story
+    entries = [entry.split(":", 5) for entry in more.split("|") if entry][-MOST_STEPS:]
+    before = "" if call.scripted else call.keys
+    for place, entry in enumerate(entries):
+        if len(entry) < 6 or entry[0] not in MENU_STEPS or not (entry[1].isascii() and entry[1].isdecimal()):
+            continue
+        name, at, key, to, result, heard = entry
+        step, when = MenuStep(name), float(at[:12])
+        if now is not None and (place == len(entries) - 1 or when > now):
+            when = now
+        known = bool(key) and before.startswith(key)
+        before = before.removeprefix(key)
+        _step(board, call, step, when, key, to, heard, result, known=known)
+        if step is MenuStep.KEY and to:
+            _step(board, call, MenuStep.RINGS, when, "", to, "", "", known=False)
+
+
+def _step(
+    board: Board, call: LiveCall, step: MenuStep, at: float, key: str, to: str, heard: str, result: str, *, known: bool
+) -> None:
+    """`known`: AMI has told of the key before."""
+    call.keys, call.scripted = "", True
+    pressed = step in {MenuStep.KEY, MenuStep.WRONG} and 0 < len(key) <= MOST_KEYS and DIGITS.issuperset(key)
+    if pressed and not known:
+        _chosen(board, call, key, at)
+    if call.begun:
+        told = {"key": key if pressed else "", "to": _target(board, to), "result": result}
+        board.tell(call, InMenu(call.id, at, step, heard=tuple(heard.split()[:MOST_HEARD]), **told))
+
+
+def _on_connect(board: Board, event: Event) -> None:
+    """Autoconnect tells what it chose, the dialplan what came of it. `To`: an extension; `Why`: the account; `Result`."""
+    channel = board.see(event)
+    call = board.call_of(channel)
+    if channel is None or call is None or call.over:
+        return
+    if channel.uid in {call.origin, _inner(board, call)}:
+        begin_if_incoming(board, call)
+    to = event["to"] if board.numbering.is_extension(event["to"]) else ""
+    board.tell(call, Connecting(call.id, event.at, to, event["why"][:MOST_WHY], event["result"][:MOST_KEYS]))
 
 
 def _target(board: Board, to: str) -> str:
@@ -131,12 +179,22 @@ def on_newexten(board: Board, event: Event) -> None:
         call.dialled = exten
     if app == "Dial" and not call.begun:
         call.tried = _tried(event["appdata"])
+    if app == "Dial" and event["context"] == MENU:
+        _dialled_by_menu(board, call, exten, _tried(event["appdata"]), event.at)
     if app in {"MixMonitor", "Monitor"}:
         on_application(call, app, event["appdata"])
     if before.lower() in MENU_APPS and came_from != channel.place:
         _hint(board, channel, exten, event.at)
     if app == "Read":
         call.reading = event["appdata"].partition(",")[0]
+
+
+def _dialled_by_menu(board: Board, call: LiveCall, exten: str, to: str, at: float) -> None:
+    """Out of the channel event log, of a menu that nobody of us has seen the end of. A key of several digits is not known
+    from there, nor what was heard."""
+    if "|key:" not in call.story and "|rings:" not in call.story:
+        step = f"|key:{int(at)}:{exten}" if exten in DIGITS else f"|rings:{int(at)}:"
+        on_story(board, call, f"{call.story}{step}:{to}::", at)
 
 
 def _tried(data: str) -> str:
@@ -150,7 +208,7 @@ def _hint(board: Board, channel: Channel, exten: str, at: float) -> None:
     if not exten or len(exten) > 6 or not DIGITS.issuperset(exten):
         return
     call = _in_menu(board, channel)
-    if call is None:
+    if call is None or call.scripted:
         return
     if not call.keys.endswith(exten):
         for key in exten:

@@ -17,7 +17,7 @@ from perezvon.calls.numbering import Numbering
 
 PEERS_KEPT = 4096
 _FROM_OUTSIDE = re.compile(
-    r"inbound|incoming|from-(?:pstn|trunk|did|external|outside|zaptel|dahdi|carrier)|ext-did|perezvon-(?:in|menu)$",
+    r"inbound|incoming|from-(?:pstn|trunk|did|external|outside|zaptel|dahdi|carrier)|ext-did|perezvon-(?:in|menu|menu-keys)$",
     re.IGNORECASE,
 )
 _NUMBER_IN_NAME = re.compile(r"\d+")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from perezvon.calls.board import Board
 from perezvon.calls.channels import Channel
 from perezvon.calls.events import Event
-from perezvon.calls.facts import Recorded
+from perezvon.calls.facts import Recorded, RecordingPaused
 from perezvon.calls.live import LiveCall
 
 FILE = "MIXMONITOR_FILENAME"
@@ -63,6 +63,19 @@ def on_mixmonitor_start(board: Board, event: Event) -> None:
     if call is not None:
         call.recording_started = True
         _keep_promise(board, call, event.at)
+
+
+def on_pause(board: Board, event: Event) -> None:
+    """`UserEvent PerezvonRecording`: Step paused or resumed, told by the leg that is recorded."""
+    channel = board.see(event)
+    call = board.call_of(channel)
+    step = event["step"]
+    if call is None or call.over or not call.begun or step not in ("paused", "resumed"):
+        return
+    on = step == "paused"
+    if call.paused is not on:
+        call.paused = on
+        board.tell(call, RecordingPaused(call.id, event.at, on, call.last_talker))
 
 
 def _keep_promise(board: Board, call: LiveCall, at: float) -> None:

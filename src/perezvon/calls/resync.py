@@ -15,7 +15,7 @@ from perezvon.calls.conferring import find_rooms, note_waiting
 from perezvon.calls.ending import end_emptied, finish, hang_up, wake_up
 from perezvon.calls.events import Snapshot
 from perezvon.calls.live import LiveCall
-from perezvon.calls.noting import LINE
+from perezvon.calls.noting import LINE, STORY, on_story
 from perezvon.calls.recording import FILE, recorded
 from perezvon.calls.ringing import members, picked_up, ring, rings_by_itself
 from perezvon.calls.talking import refresh
@@ -62,6 +62,7 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
     new += _dialled_meanwhile(board, entries)
     _find_diallers(board, new, entries)
     find_rooms(board, entries, at)
+    _menus(board, entries)
     _ring_found(board, new, at)
     _update(board, entries, at)
     _queues(board, snapshot)
@@ -70,6 +71,8 @@ def _compare(board: Board, snapshot: Snapshot) -> None:
     for call in list(board.calls.values()):
         if not call.begun and _answered(board, call):
             begin_if_incoming(board, call)
+    _menus(board, entries)
+    for call in list(board.calls.values()):
         refresh(board, call, at)
         if call.room and not call.over:
             note_waiting(board, call, at)
@@ -239,6 +242,14 @@ def _queues(board: Board, snapshot: Snapshot) -> None:
             if call is not None and (call.answered is None or not call.queue):
                 call.queue = queue
                 begin_if_incoming(board, call)
+
+
+def _menus(board: Board, entries: Mapping[str, Entry]) -> None:
+    """What callers have done in our voice menu meanwhile."""
+    for uid, entry in entries.items():
+        call = board.call_of(board.switch.get(uid))
+        if call is not None and not call.over and (story := entry.get(f"variable.{STORY}", "")):
+            on_story(board, call, story)
 
 
 def _answered(board: Board, call: LiveCall) -> bool:

@@ -107,6 +107,12 @@ class Tracker:
         board = self._board
         return [record(call, board.numbering, board.peers.relabel) for call in board.calls.values() if call.begun]
 
+    def call(self, call_id: str) -> Call | None:
+        """One of these; None when it is not among them (any more)."""
+        board = self._board
+        call = board.calls.get(call_id)
+        return record(call, board.numbering, board.peers.relabel) if call is not None and call.begun else None
+
     def export(self, call_id: str) -> dict[str, Any]:
         """The state of a live call as JSON values, for `restore`. Raises KeyError when there is no such call."""
         return export_call(self._board, call_id)

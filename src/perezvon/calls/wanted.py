@@ -56,3 +56,6 @@ VARIABLES = frozenset({"MIXMONITOR_FILENAME", "CALLFILENAME", "FROM_DID", "PEREZ
 WANTED_VARIABLES = VARIABLES | {"_" + name for name in VARIABLES} | {"__" + name for name in VARIABLES}
 """The variables whose `VarSet` is wanted (`VarSet` is a quarter of all traffic; the rest of it is dropped). Inherited ones
 are told with their underscores."""
+
+SNAPSHOT_VARIABLES = VARIABLES | {"PEREZVON_STORY"}
+"""The variables that the dump of a PBX's state is asked for; live, the voice menu's events tell its story."""

@@ -19,6 +19,7 @@ from perezvon.cli.installation import Installation, opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.replay import request
 from perezvon.cli.speech import Speech
+from perezvon.customisation import Customiser
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.storage import installation as identity
@@ -121,7 +122,8 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
     """With the rules by which the service itself decides; nothing is asked of the portal."""
     from perezvon.service import policies  # noqa: PLC0415  the house is large, and other commands do without
     from perezvon.service.backfill import Backfill  # noqa: PLC0415  as above
-    from perezvon.service.house import folder_of  # noqa: PLC0415  as above
+    from perezvon.service.folders import folder_of  # noqa: PLC0415  as above
+    from perezvon.service.hooks import CallHooks  # noqa: PLC0415  as above
     from perezvon.service.portals import PortalLink  # noqa: PLC0415  as above
 
     portal = settings.portal_of(pbx.name)
@@ -137,6 +139,10 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
             raise Refusal(why, Exit.UNAVAILABLE)
         if not link.own_user and portal.webhook is not None:
             link.own_user = Webhook.parse(portal.webhook.reveal()).user_id
+        customised = settings.customisation
+        customiser = Customiser(customised.place(installation.data_dir), customised.limits())
+        stack.push_async_callback(customiser.close)
+        await customiser.open()
         yield Backfill(
             pbx.name,
             pbx.cel.source(largest=LARGEST),
@@ -145,8 +151,9 @@ async def _backfill(installation: Installation, settings: Settings, pbx: Asteris
             link.rules(),
             link.directory,
             installation.database,
-            keep_recordings=settings.recordings.mode == "upload",
+            layouts=pbx.recordings_paths,
             clock=time.time,
+            hooks=CallHooks(pbx.name, customiser),
         )
 
 

@@ -11,17 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
+from perezvon.cli.crm_check import check_fields
 from perezvon.cli.exits import kindly
 from perezvon.cli.installation import Installation, opened, who
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
+from perezvon.rules.vocabulary import Reason
 from perezvon.settings import docs as documentation
 from perezvon.settings import toml
 from perezvon.settings.changes import Change, changes
 from perezvon.settings.confidential import MASK
+from perezvon.settings.errors import told
 from perezvon.settings.load import Named, dumped, masked, merged, parse, plainly, read
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_url, keep_database_url
+from perezvon.settings.positions import line_of
 from perezvon.settings.store import EMPTY, Saved, SettingsStore
 from perezvon.settings.urls import OwnDatabaseUrl
 from perezvon.storage.database import Database
@@ -50,16 +54,20 @@ def apply(
     named = parse(text, source)
     user = who()
 
-    async def work() -> tuple[Saved | None, Sequence[Change], bool]:
+    async def work() -> tuple[Saved | None, Sequence[Change], bool, list[Reason]]:
         async with opened(data_dir, make=True) as installation:
             new, moved = await _new_settings(installation, named, text, source, replace=replace)
+            of_crm = "crm" in named or replace
+            warnings = await check_fields(
+                installation, new, source, named=of_crm, line=lambda place: line_of(text, ("crm", "field", place))
+            )
             if dry_run:
                 before = EMPTY if replace else (await installation.store.load()).settings
-                return None, changes(before, new), moved
+                return None, changes(before, new), moved, warnings
             saved = await _save(installation, new, user, note or f"apply {Path(source).name}", moved=moved)
-            return saved, saved.changes, moved
+            return saved, saved.changes, moved, warnings
 
-    saved, found, moved = asyncio.run(work())
+    saved, found, moved, warnings = asyncio.run(work())
     version = saved.version.id if saved else None
     speech.answer(
         {
@@ -68,9 +76,12 @@ def apply(
             "dry_run": dry_run,
             "changes": [change.as_json() for change in found],
             "restart": moved,
+            "warnings": [str(warning) for warning in warnings],
         }
     )
     _show(found, speech)
+    for warning in warnings:
+        speech.say(f"! {told(warning, speech.translate)}", "yellow")
     _ = speech.translate
     if moved:
         speech.say(

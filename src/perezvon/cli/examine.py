@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
-from perezvon.bitrix24 import Portal
-from perezvon.cli.exits import Exit, Refusal, kindly
-from perezvon.cli.installation import Installation, opened
+from perezvon.cli.crm_check import opened_portal
+from perezvon.cli.exits import Exit, kindly
+from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
 from perezvon.doctor.check import Check, State, worst
 from perezvon.doctor.examination import Patient, examine, subjects
 from perezvon.settings.errors import told
 from perezvon.settings.load import load
-from perezvon.settings.model import Settings
-from perezvon.settings.portal import PortalSettings
-from perezvon.storage import installation as identity
 
 _MARKS = {State.OK: ("✓", "green"), State.WARNING: ("!", "yellow"), State.PROBLEM: ("✕", "bold red")}
 
@@ -46,7 +41,8 @@ def doctor(
     async def work() -> list[Check]:
         async with opened(data_dir, make=named is not None, as_owner=True) as installation:
             chosen = named or (await installation.store.load()).settings
-            patient = Patient(chosen, data_dir, installation.database, lambda portal: _portal(installation, chosen, portal))
+            ask = partial(opened_portal, installation, chosen)
+            patient = Patient(chosen, data_dir, installation.database, ask)
             progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -64,22 +60,6 @@ def doctor(
     _print(checks, speech)
     if state is State.PROBLEM:
         raise typer.Exit(Exit.PROBLEM)
-
-
-@asynccontextmanager
-async def _portal(installation: Installation, settings: Settings, portal: PortalSettings) -> AsyncGenerator[Portal | None]:
-    """The portal as the service itself speaks to it, with the same stored grant."""
-    from perezvon.service.portals import PortalLink  # noqa: PLC0415  the house is large, and only this needs it
-
-    async with AsyncExitStack() as stack:
-        made = await installation.database.write(lambda conn: identity.identity(conn, time.time()))
-        try:
-            link = PortalLink(portal, settings, installation.database, installation.box, made.id, clock=time.time)
-            await link.open()
-        except ValueError as error:
-            raise Refusal(str(error), Exit.USAGE) from None
-        stack.push_async_callback(link.close)
-        yield link.client if link.installed else None
 
 
 def _print(checks: list[Check], speech: Speech) -> None:

@@ -40,8 +40,8 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done, and all is well",
-    Exit.PROBLEM: "the doctor, or a look at the menus or at a number, found a problem; the PBX's configuration was changed "
-    "by hand, or Asterisk does not read it",
+    Exit.PROBLEM: "the doctor, or a look at the menus, at a number or at the customisation, found a problem; the PBX's "
+    "configuration was changed by hand, or Asterisk does not read it",
     Exit.USAGE: "wrong options, a wrong settings file, a file that cannot be read",
     Exit.UNAVAILABLE: "something needed cannot be had: the database, the data directory, the PBX's log, the address to "
     "listen at",

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from perezvon.cli import asterisk, backfill, config, examine, ivr, numbers, people, replay, running
+from perezvon.cli import (
+    asterisk,
+    autoconnect,
+    backfill,
+    config,
+    customisation,
+    erase,
+    examine,
+    ivr,
+    numbers,
+    people,
+    replay,
+    running,
+)
 
 app = typer.Typer(
     name="perezvon",
@@ -18,10 +31,13 @@ app.add_typer(config.app, name="config")
 app.add_typer(ivr.app, name="ivr")
 app.add_typer(numbers.app, name="numbers")
 app.add_typer(people.app, name="people")
+app.add_typer(customisation.app, name="customisation")
+app.add_typer(autoconnect.app, name="autoconnect")
 app.add_typer(asterisk.app, name="asterisk")
 app.command()(examine.doctor)
 app.command()(replay.replay)
 app.command()(backfill.backfill)
+app.command()(erase.erase)
 app.command()(running.backup)
 app.command()(running.version)
 app.command(

@@ -15,13 +15,16 @@ from rich.progress import track
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.directory import Directory, Employee
-from perezvon.calls import CallEnded, Event, Fact, Numbering, Snapshot, Tracker
+from perezvon.calls import Call, CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
+from perezvon.customisation import Customiser
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
+from perezvon.rules.recordings import mode_of
+from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -38,11 +41,17 @@ METHODS = {
     Kind.HIDE: methods.HIDE,
     Kind.FINISH: methods.FINISH,
     Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
+    Kind.ENTITY: methods.UPDATE_ITEM,
     Kind.MISSED_TASK: methods.ADD_TASK,
     Kind.CLOSE_TASK: methods.COMPLETE_TASK,
     Kind.REMIND_TASK: methods.UPDATE_TASK,
     Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
+    Kind.BIND: methods.BIND_ACTIVITY,
+    Kind.ANNOUNCE: methods.ADD_MESSAGE,
 }
+
+OBJECT = "$object"
+"""In place of the number of an object of the CRM, and of an address that is known only when the portal has answered."""
 
 
 @kindly
@@ -67,6 +76,10 @@ def replay(
     pbx: Annotated[
         str, typer.Option("--pbx", help="Which PBX of the settings the events come from; the first, if not given.")
     ] = "",
+    hooks: Annotated[
+        Path | None,
+        typer.Option("--hooks", help="Ask the functions in this folder too (customisation.md).", metavar="DIR"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of one object a line.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -74,17 +87,20 @@ def replay(
     if not file.is_file():
         raise Refusal(f"there is no file {file}", Exit.USAGE)
     chosen, users = _chosen(settings, data_dir, pbx)
+    if hooks is not None and (chosen is None or not hooks.is_dir()):
+        raise Refusal("--hooks wants a folder, and --settings or --data-dir beside it", Exit.USAGE)
     events = read_recording(file)
     entry = None if chosen is None else next((entry for entry in chosen.asterisk if not pbx or entry.name == pbx), None)
     numbering = _numbering(chosen, entry)
-    rounds = list(_rounds(events, numbering, entry.name if entry else pbx or "pbx"))
+    name = entry.name if entry else pbx or "pbx"
+    told = list(_rounds(events, numbering, name, seen=hooks is not None))
+    rounds = [facts for facts, _calls in told]
     ended = [fact.record for facts in rounds for fact in facts if isinstance(fact, CallEnded)]
     calls = sorted((call for call in ended if not call.absorbed_into), key=lambda call: call.started)
     rows = [call.as_json() for call in calls]
     if chosen is not None:
-        decided = _decided(
-            rounds, _policy(chosen, entry), People(_everybody(rounds, numbering) if users is None else users)
-        )
+        people = People(_everybody(rounds, numbering) if users is None else users)
+        decided = asyncio.run(_decided(told, _policy(chosen, entry), people, chosen, name, hooks))
         rows = [{**row, "decisions": [_shown(decision) for decision in decided.get(row["id"], ())]} for row in rows]
     if json:
         sys.stdout.write(dumps(rows, ensure_ascii=False, indent=2) + "\n")
@@ -141,41 +157,74 @@ def _everybody(rounds: Iterable[list[Fact]], numbering: Numbering) -> dict[str, 
     return {extension: extension for extension in seen if extension.isdigit() and numbering.is_extension(extension)}
 
 
-def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str) -> Iterator[list[Fact]]:
-    """The facts of each event. Calls that the recording leaves running end with its last event."""
+Told = tuple[list[Fact], dict[str, Call | None]]
+"""Facts, and the calls that they tell of as they are then."""
+
+
+def _rounds(events: Sequence[Event], numbering: Numbering, pbx: str, *, seen: bool) -> Iterator[Told]:
+    """The facts of each event, with the calls if they shall be `seen`. What the recording leaves running ends with it."""
     tracker = Tracker(pbx, numbering)
     at = 0.0
     bar = Console(stderr=True)
     for event in track(events, "replay", console=bar, transient=True, disable=not bar.is_terminal):
         at = max(at, event.at)
-        yield tracker.feed(event)
-    yield tracker.resync(Snapshot(at, (), {}, {}, restarted=True))
+        facts = tracker.feed(event)
+        yield facts, _calls(facts, tracker) if seen else {}
+    facts = tracker.resync(Snapshot(at, (), {}, {}, restarted=True))
+    yield facts, _calls(facts, tracker) if seen else {}
 
 
-def _decided(rounds: Iterable[list[Fact]], policy: Policy, people: People) -> dict[str, list[Decision]]:
+def _calls(facts: Iterable[Fact], tracker: Tracker) -> dict[str, Call | None]:
+    over = {fact.call: fact.record for fact in facts if isinstance(fact, CallEnded)}
+    return {fact.call: over.get(fact.call) or tracker.call(fact.call) for fact in facts}
+
+
+async def _decided(
+    rounds: Iterable[Told], policy: Policy, people: People, settings: Settings, pbx: str, folder: Path | None
+) -> dict[str, list[Decision]]:
+    """`folder`: of the hooks that are asked too."""
+    from perezvon.service.hooks import CallHooks  # noqa: PLC0415  the house is large, and only this needs it
+
+    customiser = Customiser(folder, settings.customisation.limits())
+    await customiser.open()
+    hooks = CallHooks(pbx, customiser)
     states: dict[str, PlanState] = {}
     missed: dict[str, Missed] = {}
     decided: dict[str, list[Decision]] = {}
-    for facts in rounds:
-        by_call: dict[str, list[Fact]] = {}
-        for fact in facts:
-            by_call.setdefault(fact.call, []).append(fact)
-        for call, told in by_call.items():
-            states[call], decisions = plan(states.get(call, PlanState()), told, policy, people)
-            decided.setdefault(call, []).extend(decisions)
-            for ended in (fact for fact in told if isinstance(fact, CallEnded)):
-                client = ended.record.client
-                row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
-                missed.update({} if row is None else {client: row})
-                if reason is not None:
-                    decided[call].append(Decision(reason, () if step is None else (step,)))
+    try:
+        for facts, calls in rounds:
+            by_call: dict[str, list[Fact]] = {}
+            for fact in facts:
+                by_call.setdefault(fact.call, []).append(fact)
+            for call, told in by_call.items():
+                state = states.get(call, PlanState())
+                if hooks.active:
+                    states[call], decisions = await hooks.plan(state, told, policy, people, calls[call])
+                else:
+                    states[call], decisions = plan(state, told, policy, people)
+                decided.setdefault(call, []).extend(decisions)
+                for ended in (fact for fact in told if isinstance(fact, CallEnded)):
+                    if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
+                        decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
+                    client = ended.record.client
+                    row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
+                    missed.update({} if row is None else {client: row})
+                    if reason is not None:
+                        decided[call].append(Decision(reason, () if step is None else (step,)))
+    finally:
+        await customiser.close()
     return decided
+
+
+def _kept(state: PlanState) -> bool:
+    """Whether a recording of the call goes anywhere at all."""
+    return (state.registered or bool(state.portal_call)) and not state.recording_stays
 
 
 def _shown(decision: Decision) -> dict[str, Any]:
     return {
         "reason": str(decision.reason),
-        "requests": [asked for step in decision.steps for asked in (_of_task(step) or [request(step)])],
+        "requests": [asked for step in decision.steps for asked in (_of_task(step) or _after(step) or [request(step)])],
     }
 
 
@@ -190,6 +239,28 @@ def _of_task(step: StepDraft) -> list[dict[str, Any]]:
         asked = [(methods.UPDATE_TASK, {"taskId": TASK, "fields": params["change"]})] if params.get("change") else []
         asked.append((methods.ADD_COMMENT, {"TASKID": TASK, "FIELDS": fields}))
         asked += [(methods.COMPLETE_TASK, {"taskId": TASK})] if params.get("close") else []
+    common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
+    return [{"method": method, "params": with_, **common} for method, with_ in asked]
+
+
+def _after(step: StepDraft) -> list[dict[str, Any]]:
+    """What is written into the CRM or told after the call, as far as that does not depend on what is found there."""
+    params: Mapping[str, Any] = step.params
+    late: dict[str, str] = dict.fromkeys(LATE, OBJECT)
+    if step.kind is Kind.FILL:
+        of = params["object"]
+        method = methods.UPDATE_ACTIVITY if of == "activity" else f"{methods.OBJECT[of]}.update"
+        fields = {one["name"]: one.get("value") or finished(one["parts"], late) for one in params["fields"]}
+        asked = [(method, {"id": OBJECT, "fields": fields})]
+    elif step.kind is Kind.ANNOUNCE:
+        to, message = params["to"], finished(params["parts"], late)
+        chat = to.startswith("chat")
+        named = {"DIALOG_ID": to} if chat else {"USER_ID": to}
+        asked = [(methods.ADD_MESSAGE if chat else methods.NOTIFY, {**named, "MESSAGE": message})]
+    elif step.kind is Kind.BIND:
+        asked = [(methods.BIND_ACTIVITY, {"activityId": OBJECT, "deals": params["deals"], "leads": params["leads"]})]
+    else:
+        return []
     common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
     return [{"method": method, "params": with_, **common} for method, with_ in asked]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import structlog
 
 from perezvon.calls import Event, Snapshot
-from perezvon.conference.reducing import reduce, resync
+from perezvon.conference.reducing import heed_muted, reduce, resync
 from perezvon.conference.rooms import Delta, Room, Rooms
 
 MOST_WAITING = 1000
@@ -48,6 +48,7 @@ class RoomBook:
         self._watches: set[Watch] = set()
         self._listeners: list[Callable[[Delta], None]] = []
         self._changed = asyncio.Event()
+        self._resynced = asyncio.Event()
 
     def feed(self, event: Event) -> None:
         rooms, delta = reduce(self.rooms, event)
@@ -55,8 +56,19 @@ class RoomBook:
             self.rooms = rooms
             self._tell([delta] if delta is not None else [])
 
-    def resync(self, snapshot: Snapshot, members: Iterable[Mapping[str, str]] | None = None) -> None:
-        self.rooms, deltas = resync(self.rooms, snapshot, members)
+    def resync(self, snapshot: Snapshot) -> None:
+        self.rooms, deltas = resync(self.rooms, snapshot)
+        self._tell(deltas)
+        self._resynced.set()
+
+    async def resynced(self) -> None:
+        """Returns once after each dump: what dumps do not say can be asked then."""
+        await self._resynced.wait()
+        self._resynced.clear()
+
+    def heed_muted(self, members: Iterable[Mapping[str, str]], at: float) -> None:
+        """What `members_of` has found."""
+        self.rooms, deltas = heed_muted(self.rooms, members, at)
         self._tell(deltas)
 
     def channels(self) -> frozenset[str]:

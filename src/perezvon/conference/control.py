@@ -379,7 +379,7 @@ class Control:
 
 
 async def members_of(pbx: Pbx) -> list[dict[str, str]]:
-    """Who is in the PBX's conference rooms, for `RoomBook.resync`: who is muted. Raises AmiError."""
+    """Who is in the PBX's conference rooms, for `RoomBook.heed_muted`. Raises AmiError."""
     try:
         rooms = await pbx.collect("ConfbridgeListRooms")
     except ActionRefused:  # "No active conferences."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,9 +55,17 @@ class CodeLookup:
     """Its owner runs `keep_warm`, tells it new settings, and awaits `close` at the end."""
 
     def __init__(
-        self, storage: Database, settings: Settings, *, remember: bool = True, clock: Callable[[], float] = time.time
+        self,
+        storage: Database,
+        settings: Settings,
+        *,
+        remember: bool = True,
+        clock: Callable[[], float] = time.time,
+        hook: Callable[[str, str], Awaitable[str]] | None = None,
     ) -> None:
-        """`remember`: whether answers are stored for a restart."""
+        """`remember`: whether answers are stored for a restart. `hook(code, number)`: what the integrator makes of it, ""
+        for nobody."""
+        self._hook = hook
         self._own = OwnTables(storage, "conference")
         section = settings.conference
         self._company = CompanyQuestion("conference", section, self._own, places=PLACES, remember=remember, clock=clock)
@@ -101,11 +109,20 @@ class CodeLookup:
     async def find(self, code: str) -> Found:
         began = time.monotonic()
         try:
-            found = await self._find(code)
+            found = await self._customised(code, await self._find(code))
         except Exception:
             log.exception("conference: a code cannot be looked up", code=code[:20])
             found = Found("", Origin.NONE, own_defect())
         return Found(found.number, found.origin, found.trouble, found.unfit, time.monotonic() - began)
+
+    async def _customised(self, code: str, found: Found) -> Found:
+        if self._hook is None or _CODE.fullmatch(code) is None:
+            return found
+        number = await self._hook(code, found.number)
+        if number == found.number:
+            return found
+        number = dialable(number, self._region, self._numbering.is_extension) if number else ""
+        return Found(number, Origin.OWN if number else Origin.NONE, found.trouble, found.unfit)
 
     async def _find(self, code: str) -> Found:
         if _CODE.fullmatch(code) is None:

@@ -255,13 +255,10 @@ HANDLERS: Mapping[str, Callable[[Rooms, Event], Step]] = {
 # ---- starting in the middle
 
 
-def resync(rooms: Rooms, snapshot: Snapshot, members: Iterable[Entry] | None = None) -> tuple[Rooms, list[Delta]]:
-    """The rooms of a dump in place of those that were known. `members`: the `ConfbridgeList` entries of all rooms, keyed by
-    lower-cased header names: they tell who is muted; None: whoever was. Doing it twice tells nothing new."""
-    if members is None:
-        muted = {person.channel for room in rooms for person in room.people if person.muted}
-    else:
-        muted = {entry.get("channel", "") for entry in members if entry.get("muted") == "Yes"}
+def resync(rooms: Rooms, snapshot: Snapshot) -> tuple[Rooms, list[Delta]]:
+    """The rooms of a dump in place of those that were known. Who is muted no dump says: whoever was, until `heed_muted`.
+    Doing it twice tells nothing new."""
+    muted = {person.channel for room in rooms for person in room.people if person.muted}
     rooms = replace(rooms, early={})
     found = _found(snapshot, muted)
     deltas: list[Delta] = []
@@ -273,6 +270,21 @@ def resync(rooms: Rooms, snapshot: Snapshot, members: Iterable[Entry] | None = N
         before = rooms.get(room.id)
         rooms, delta = _put(rooms, _resumed(room, before) if before is not None else room, snapshot.at, "found")
         deltas += [delta] if delta is not None else []
+    return rooms, deltas
+
+
+def heed_muted(rooms: Rooms, members: Iterable[Entry], at: float) -> tuple[Rooms, list[Delta]]:
+    """`members`: the `ConfbridgeList` entries of all rooms, keyed by lower-cased header names. Who is not among them stays
+    as he is known. Doing it twice tells nothing new."""
+    muted = {entry.get("channel", ""): entry.get("muted") == "Yes" for entry in members}
+    deltas: list[Delta] = []
+    for before in list(rooms):
+        room = before
+        for person in before.people:
+            now = muted.get(person.channel, person.muted)
+            room = room.having(replace(person, muted=now))
+            rooms, delta = _put(rooms, room, at, "muted" if now else "unmuted")
+            deltas += [delta] if delta is not None else []
     return rooms, deltas
 
 

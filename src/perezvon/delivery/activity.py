@@ -58,6 +58,7 @@ SOUGHT = "?"
 
 _ACTIVITY = "activity"
 _FOUND = "DESCRIPTION"
+_FORM = "DESCRIPTION_TYPE"
 _PLAIN = 1
 _REFUSED = (Permanent, MissingScope, AppContextRequired)
 """With these the portal would refuse the next try too: a human has to look, and can have it sent again."""
@@ -134,9 +135,12 @@ def params_of(step: Step, activity: Json) -> dict[str, Json]:
 
 
 def fields_of(step: Step) -> dict[str, Json]:
-    """What is written, from what was read."""
+    """What is written, from what was read. Other fields than the text are written as they are."""
     found = text(mapping(step.result).get(_FOUND)).strip()
-    return {_FOUND: f"{found}\n\n{_told(step)}"} if found else {_FOUND: _told(step), "DESCRIPTION_TYPE": _PLAIN}
+    others = _others(step)
+    if _flat(_told(step)) in _flat(found):
+        return others
+    return {**others, _FOUND: f"{found}\n\n{_told(step)}"} if found else {**others, _FOUND: _told(step), _FORM: _PLAIN}
 
 
 def was_asked(step: Step, asked: Question, outcome: Answer | PortalError) -> Settled:
@@ -148,8 +152,10 @@ def was_asked(step: Step, asked: Question, outcome: Answer | PortalError) -> Set
         if step.sent is not None and step.sent > asked.until + LOOKED_FOR:
             return Settled(step.id, State.SKIPPED, note=NOT_FOUND)
         return Settled(step.id, State.UNSURE, note=step.note)
-    found = text(mapping(outcome.result).get(_FOUND))
-    if _flat(_told(step)) in _flat(found):
+    there = mapping(outcome.result)
+    found = text(there.get(_FOUND))
+    others = all(text(there.get(name)) == text(value) for name, value in _others(step).items())
+    if _flat(_told(step)) in _flat(found) and others:
         return Settled(step.id, State.DONE, True, note=THERE)
     return Settled(step.id, State.NEW, {_FOUND: found, _ACTIVITY: asked.activity}, note=step.note)
 
@@ -176,6 +182,10 @@ def _refused(step: Step, error: PortalError) -> Settled:
 
 def _digits(phone: str) -> str:
     return "".join(char for char in phone if char.isdigit())[-DIGITS:]
+
+
+def _others(step: Step) -> dict[str, Json]:
+    return {name: value for name, value in mapping(step.params.get("fields")).items() if name not in (_FOUND, _FORM)}
 
 
 def _told(step: Step) -> str:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.bitrix24.encoding import MAX_COMMANDS
+from perezvon.delivery.announcing import beside
 from perezvon.delivery.prepare import weight
 from perezvon.delivery.runs import Run, plan_run
 from perezvon.delivery.verdicts import Verdict
+from perezvon.rules.vocabulary import Kind
 from perezvon.storage import counters, lanes, missed
 from perezvon.storage.lanes import LaneState
-from perezvon.storage.steps import Settled, Step
+from perezvon.storage.steps import Settled, State, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
     found = await lanes.ready(conn, portal, most + 1, state)
     chosen = found[:most]
     left = len(found) > most
-    loaded = await lanes.load(conn, chosen)
+    loaded = await _loaded(conn, portal, chosen)
     runs: list[Run] = []
     settled: list[Settled] = []
     skipped: list[tuple[Step, Settled]] = []
@@ -99,6 +101,16 @@ async def claim(conn: AsyncConnection, portal: str, order: Order, now: float) ->
     asked = [move.step for move in moves if not move.attempt]
     await lanes.mark_sending(conn, [move.step for move in moves if move.attempt], asked, now)
     return Claimed([_sent(run, now) for run in runs], skipped, left, bool(uploads), min(waits.values(), default=math.inf))
+
+
+async def _loaded(conn: AsyncConnection, portal: str, chosen: Collection[str]) -> dict[str, list[Step]]:
+    """The lanes. An announcement of which nobody knows whether it was made is told what other calls have announced."""
+    loaded = await lanes.load(conn, chosen)
+    for steps in loaded.values():
+        for place, step in enumerate(steps):
+            if step.kind is Kind.ANNOUNCE and step.state is State.UNSURE:
+                steps[place] = beside(step, await lanes.near(conn, portal, Kind.ANNOUNCE, step.id))
+    return loaded
 
 
 def forgotten_by(portal: str) -> str:

@@ -37,6 +37,7 @@ class Courier:
 
     `alone`: lanes with which the portal refused a batch as a whole: their steps go one by one, to find the one at fault.
     `departing`: requests that were started and have not taken from the bucket yet. `passenger()`: who may ride along now.
+    `link(subject)`: the address of a recording, for the portal.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Courier:
         *,
         fallback_user: Callable[[], str],
         passenger: Callable[[], Passenger | None],
+        link: Callable[[str], str] = prepare.no_links,
         clock: Callable[[], float],
     ) -> None:
         self._passenger = passenger
+        self._link = link
         self._portal = portal
         self._port = port
         self._weather = weather
@@ -74,7 +77,7 @@ class Courier:
     async def _send(self, runs: Sequence[Run]) -> dict[str, Verdict]:
         try:
             heavy = any(FILE in move.step.params for run in runs for move in run.moves)
-            cargo = await asyncio.to_thread(_load, runs) if heavy else _load(runs)
+            cargo = await asyncio.to_thread(_load, runs, self._link) if heavy else _load(runs, self._link)
         finally:
             self.departing -= 1
         commands = cargo.commands
@@ -191,7 +194,7 @@ class _Cargo:
     later: dict[int, str] = field(default_factory=dict[int, str])
 
 
-def _load(runs: Sequence[Run]) -> _Cargo:
+def _load(runs: Sequence[Run], link: Callable[[str], str]) -> _Cargo:
     """The commands of all lanes: cards first, and no step before an earlier one of its lane."""
     cargo = _Cargo()
     made: list[tuple[int, int, Command]] = []
@@ -200,7 +203,7 @@ def _load(runs: Sequence[Run]) -> _Cargo:
         urgency = 0
         for move in run.moves:
             try:
-                command = prepare.command(move, run.steps, riding)
+                command = prepare.command(move, run.steps, riding, link)
             except CannotPrepare as error:
                 cargo.broken[move.step.id] = str(error)
                 break

@@ -18,6 +18,9 @@ from perezvon.rules.vocabulary import Kind, Reason
 # A parameter that names a file of ours; it never leaves (prepare.py puts its content or an upload in its place).
 FILE = "@file"
 
+# A parameter that names a recording of ours (`subject_of`), to which the portal gets an address, made when it is sent.
+LINK = "@link"
+
 OVER_ALREADY = Reason("the call was over at the portal already")
 NO_LEAD = Reason("the portal made no lead: {error}")
 REMARKS = Reason("the portal remarks: {error}")
@@ -37,7 +40,8 @@ class KindRules:
 
     `repeatable`: sent twice, it has the effect of the last time; so it may simply be sent again, in order.
     `aside`: nothing waits for it, and it waits for nothing but its finish; it is read before it is written (activity.py).
-    `task`: it takes several requests, one after the other (tasks.py); `method` is that of the last.
+    `task`: it takes several requests, one after the other (tasks.py); `method` is that of the last. `asks`: so does this,
+    beside the lane (after.py).
     `substitutable`: the portal refuses an employee who is unknown or not active, and another can take his place.
     `read` raises Ambiguous for an answer that does not say what it must.
     """
@@ -49,6 +53,7 @@ class KindRules:
     aside: bool = False
     substitutable: bool = False
     task: bool = False
+    asks: bool = False
 
 
 def _read_register(result: Json) -> Read:
@@ -95,10 +100,16 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.DESCRIBE: KindRules(
         methods.UPDATE_ACTIVITY, _read_described, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True
     ),
+    Kind.ENTITY: KindRules(methods.UPDATE_ITEM, Read, needs=frozenset({Kind.FINISH}), repeatable=True, aside=True),
     Kind.ATTACH_RECORD: KindRules(methods.ATTACH_RECORD, _read_attached, needs=frozenset({Kind.FINISH}), repeatable=True),
     Kind.MISSED_TASK: KindRules(methods.ADD_TASK, Read, task=True),
     Kind.CLOSE_TASK: KindRules(methods.COMPLETE_TASK, Read, task=True),
     Kind.REMIND_TASK: KindRules(methods.UPDATE_TASK, Read, task=True),
+    Kind.FILL: KindRules("crm.lead.update", Read, aside=True, asks=True),
+    Kind.BIND: KindRules(methods.BIND_ACTIVITY, Read, aside=True, asks=True),
+    Kind.ANNOUNCE: KindRules(methods.ADD_MESSAGE, Read, aside=True, asks=True),
+    Kind.TRIGGER: KindRules(methods.EXECUTE_TRIGGER, Read),
+    Kind.ROBOT_ANSWER: KindRules(methods.ANSWER_ROBOT, Read),
 }
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.values import mapping, text
+from perezvon.delivery import entity
 from perezvon.delivery.activity import fields_of, params_of
-from perezvon.delivery.kinds import FILE, KINDS
+from perezvon.delivery.after import Ask
+from perezvon.delivery.kinds import FILE, KINDS, LINK
 from perezvon.delivery.runs import Move, source
 from perezvon.delivery.tasks import Errand
-from perezvon.rules.vocabulary import Ref
+from perezvon.rules.vocabulary import Kind, Ref
 from perezvon.storage.steps import State, Step
 
 # What a byte of a file becomes in a batch: base64, then the escapes of a query string for its "+", "/" and "=".
@@ -50,7 +52,12 @@ def key(step: Step) -> str:
 
 def is_large(step: Step, limit: int) -> bool:
     """Whether the step's file has more than `limit` bytes. A file that is gone is not: it fails when it is read."""
-    return FILE in step.params and file_size(step) > limit
+    return FILE in step.params and not _small(step) and file_size(step) > limit
+
+
+def _small(step: Step) -> bool:
+    """It names a file that itself is not sent."""
+    return LINK in step.params or KINDS[step.kind].aside
 
 
 def file_size(step: Step) -> int:
@@ -62,25 +69,39 @@ def file_size(step: Step) -> int:
 
 def weight(move: Move) -> int:
     """About how many bytes the move adds to a batch."""
-    if isinstance(move.probe, Errand):
+    if isinstance(move.probe, (Errand, Ask)):
         return _ORDINARY + _ESCAPED * len(str(move.probe.params))
     if move.probe is not None:
         return _ORDINARY
+    if move.step.kind is Kind.ENTITY:
+        return _ORDINARY + _ESCAPED * entity.size_of(move.step)
     if KINDS[move.step.kind].aside:
         return _ORDINARY + _ESCAPED * sum(len(str(value)) for value in fields_of(move.step).values())
-    return _ORDINARY + (int(file_size(move.step) * _SWELLING) if FILE in move.step.params else 0)
+    carries = FILE in move.step.params and not _small(move.step)
+    return _ORDINARY + (int(file_size(move.step) * _SWELLING) if carries else 0)
 
 
-def command(move: Move, lane: Collection[Step], riding: Collection[int]) -> Command:
-    """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. Reads the file: not in the event loop.
+def no_links(recording: str) -> str:
+    raise CannotPrepare(f"no address can be given to recording {recording}: recordings.public_url is not set")
+
+
+def command(move: Move, lane: Collection[Step], riding: Collection[int], link: Callable[[str], str] = no_links) -> Command:
+    """`lane`: all its steps. `riding`: ids of the steps before it in the same batch. `link`: gives the address of a
+    recording. Reads the file: not in the event loop.
 
     Raises CannotPrepare, NotNow.
     """
     if move.probe is not None:
         return Command(key(move.step), move.probe.method, move.probe.params)
+    if move.step.kind is Kind.ENTITY:
+        return Command(key(move.step), move.method, entity.params_of(move.step))
     params = _resolved(move.step, lane, riding)
     if KINDS[move.step.kind].aside:
         params = params_of(move.step, params.get("id"))
+    if LINK in params:
+        params.pop(FILE, None)
+        subject = text(params.pop(LINK))
+        params["RECORD_URL"] = params.get("RECORD_URL") or link(subject)
     if FILE in params:
         file = Path(params.pop(FILE))
         try:

@@ -12,9 +12,14 @@ from dataclasses import dataclass, replace
 
 from perezvon.bitrix24.errors import CallNotFound
 from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.delivery import rooms, triggers
 from perezvon.delivery.activity import NO_ACTIVITY, Question, activity_of, question
+from perezvon.delivery.after import Ask, Later
+from perezvon.delivery.announcing import SEND
+from perezvon.delivery.entity import NO_ENTITY, ReadEntity, entity_of, known
 from perezvon.delivery.kinds import KINDS, Probe
 from perezvon.delivery.tasks import Errand, errand, useless
+from perezvon.delivery.triggers import Pull
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.lanes import NEEDS_FAILED
 from perezvon.storage.steps import Settled, State, Step
@@ -32,7 +37,7 @@ class Move:
     """One command of a request: the step itself, or the question whether it was done (what stands there already)."""
 
     step: Step
-    probe: Probe | Question | Errand | None = None
+    probe: Probe | Question | ReadEntity | Errand | Ask | Pull | None = None
 
     @property
     def method(self) -> str:
@@ -41,8 +46,10 @@ class Move:
     @property
     def attempt(self) -> bool:
         """Whether it counts as one: looking something up does not, unless that is part of each."""
-        if isinstance(self.probe, Errand):
+        if isinstance(self.probe, (Errand, Pull)):
             return not self.probe.verifies
+        if isinstance(self.probe, Ask) and self.step.kind is Kind.ANNOUNCE:
+            return self.probe.stage == SEND
         return self.probe is None or KINDS[self.step.kind].aside
 
 
@@ -72,20 +79,35 @@ def plan_run(
         Settled(step.id, State.SKIPPED, step.result, step.error, skips[step.id]) for step in steps if step.id in skips
     )
     moves: list[Move] = []
+    read: set[str] = set()
     wait: float | None = None
     upload = False
     for step in steps:
         if not step.pending or step.id in skips:
             continue
         if KINDS[step.kind].aside:
-            activity = activity_of(step, source(steps, step, Kind.FINISH))
-            if activity is None:
+            if not KINDS[step.kind].asks:
+                activity = activity_of(step, source(steps, step, Kind.FINISH))
+                if activity is None or activity in read:  # one after the other: the second would undo the first
+                    continue
+                read.add(activity)
+            asked = _asked(step, steps, now)
+            if isinstance(asked, Later):
+                wait = asked.until if wait is None else min(wait, asked.until)
+            if not isinstance(asked, Move):
                 continue
-            move = Move(step, question(step, activity, now))
+            move = asked
             if paused.get(move.method, 0.0) > now:
-                wait = paused[move.method]
+                wait = paused[move.method] if wait is None else min(wait, paused[move.method])
             else:
                 moves.append(move)
+            continue
+        if step.kind is Kind.TRIGGER:
+            asked = triggers.pull(step, *_of_call(steps, step))
+            if asked is not None and paused.get(asked.method, 0.0) > now:
+                wait = paused[asked.method]
+            elif asked is not None:
+                moves.append(Move(step, asked))
             continue
         move = Move(step, _probe(step, steps))
         if step.kind is Kind.FINISH and _leaves_up(step, moves):
@@ -94,7 +116,7 @@ def plan_run(
             wait = paused[move.method]
             break
         if move.probe is None and large(step):
-            if all(KINDS[one.step.kind].aside and one.step.attempts > step.attempts + 1 for one in moves):
+            if all(_beside(one.step) and one.step.attempts > step.attempts + 1 for one in moves):
                 moves = [move]
                 upload = True
             break
@@ -104,11 +126,26 @@ def plan_run(
     return Run(lane, tuple(steps), tuple(moves), settled, wait if not moves else None, upload)
 
 
+def _asked(step: Step, steps: Sequence[Step], now: float) -> Move | Later | None:
+    """What a step beside the lane wants to ask now."""
+    if KINDS[step.kind].asks:
+        asked = rooms.next_of(step, steps, now)
+        return Move(step, asked) if isinstance(asked, Ask) else asked if isinstance(asked, Later) else None
+    finish = source(steps, step, Kind.FINISH)
+    if step.kind is Kind.ENTITY:
+        entity = entity_of(step, finish)
+        return Move(step, None if known(step) else entity) if isinstance(entity, ReadEntity) else None
+    activity = activity_of(step, finish)
+    return None if activity is None else Move(step, question(step, activity, now))
+
+
 def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, float]) -> Run:
     """One request at a time: the next depends on its answer."""
     known = tuple(steps)
     skips: list[Settled] = []
     for place, step in enumerate(steps):
+        if step.state is State.HELD:
+            break
         if not step.pending:
             continue
         if (why := useless(step, steps)) is not None:
@@ -120,6 +157,17 @@ def _of_task(lane: str, steps: Sequence[Step], now: float, paused: Mapping[str, 
             return Run(lane, known, (), tuple(skips), paused[move.method])
         return Run(lane, known, (move,), tuple(skips))
     return Run(lane, known, (), tuple(skips))
+
+
+def _beside(step: Step) -> bool:
+    """Whether nothing waits for it."""
+    return KINDS[step.kind].aside or step.kind is Kind.TRIGGER
+
+
+def _of_call(steps: Sequence[Step], step: Step) -> tuple[Step | None, Step | None]:
+    """The finish that a trigger is pulled for, and that call's registration."""
+    finish = source(steps, step, Kind.FINISH)
+    return finish, None if finish is None else source(steps, finish, Kind.REGISTER)
 
 
 def source(steps: Sequence[Step], step: Step, kind: Kind) -> Step | None:
@@ -180,8 +228,17 @@ def _skips(steps: Sequence[Step], now: float) -> dict[int, Reason]:
                 skips[step.id] = Reason(NEEDS_FAILED.text, {"kind": kind.value})
             elif needed is None and any(ref.kind is kind for ref in step.refs):
                 skips[step.id] = Reason(MISSING.text, {"kind": kind.value})
-        if KINDS[step.kind].aside and activity_of(step, source(steps, step, Kind.FINISH)) == "":
+        if KINDS[step.kind].asks:
+            if step.id not in skips and isinstance(why := rooms.next_of(step, steps, now), Reason):
+                skips[step.id] = why
+            continue
+        finish = source(steps, step, Kind.FINISH) if KINDS[step.kind].aside else None
+        if step.kind is Kind.ENTITY and entity_of(step, finish) == "":
+            skips[step.id] = NO_ENTITY
+        elif KINDS[step.kind].aside and step.kind is not Kind.ENTITY and activity_of(step, finish) == "":
             skips[step.id] = NO_ACTIVITY
+        if step.kind is Kind.TRIGGER and step.refs and (why := triggers.useless(step, *_of_call(steps, step))) is not None:
+            skips[step.id] = why
         if step.id not in skips and (why := _useless(step, steps[place + 1 :], now)) is not None:
             skips[step.id] = why
     raised: set[str] = set()

@@ -49,7 +49,8 @@ _INSTANT = 0.001
 
 
 class Sender:
-    """`fallback_user()`: the portal user who takes the place of one whom the portal refuses ("" for none)."""
+    """`fallback_user()`: the portal user who takes the place of one whom the portal refuses ("" for none). `told(step,
+    settled)`: called when it is stored what became of a step. `link(subject)`: the address of a recording."""
 
     def __init__(
         self,
@@ -60,6 +61,8 @@ class Sender:
         fallback_user: Callable[[], str] = str,
         inline_limit: int = INLINE_LIMIT,
         passenger: Callable[[], Passenger | None] = lambda: None,
+        told: Callable[[Step, Settled], None] = lambda step, settled: None,
+        link: Callable[[str], str] = prepare.no_links,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311
     ) -> None:
@@ -69,11 +72,19 @@ class Sender:
         self._inline_limit = inline_limit
         self._clock = clock
         self._jitter = jitter
+        self._told = told
         self._tally = Tally()
         self._weather = Weather(portal, clock, jitter)
         self._pacer = Pacer(port.bucket.leak_per_second, port.bucket.burst)
         self._courier = Courier(
-            portal, port, self._weather, self._tally, fallback_user=fallback_user, passenger=passenger, clock=clock
+            portal,
+            port,
+            self._weather,
+            self._tally,
+            fallback_user=fallback_user,
+            passenger=passenger,
+            link=link,
+            clock=clock,
         )
         self._requests: set[asyncio.Task[None]] = set()
         self._calm = 0  # requests without a card under way
@@ -280,8 +291,9 @@ class Sender:
 
     def _report(self, step: Step, settled: Settled) -> None:
         """One line a transition."""
-        if settled.state not in PENDING:
+        if settled.state not in (*PENDING, State.HELD):
             self._tally.settled[settled.state.value] += 1
+        self._told(step, settled)
         level = log.warning if settled.state is State.DEAD else log.info
         level(
             f"step {step.state} -> {settled.state}",

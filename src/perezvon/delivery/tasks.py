@@ -452,7 +452,7 @@ def _after(step: Step, steps: Sequence[Step]) -> list[Step]:
 
 def _unsettled(step: Step, steps: Sequence[Step]) -> bool:
     """Whether it is open what comes of the steps before it."""
-    return any(one.sequence < step.sequence and (one.pending or one.state is State.SENDING) for one in steps)
+    return any(one.sequence < step.sequence and one.open for one in steps)
 
 
 def _marked(step: Step, result: Json, name: str) -> bool:

@@ -15,16 +15,22 @@ from perezvon.bitrix24.errors import (
     Ambiguous,
     AppContextRequired,
     CallNotFound,
+    Forbidden,
     MissingScope,
     Permanent,
     PortalError,
     UserNotFound,
 )
 from perezvon.bitrix24.values import mapping, text
+from perezvon.delivery import entity, rooms
 from perezvon.delivery.activity import Question, was_asked, was_written
+from perezvon.delivery.after import Ask
+from perezvon.delivery.entity import ReadEntity
 from perezvon.delivery.kinds import KINDS, OVER_ALREADY, Probe
 from perezvon.delivery.runs import Move, doubted, source
 from perezvon.delivery.tasks import Errand, told
+from perezvon.delivery.triggers import Pull
+from perezvon.delivery.triggers import told as told_of_trigger
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
 from perezvon.rules.vocabulary import Kind, Reason, Ref
 from perezvon.storage.missed import Seen
@@ -34,6 +40,9 @@ FOUND = Reason("the portal had done it although its answer was lost")
 ASSUMED = Reason("the portal does not know the call any more and its statistics may not be read: taken for done")
 FORGOTTEN = Reason("the portal had forgotten the call: registered again")
 SUBSTITUTED = Reason("the portal does not know user {user} as an active employee: user {substitute} takes his place")
+
+ANSWERED = Reason("the robot does not wait any more: it had got the answer although the portal's was lost")
+GONE_ON = Reason("not taken: the robot does not wait for an answer any more")
 
 _FIRST_WAIT = 2.0
 _LONGEST_WAIT = 60.0
@@ -73,9 +82,18 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
             wait = max(wait, of_task.wait)
             seen += [] if of_task.seen is None else [of_task.seen]
             continue
+        if isinstance(move.probe, Ask):
+            of_room = rooms.told(step, move.probe, outcome, lane)
+            settled.append(of_room.settled)
+            wait = max(wait, of_room.wait)
+            continue
+        if isinstance(move.probe, Pull):
+            one, pause = told_of_trigger(step, move.probe, outcome)
+            settled.append(one)
+            wait = max(wait, pause)
+            continue
         if KINDS[step.kind].aside:
-            asked = move.probe
-            one = was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
+            one = _aside(move, outcome, lane)
             settled.append(one)
             wait = max(wait, _wait(step, outcome) if one.state is State.UNSURE else 0.0)
             continue
@@ -102,6 +120,15 @@ def judge(moves: Sequence[Move], outcomes: Sequence[Outcome], lane: Sequence[Ste
     return Verdict(tuple(settled), wait, tuple(substitutes), forgotten, tuple(seen))
 
 
+def _aside(move: Move, outcome: Outcome, lane: Sequence[Step]) -> Settled:
+    step, asked = move.step, move.probe
+    if isinstance(asked, ReadEntity):
+        return entity.was_read(step, asked, outcome, lane)
+    if step.kind is Kind.ENTITY:
+        return entity.was_written(step, outcome)
+    return was_asked(step, asked, outcome) if isinstance(asked, Question) else was_written(step, outcome)
+
+
 def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:
     if step.kind is Kind.SHOW and _knows_no_call(outcome) and _retellable(step, lane) is not None:
         return Settled(step.id, State.UNSURE, {"error": CallNotFound.__name__}, str(OVER_ALREADY), step.note)
@@ -113,6 +140,11 @@ def _in_order(step: Step, outcome: Outcome, lane: Sequence[Step]) -> Settled:
         return Settled(step.id, State.DONE, read.result, note=step.note or read.note)
     told, words = outcome.as_json(), str(outcome)
     match outcome:
+        case Forbidden() if step.kind is Kind.ROBOT_ANSWER:
+            answered = step.attempts > 1
+            return Settled(
+                step.id, State.DONE if answered else State.SKIPPED, told, words, ANSWERED if answered else GONE_ON
+            )
         case CallNotFound() if step.kind in (Kind.SHOW, Kind.HIDE):
             return Settled(step.id, State.DONE, told, note=OVER_ALREADY)
         case CallNotFound() if step.kind is Kind.FINISH:
@@ -180,7 +212,8 @@ def _not_done(step: Step, lane: Sequence[Step]) -> list[Settled]:
         *(one for one in lane if one.kind is Kind.FINISH and one.state is State.DONE and _of(one, register, lane)),
     ]
     keys = {one.key for one in again}
-    again += [one for one in lane if KINDS[one.kind].aside and one.state is State.DONE and _finish_of(one, lane) in keys]
+    beside = [one for one in lane if KINDS[one.kind].aside and one.kind is not Kind.ANNOUNCE and one.state is State.DONE]
+    again += [one for one in beside if _finish_of(one, lane) in keys]
     notes = [FORGOTTEN, *(one.note for one in again[1:])]
     return [
         *(Settled(one.id, State.NEW, note=note) for one, note in zip(again, notes, strict=True)),
@@ -220,6 +253,8 @@ def _of(step: Step, register: Step | None, lane: Sequence[Step]) -> bool:
 
 
 def _finish_of(step: Step, lane: Sequence[Step]) -> str:
+    if KINDS[step.kind].asks:
+        return text(step.params.get("finish"))
     finish = source(lane, step, Kind.FINISH)
     return "" if finish is None else finish.key
 

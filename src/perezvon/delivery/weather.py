@@ -31,7 +31,7 @@ from perezvon.bitrix24.errors import (
     RateLimited,
     Temporary,
 )
-from perezvon.bitrix24.methods import STATISTIC
+from perezvon.bitrix24.methods import ANSWER_ROBOT, STATISTIC
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +103,8 @@ class Weather:
             self._failures = 0
             self._become(Sky.CLEAR, 0.0, None)
         for method, outcome in zip(methods, outcomes, strict=True):
+            if method == ANSWER_ROBOT and isinstance(outcome, Forbidden):
+                continue  # it is this robot that does not wait any more
             if isinstance(outcome, METHOD_WIDE) and (method != STATISTIC or isinstance(outcome, OperationLimited)):
                 self._pause_method(method, outcome)
 

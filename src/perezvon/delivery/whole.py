@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.bitrix24.values import text
 from perezvon.calls.facts import Fact
-from perezvon.delivery.joining import Queue, Wait, attach, finished_call, key_of, name_of, plan_call
+from perezvon.delivery.joining import Queue, Sent, Wait, key_of, name_of, plan_call, step_for
 from perezvon.delivery.kinds import FILE
 from perezvon.recordings.errors import (
     ConverterBroken,
@@ -28,7 +28,7 @@ from perezvon.recordings.errors import (
     RecordingError,
     TooSlow,
 )
-from perezvon.rules.vocabulary import Kind
+from perezvon.rules.vocabulary import Kind, StepDraft
 from perezvon.storage import journal, lanes, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import StorageError
@@ -62,8 +62,9 @@ class JoinedSound(Protocol):
     def starts(self) -> Sequence[float]: ...
 
 
-Join = Callable[[str, Sequence[tuple[str, Path | None]], Path], Awaitable[JoinedSound]]
-"""(PBX, each part's path as the PBX names it and our mp3 of it, mp3 to write). Raises RecordingError."""
+Join = Callable[[str, Sequence[tuple[str, Path | None]], Path, Sequence[float]], Awaitable[JoinedSound]]
+"""(PBX, each part's path as the PBX names it and our mp3 of it, mp3 to write, seconds of silence before each).
+Raises RecordingError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,19 @@ class WholeCalls:
         target: Callable[[Recording, str], Path],
         queued: Callable[[str], None],
         *,
+        link_text: Callable[[Recording], str],
         patience: float,
         first_pause: float,
         grace: float,
         clock: Callable[[], float],
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
+        self._hold_for_hook = hold
         self._database = database
         self._join = join
         self._target = target
         self._queued = queued
+        self._link_text = link_text
         self._patience = patience
         self._first_pause = first_pause
         self._grace = grace
@@ -131,7 +136,7 @@ class WholeCalls:
         parts = [(row.path, Path(row.file) if row.file else None) for row in plan.kept]
         failure: RecordingError
         try:
-            whole = await self._join(first.pbx, parts, self._target(first, name_of(plan.kept)))
+            whole = await self._join(first.pbx, parts, self._target(first, name_of(plan.kept)), plan.gaps)
         except RecordingError as error:
             failure = error
         except Exception as error:
@@ -176,13 +181,20 @@ class WholeCalls:
             await self._attach_one(conn, row, known, now)
             return RecordingState.READY
         await recordings.mark(conn, str(whole.path), plan.marks(whole.starts), now + self._first_pause)
-        step = attach(plan.key, finished_call(known.steps), whole.path, whole.duration, len(plan.kept))
+        first = min(plan.kept, key=lambda row: row.id)
+        link = first if first.mode == "link" else None
+        sent = Sent(whole.path, whole.duration, link=link, parts=len(plan.kept))
+        step = step_for(plan.key, known.steps, sent, self._link_text(first) if link else "")
+        step = self._hold_for_hook(step)
         await lanes.append(conn, plan.kept[0].portal, plan.call, [step], now)
         return RecordingState.JOINED
 
     async def _attach_one(self, conn: AsyncConnection, row: Recording, known: _Known, now: float) -> None:
         await recordings.settle(conn, row.id, RecordingState.READY, file=row.file, seconds=row.seconds)
-        step = attach(key_of([row]), finished_call(known.steps), Path(row.file), row.seconds)
+        link = row if row.mode == "link" else None
+        name = f"{self._target(row, str(row.id)).stem}{Path(row.path).suffix.lower()}"
+        sent = Sent(Path(row.file) if row.file else None, row.seconds, name, link)
+        step = self._hold_for_hook(step_for(key_of([row]), known.steps, sent, self._link_text(row) if link else ""))
         if not any(one.key == step.key for one in known.steps):
             await lanes.append(conn, row.portal, row.call, [step], now)
 
@@ -222,9 +234,9 @@ class WholeCalls:
         if not mine:
             return
         coming = any(row.state in (RecordingState.NEW, RecordingState.PART) for row in known.rows)
-        attached = [step for step in known.steps if step.kind is Kind.ATTACH_RECORD]
+        attached = [step for step in known.steps if step.kind is Kind.ATTACH_RECORD or FILE in step.params]
         step = next((one for one in reversed(attached) if text(one.params.get(FILE)) == mine[0].joined), None)
-        if coming or (step is not None and (step.pending or step.state is State.SENDING)):
+        if coming or (step is not None and step.open):
             now = self._clock()
             pause = min(self._first_pause * 2.0 ** min(mine[0].attempts, 16), _LONGEST_PAUSE)
 

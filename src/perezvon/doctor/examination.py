@@ -13,10 +13,14 @@ import structlog
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.doctor import machine
+from perezvon.doctor.after_call import examine_after_call
+from perezvon.doctor.autoconnect import examine_connecting
 from perezvon.doctor.check import Check, State
 from perezvon.doctor.company import examine_companies
+from perezvon.doctor.customisation import examine_customisation
 from perezvon.doctor.pbx import examine_pbx
 from perezvon.doctor.portal import examine_portal, not_installed, unmapped
+from perezvon.doctor.recordings import examine_links, examine_sides, wants_links
 from perezvon.doctor.wiring import examine_wiring
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import SettingsError
@@ -51,6 +55,10 @@ async def examine(
     groups: list[tuple[str, Awaitable[list[Check]]]] = [("machine", _machine(patient))]
     if "company" in subjects(settings):
         groups.append(("company", examine_companies(settings)))
+    if "customisation" in subjects(settings):
+        groups.append(("customisation", examine_customisation(settings, patient.data_dir)))
+    if wants_links(settings):
+        groups.append(("recordings", examine_links(settings)))
     groups += [(f"asterisk {pbx.name}", _asterisk(settings, pbx)) for pbx in settings.asterisk]
     groups += [(f"portal {portal.name}", _portal(patient, portal)) for portal in settings.portal]
     async with asyncio.TaskGroup() as tasks:
@@ -67,6 +75,8 @@ def subjects(settings: Settings) -> list[str]:
     return [
         "machine",
         *(["company"] if company else []),
+        "customisation",
+        *(["recordings"] if wants_links(settings) else []),
         *(f"asterisk {pbx.name}" for pbx in settings.asterisk),
         *(f"portal {p.name}" for p in settings.portal),
     ]
@@ -114,14 +124,22 @@ async def _machine(patient: Patient) -> list[Check]:
 
 
 async def _asterisk(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
-    return [*await examine_pbx(pbx), *await examine_wiring(settings, pbx)]
+    connects = settings.autoconnects_somebody
+    pbx_checks = await examine_pbx(pbx, connects=connects)
+    return [*pbx_checks, *await examine_wiring(settings, pbx), *await examine_sides(settings, pbx)]
 
 
 async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
     checks: list[Check] = []
     try:
         async with patient.open_portal(settings) as portal:
-            checks += [not_installed(settings)] if portal is None else await examine_portal(settings, portal)
+            if portal is None:
+                checks.append(not_installed(settings))
+            else:
+                checks += await examine_portal(settings, portal)
+                checks += await examine_after_call(patient.settings, portal, f"portal {settings.name}")
+                if patient.settings.autoconnects_somebody:
+                    checks += await examine_connecting(patient.settings, settings.name, portal)
     except (SettingsError, StorageError, PortalError) as error:
         seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
         checks.append(

@@ -101,7 +101,7 @@ def examine_secrets(settings: Settings) -> Iterator[Check]:
 
 def examine_encoder(settings: Settings) -> Iterator[Check]:
     """Encodes a second of tone as a recording would be."""
-    if settings.recordings.mode == "off":
+    if settings.recordings.mode == "off" and not any(line.recordings not in (None, "off") for line in settings.line):
         return
     tone = b"".join(pack("<h", int(8000 * math.sin(2 * math.pi * 440 * n / 8000))) for n in range(8000))
     with tempfile.TemporaryDirectory(prefix="perezvon-doctor-") as folder:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from perezvon.asterisk.probe import Probe, probe_pbx
-from perezvon.doctor import wiring
+from perezvon.doctor import autoconnect, wiring
 from perezvon.doctor.cel import examine_cel
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
@@ -27,8 +27,9 @@ AUDIO = (".wav", ".wav49", ".gsm", ".ulaw", ".alaw", ".mp3", ".sln", ".sln16", "
 _RELOAD = "asterisk -rx 'manager reload'"
 
 
-async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> list[Check]:
-    """Never raises for what the PBX does. `timeout`: seconds for the login, and for every answer."""
+async def examine_pbx(settings: AsteriskSettings, *, connects: bool = False, timeout: float = 10.0) -> list[Check]:
+    """Never raises for what the PBX does. `connects`: autoconnect is on. `timeout`: seconds for the login, and for every
+    answer."""
     subject = f"asterisk {settings.name}"
     recordings = await asyncio.to_thread(lambda: list(_recordings(settings, subject)))
     recordings.append(await examine_cel(settings, subject))
@@ -41,11 +42,14 @@ async def examine_pbx(settings: AsteriskSettings, *, timeout: float = 10.0) -> l
             ),
             *recordings,
         ]
-    contexts = dict.fromkeys((settings.originate_context, *settings.contexts))
-    found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT), timeout=timeout)
+    named = (settings.originate_context, settings.callback_context, *settings.contexts)
+    contexts = dict.fromkeys(name for name in named if name)
+    found = await probe_pbx(address, contexts=(*contexts, wiring.CONTEXT, autoconnect.CONTEXT), timeout=timeout)
     wired = found.contexts.get(wiring.CONTEXT)
+    asks = found.contexts.get(autoconnect.CONTEXT)
     found = replace(found, contexts={name: there for name, there in found.contexts.items() if name in contexts})
     way = await asyncio.to_thread(wiring.examine_way, settings, wired=wired)
+    way += autoconnect.examine_dialplan(subject, asks) if connects else []
     return [*told(found, subject, address.user, settings.originate_context), *way, *recordings]
 
 
@@ -161,15 +165,15 @@ def _recordings(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
         seen = Reason("the folder {folder} may not be read by us", told)
         yield Check("recordings.folder", subject, State.PROBLEM, seen, fix)
         return
-    newest = _newest(folder)
-    if newest is None:
+    last = newest(folder)
+    if last is None:
         fix = Reason(
             "nothing, if no call has been recorded yet; else see that `recordings` is the folder where Asterisk writes"
         )
         yield Check("recordings.folder", subject, State.WARNING, Reason("the folder {folder} has no recordings", told), fix)
         return
-    file = {"file": str(newest)}
-    if not os.access(newest, os.R_OK):
+    file = {"file": str(last)}
+    if not os.access(last, os.R_OK):
         yield Check(
             "recordings.folder",
             subject,
@@ -181,7 +185,7 @@ def _recordings(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
         yield Check("recordings.folder", subject, State.OK, Reason("the newest recording {file} can be read", file))
 
 
-def _newest(folder: Path, depth: int = 5) -> Path | None:
+def newest(folder: Path, depth: int = 5) -> Path | None:
     """A recording in the newest of the (dated) folders: looks into few of them, however many years there are."""
     folders: list[tuple[float, Path]] = []
     files: list[tuple[float, Path]] = []
@@ -197,7 +201,7 @@ def _newest(folder: Path, depth: int = 5) -> Path | None:
     best = max(files, default=None)
     if depth:
         for _, inner in sorted(folders, reverse=True)[:3]:
-            found = _newest(inner, depth - 1)
+            found = newest(inner, depth - 1)
             if found is not None:
                 candidate = (found.stat().st_mtime, found)
                 best = candidate if best is None else max(best, candidate)

@@ -20,7 +20,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.wiring import wiring_of
 
-PROMPTS = ("enter-code", "bad-code", "busy", "no-answer", "nobody")
+PROMPTS = ("enter-code", "bad-code", "busy", "no-answer", "nobody", "callback")
 """Those that our dialplan plays by itself."""
 
 CONTEXT = "perezvon-portal"
@@ -49,10 +49,11 @@ def _examine(settings: Settings, pbx: AsteriskSettings) -> list[Check]:
     folder = {"folder": str(etc / FOLDER)}
     try:
         if not (etc / FOLDER).is_dir():
-            if settings.ivr.database is None and settings.conference.database is None:
+            company = settings.ivr.database is not None or settings.conference.database is not None
+            if not company and not settings.autoconnects_somebody:
                 return []
             seen = Reason(
-                "there is no folder {folder}: no menu and no conference is wired (or the PBX is another machine)", folder
+                "there is no folder {folder}: nothing of ours is in the dialplan (or the PBX is another machine)", folder
             )
             return [Check("wiring.files", subject, check.State.WARNING, seen, _INSTALL)]
         changes = [change for change in compare(etc, contents(settings, pbx)) if change.state is not State.SAME]

@@ -1,30 +1,33 @@
-"""The voice menu's script: what a caller hears, what he presses, where he is sent. Document 004 ("IVR").
+"""The answer to a dialplan that asks what its caller shall hear: a whole menu, one number to ring, or nothing. Document
+004 ("IVR").
 
-It only decides and plays: the dialplan dials PEREZVON_TO for PEREZVON_RING seconds, and goes on to Bitrix24 after it, or
-when PEREZVON_TO is empty, or when we are not there (any more). Once PEREZVON_MENU says that a menu has begun, the dialplan
-tells how it was over, also when the caller hangs up. A dead-man's switch, TIMEOUT(absolute), is put off before each prompt,
-so that a service that hangs holds nobody for longer than the prompt and `margin`; the dialplan takes it back.
+Nothing is played from here. The dialplan gets all of it in variables, before the caller hears the first word, and then
+plays, takes the keys and dials by itself: a service that dies or hangs afterwards touches nobody. What each variable means
+is told in the dialplan's template. PEREZVON_PROMPTS comes last: without it there is no menu, and the call goes on to
+Bitrix24, as it does when PEREZVON_TO is empty or when we are not there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import structlog
 
-from perezvon.asterisk.agi import ANY_KEY, AgiCall, NotPlayed
+from perezvon.asterisk.agi import AgiCall
 from perezvon.ivr.finding import Part
 from perezvon.ivr.prompts import Prompt
 from perezvon.ivr.scenario import Scenario
 
-EVENT = "PerezvonMenu"
 INTRO = "intro"
 """How the greeting is called among what was heard; the rest are the keys of the buttons that were announced."""
-END_OF_KEY = "#"
-"""Ends a key of several digits, unless it is part of one."""
+UNFIT = frozenset(",&:|\"\\;${}()[]'")
+"""What Background, or the dialplan on the way to it, does not take as a part of a file's name."""
+
+DIALLED = frozenset("0123456789*+")
+"""What the dialplan keeps of a number."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +36,7 @@ log = structlog.get_logger(__name__)
 class MenuRules:
     """`cycles`: how often the buttons are announced; `silence`: seconds to wait after the last prompt; `key_gap`: seconds
     between the digits of one key; `wrong_keys`: after so many the call goes on (1: at once); `ring`: seconds for which the
-    dialplan rings; `fallback`: what is rung after silence or wrong keys, empty: Bitrix24; `margin`: seconds for which a
-    caller may wait for us beyond a prompt or a wait before Asterisk takes him away."""
+    dialplan rings; `fallback`: what is rung after silence or wrong keys, empty: Bitrix24."""
 
     cycles: int = 1
     silence: float = 7.0
@@ -42,24 +44,15 @@ class MenuRules:
     wrong_keys: int = 1
     ring: float = 20.0
     fallback: str = ""
-    margin: float = 3.0
 
 
-class Ended(StrEnum):
+class Given(StrEnum):
+    """What the dialplan was told. `TOO_OLD`: nothing, for it would not know what to do with a menu."""
+
     NO_MENU = "no menu"
     ONE_BUTTON = "one button"
-    KEY = "key"
-    WRONG = "wrong"
-    SILENCE = "silence"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`keys`: all that was pressed, wrong ones too. `to`: what the dialplan shall ring, empty: Bitrix24."""
-
-    ended: Ended
-    to: str = ""
-    keys: tuple[str, ...] = ()
+    MENU = "menu"
+    TOO_OLD = "the dialplan is too old"
 
 
 class Prompts(Protocol):
@@ -67,106 +60,73 @@ class Prompts(Protocol):
     def spoken(self, part: Part, name: str) -> Sequence[Prompt]: ...
 
 
-async def run_menu(call: AgiCall, scenario: Scenario | None, prompts: Prompts, rules: MenuRules) -> Outcome:
-    """Raises what AgiCall raises; ChannelGone is how most menus end early."""
+async def give_menu(call: AgiCall, scenario: Scenario | None, prompts: Prompts, rules: MenuRules) -> Given:
+    """The dialplan asks with the line's number and with which visit of its menu this is. One that gives no visit was
+    installed by an earlier version, which played by script: its callers go on to Bitrix24. Raises what AgiCall raises."""
     if scenario is None or not scenario.buttons:
-        return Outcome(Ended.NO_MENU)
+        return Given.NO_MENU
     if (alone := scenario.alone) is not None:
-        await call.end(_ring(alone.to, rules))
-        return Outcome(Ended.ONE_BUTTON, alone.to)
-    return await _Menu(call, scenario, prompts, rules).run()
+        await call.end({"PEREZVON_RING": str(round(rules.ring)), "PEREZVON_TO": alone.to})
+        return Given.ONE_BUTTON
+    visit = call.args[1] if len(call.args) > 1 else ""
+    if not visit.isdecimal():
+        return Given.TOO_OLD
+    await prompts.ready(scenario)
+    await call.end(variables(scenario, prompts, rules, visit))
+    return Given.MENU
 
 
-def _ring(to: str, rules: MenuRules) -> dict[str, str]:
-    """The decision, in the dialplan's variables."""
-    return {"TIMEOUT(absolute)": "0", "PEREZVON_RING": str(round(rules.ring)), "PEREZVON_TO": to}
+def variables(scenario: Scenario, prompts: Prompts, rules: MenuRules, visit: str) -> dict[str, str]:
+    """The whole menu, in the order in which it is set. `visit` keeps what an earlier visit of the same caller has left from
+    being taken for a part of this."""
+    targets = {button.key: to for button in scenario.buttons if (to := _dialled(button.key, button.to))}
+    intro = list(_playable(INTRO, prompts.spoken(Part.INTRO, scenario.intro)))
+    spoken = [*intro, *_announced(scenario, prompts)]
+    longer = beginnings(targets)
+    return {
+        "PEREZVON_RING": str(round(rules.ring)),
+        "PEREZVON_SILENCE": f"{rules.silence:.1f}",
+        "PEREZVON_GAP": f"{rules.key_gap:.1f}",
+        "PEREZVON_TRIES": str(rules.wrong_keys),
+        "PEREZVON_ELSE": "".join(sign for sign in rules.fallback if sign in DIALLED),
+        "PEREZVON_CYCLES": str(rules.cycles),
+        "PEREZVON_FIRST": str(len(intro) + 1),
+        **{f"PEREZVON_{_kind(key, longer)}_{visit}_{key}": to for key, to in targets.items()},
+        **{f"PEREZVON_MORE_{visit}_{typed}": "1" for typed in sorted(longer)},
+        **{f"PEREZVON_SAY_{visit}_{n}": f"{name}:{path}" for n, (name, path) in enumerate(spoken, 1)},
+        "PEREZVON_PROMPTS": str(len(spoken)),
+    }
 
 
-class _Menu:
-    def __init__(self, call: AgiCall, scenario: Scenario, prompts: Prompts, rules: MenuRules) -> None:
-        self._call = call
-        self._scenario = scenario
-        self._prompts = prompts
-        self._rules = rules
-        self._targets = {button.key: button.to for button in scenario.buttons}
-        self._heard: list[str] = []
-        self._log = log.bind(line=scenario.line, channel=call.environment.get("channel", ""))
-
-    async def run(self) -> Outcome:
-        call, pressed = self._call, list[str]()
-        await call.set("PEREZVON_MENU", "began")
-        await self._tell("began")
-        await self._prompts.ready(self._scenario)
-        await call.answer()
-        while True:
-            key = await self._ask(first=not pressed)
-            heard = " ".join(self._heard)
-            if not key:
-                return await self._end(Ended.SILENCE, self._rules.fallback, pressed, Heard=heard)
-            pressed.append(key)
-            if key in self._targets:
-                to = self._targets[key]
-                return await self._end(Ended.KEY, to, pressed, Key=key, To=to, Heard=heard)
-            if len(pressed) >= self._rules.wrong_keys:
-                return await self._end(Ended.WRONG, self._rules.fallback, pressed, Key=key, Heard=heard)
-            await self._tell("wrong", Key=key, Heard=heard)
-
-    async def _end(self, ended: Ended, to: str, pressed: Sequence[str], **headers: str) -> Outcome:
-        """A caller waits: the last event and the decision go together."""
-        self._note(ended, headers)
-        values = _ring(to, self._rules) if to else {"TIMEOUT(absolute)": "0"}
-        await self._call.end(values, EVENT, Step=ended, Line=self._scenario.line, **headers)
-        return Outcome(ended, to, tuple(pressed))
-
-    async def _ask(self, *, first: bool) -> str:
-        """Plays everything and waits; what was pressed, "" for silence."""
-        self._heard.clear()
-        for name, prompt in self._to_play(first=first):
-            await self._held_for(prompt.seconds)
-            try:
-                digit = await self._call.play(prompt.path, ANY_KEY, seconds=prompt.seconds)
-            except NotPlayed as error:
-                self._log.warning("prompt not played", prompt=prompt.path, error=str(error))
-                continue
-            if name not in self._heard[-1:]:
-                self._heard.append(name)
-            if digit:
-                return await self._rest_of(digit)
-        await self._held_for(self._rules.silence)
-        digit = await self._call.wait_key(self._rules.silence)
-        return await self._rest_of(digit) if digit else ""
-
-    def _to_play(self, *, first: bool) -> Iterator[tuple[str, Prompt]]:
-        """Each with its button's key, or INTRO. Looked up when its turn comes: a new scenario's last prompts may be ready
-        only then."""
-        if first:
-            yield from ((INTRO, prompt) for prompt in self._prompts.spoken(Part.INTRO, self._scenario.intro))
-        for _ in range(self._rules.cycles):
-            for button in self._scenario.buttons:
-                yield from ((button.key, prompt) for prompt in self._prompts.spoken(Part.KEY, button.key))
-                yield from ((button.key, prompt) for prompt in self._prompts.spoken(Part.MESSAGE, button.prompt))
-
-    async def _rest_of(self, typed: str) -> str:
-        """The whole key that begins with this digit."""
-        while may_go_on(typed, self._targets):
-            await self._held_for(self._rules.key_gap)
-            digit = await self._call.wait_key(self._rules.key_gap)
-            if not digit or (digit == END_OF_KEY and not any(key.startswith(typed + digit) for key in self._targets)):
-                break
-            typed += digit
-        return typed
-
-    async def _held_for(self, seconds: float) -> None:
-        await self._call.set("TIMEOUT(absolute)", f"{seconds + self._rules.margin:.1f}")
-
-    async def _tell(self, step: str, **headers: str) -> None:
-        self._note(step, headers)
-        await self._call.user_event(EVENT, Step=step, Line=self._scenario.line, **headers)
-
-    def _note(self, step: str, headers: Mapping[str, str]) -> None:
-        self._log.info("menu", step=str(step), **{name.lower(): value for name, value in headers.items()})
+def _kind(key: str, longer: Collection[str]) -> str:
+    """Whether it rings as soon as its digit is there, or when all digits are."""
+    return "KEY" if len(key) == 1 and key not in longer else "ALSO"
 
 
-def may_go_on(typed: str, keys: Collection[str]) -> bool:
-    """Whether a longer key begins with what has been typed."""
-    return any(key.startswith(typed) and len(key) > len(typed) for key in keys)
+def _dialled(key: str, to: str) -> str:
+    """Of a button's target, what the dialplan dials; empty when that is nothing."""
+    number = "".join(sign for sign in to if sign in DIALLED)
+    if not number:
+        log.warning("a button leads nowhere: only numbers and extensions of digits are rung", key=key, to=to)
+    return number
+
+
+def _announced(scenario: Scenario, prompts: Prompts) -> Iterator[tuple[str, str]]:
+    for button in scenario.buttons:
+        yield from _playable(button.key, prompts.spoken(Part.KEY, button.key))
+        yield from _playable(button.key, prompts.spoken(Part.MESSAGE, button.prompt))
+
+
+def _playable(name: str, prompts: Sequence[Prompt]) -> Iterator[tuple[str, str]]:
+    """Each with what it is: a button's key, or INTRO."""
+    for prompt in prompts:
+        if UNFIT.isdisjoint(prompt.path):
+            yield name, prompt.path
+        else:
+            told = {"prompt": prompt.path, "unfit": "".join(sorted(UNFIT.intersection(prompt.path)))}
+            log.warning("prompt cannot be played by the dialplan: name its folder otherwise", **told)
+
+
+def beginnings(keys: Collection[str]) -> frozenset[str]:
+    """What may be typed of a key that goes on."""
+    return frozenset(key[:length] for key in keys for length in range(1, len(key)))

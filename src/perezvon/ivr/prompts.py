@@ -12,6 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,8 @@ class PromptShelf:
         self._noticed: dict[Key, None] = {}
         self._looked: set[Key] = set()
         self._failed: dict[Key, tuple[Stamp, float]] = {}
+        self._coming: dict[Key, str] = {}
+        """Whose first conversion is under way, or waits for its turn -> its file, without ending."""
         self._one_looks = asyncio.Lock()
         self._work = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -114,10 +117,13 @@ class PromptShelf:
     # ---- for a call
 
     def spoken(self, part: Part, name: str) -> Sequence[Prompt]:
-        """What is played for a name of the tables: one prompt, none, or for a key without a recording our own digits."""
+        """What is played for a name of the tables: one prompt, none, or for a key without a recording our own digits. The
+        file of one that is just being converted for the first time may come a little later (its seconds are 0)."""
         entry = self._entries.get((part, name)) if name else None
         if entry is not None and entry.file:
             return (Prompt(f"{self._on_pbx}/{entry.file}", entry.seconds),)
+        if coming := self._coming.get((part, name)):
+            return (Prompt(f"{self._on_pbx}/{coming}", 0.0),)
         if part is Part.KEY:
             signs = (prompt_files.SIGNS.get(sign, sign) for sign in name)
             return tuple(prompt for sign in signs if (prompt := self.own(sign)) is not None)
@@ -135,7 +141,7 @@ class PromptShelf:
 
     async def ready(self, scenario: Scenario, within: float = FIRST_TIME) -> None:
         """Returns at once unless some prompt has never been looked at; then as soon as it has, or after `within` seconds.
-        Those who press no key hear the rest when it is ready."""
+        Those who press no key hear the rest, if it is ready when its turn comes."""
         self.notice(scenario)
         wanted = prompts_of(scenario)
 
@@ -173,6 +179,7 @@ class PromptShelf:
 
     async def _look_at_all(self, keys: Sequence[Key]) -> None:
         found = await asyncio.to_thread(self._find, keys)
+        self._coming = await asyncio.to_thread(self._to_come, keys, found)
         changed = False
         for key, source in zip(keys, found, strict=True):
             before = self._entries.get(key)
@@ -182,6 +189,7 @@ class PromptShelf:
                 tell("prompt", name="/".join(key), seconds=entry.seconds, trouble=str(entry.trouble or "") or None)
             changed = changed or entry.worth_saving(before)
             self._entries[key] = entry
+            self._coming.pop(key, None)
             self._looked.add(key)
             async with self._progress:
                 self._progress.notify_all()
@@ -202,6 +210,19 @@ class PromptShelf:
             except OSError as error:
                 found.append(Unreadable(f"{part}/{name}: {error.strerror}"))
         return found
+
+    def _to_come(
+        self, keys: Sequence[Key], found: Sequence[tuple[Path, os.stat_result] | RecordingError]
+    ) -> dict[Key, str]:
+        """In a thread. Of those that have never been converted."""
+        coming: dict[Key, str] = {}
+        for key, source in zip(keys, found, strict=True):
+            entry = self._entries.get(key)
+            if isinstance(source, RecordingError) or (entry is not None and (entry.file or entry.stamp)):
+                continue
+            with suppress(OSError):  # told when its turn comes
+                coming[key] = _name(source[0])
+        return coming
 
     async def _entry(self, key: Key, source: tuple[Path, os.stat_result] | RecordingError, before: Entry | None) -> Entry:
         before = before or Entry()
@@ -237,7 +258,7 @@ class PromptShelf:
 
     async def _convert(self, path: Path) -> tuple[str, float]:
         """The converted file's name without ending, and its seconds. What is the same is not converted again."""
-        file = (await asyncio.to_thread(_digest, path))[:32]
+        file = await asyncio.to_thread(_name, path)
         for entry in self._entries.values():
             if entry.file == file and (self._folder / f"{file}.wav").exists():
                 return file, entry.seconds
@@ -272,6 +293,7 @@ def prompts_of(scenario: Scenario) -> Sequence[Key]:
     return tuple(dict.fromkeys(key for key in keys if key[1]))
 
 
-def _digest(path: Path) -> str:
+def _name(path: Path) -> str:
+    """Of the converted file, without ending: made of what is in its source."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]

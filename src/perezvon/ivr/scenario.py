@@ -18,6 +18,8 @@ COLUMNS = ("scenarioMsg", "keyNum", "msgMp3", "transferTo")
 """What is read of a row; letters' case and underscores in names of columns do not matter."""
 
 LONGEST_KEY = 8
+MOST_BUTTONS = 100
+"""More would be told to the dialplan for as long as it takes to say the first word. Nobody listens to so many."""
 
 _KEY = re.compile(rf"[0-9*#A-D]{{1,{LONGEST_KEY}}}")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
@@ -100,6 +102,9 @@ def _buttons(entries: Sequence[tuple[int, str, str, str]], asked: bool, troubles
             troubles.append(Reason("row {row}: {to} is no number that can be rung; key {key} is left out", told))
         elif key in found:
             troubles.append(Reason("row {row}: key {key} is there already; the first one stands", told))
+        elif len(found) >= MOST_BUTTONS:
+            told["most"] = str(MOST_BUTTONS)
+            troubles.append(Reason("row {row}: a menu has no more than {most} buttons; key {key} is left out", told))
         else:
             if not prompt and asked:
                 troubles.append(Reason("row {row}: key {key} has no recording (msgMp3): it is not announced", told))

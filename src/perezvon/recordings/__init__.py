@@ -18,9 +18,11 @@ from perezvon.recordings.errors import (
 )
 from perezvon.recordings.find import Folder, find
 from perezvon.recordings.join import Joined
+from perezvon.recordings.layout import Known, expand, is_layout, matching
 from perezvon.recordings.named import named_after
 from perezvon.recordings.pool import Converter
 from perezvon.recordings.settle import Patience, settle
+from perezvon.recordings.sides import Sides
 
 __all__ = [
     "Converted",
@@ -29,6 +31,7 @@ __all__ = [
     "EmptyRecording",
     "Folder",
     "Joined",
+    "Known",
     "Mp3",
     "NoSpace",
     "NotAudio",
@@ -38,9 +41,13 @@ __all__ = [
     "Patience",
     "RecordingError",
     "Recordings",
+    "Sides",
     "TooSlow",
     "Unreadable",
+    "expand",
     "find",
+    "is_layout",
+    "matching",
     "named_after",
     "settle",
 ]

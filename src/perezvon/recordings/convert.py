@@ -9,15 +9,16 @@ import errno
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Literal, Protocol, cast
 
 import lameenc
 
 from perezvon.recordings import mp3
-from perezvon.recordings.decode import open_sound
+from perezvon.recordings.channels import exchanged, side_by_side, with_channels
+from perezvon.recordings.decode import Sound, open_sound
 from perezvon.recordings.errors import EmptyRecording, NoSpace, NotAudio, Unreadable
 
 SHORTEST = 0.1
@@ -41,10 +42,13 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mp3:
-    """`bitrate`: kbit/s a channel, constant. `quality`: LAME's, from 0 (best, slow) to 9 (worst, fast)."""
+    """`bitrate`: kbit/s a channel, constant. `quality`: LAME's, from 0 (best, slow) to 9 (worst, fast). `channels`: `mono`
+    mixes what is stereo. `exchanged`: the left channel of a stereo file becomes the right one."""
 
     bitrate: int = 32
     quality: int = 3
+    channels: Literal["as_recorded", "mono", "stereo"] = "as_recorded"
+    exchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +114,45 @@ def _copy(source: Path, output: BinaryIO) -> float:
     return seconds
 
 
+def convert_sides(left: Path, right: Path, target: Path, form: Mp3) -> Converted:
+    """Two files of one channel each become one mp3 of two.
+
+    Raises EmptyRecording, NotAudio (of another kind each, too), NoSpace, Unreadable.
+    """
+    names = f"{left}, {right}"
+    with explained(names, target), whole(target) as output, ExitStack() as stack:
+        one, other = (stack.enter_context(open_sound(path)) for path in (left, right))
+        if (one.rate, one.channels) != (other.rate, 1) or one.channels != 1:
+            raise NotAudio(f"{names} are not two sides of one talk: one channel each, at the same rate, is needed")
+        both = Sound(one.rate, 2, side_by_side(one.pieces, other.pieces))
+        seconds = encode_sound(both, names, output, form)
+    return Converted(target, seconds, target.stat().st_size)
+
+
 def _encode(source: Path, output: BinaryIO, form: Mp3) -> float:
     with open_sound(source) as sound:
-        encoder = new_encoder(sound.rate, sound.channels, form.bitrate * sound.channels, form.quality)
-        samples = 0
-        try:
-            for piece in sound.pieces:
-                samples += len(piece) // (2 * sound.channels)
-                output.write(encoder.encode(piece))
-            seconds = samples / sound.rate
-            if seconds < SHORTEST:
-                raise EmptyRecording(f"{source} has {seconds:.2f} s of sound: nothing was recorded")
-            output.write(encoder.flush())
-        except RuntimeError as error:
-            raise NotAudio(f"{source} ({sound.channels} channels, {sound.rate} Hz) cannot be encoded: {error}") from error
+        wanted = sound
+        if sound.channels == 2 and form.channels == "mono":
+            wanted = Sound(sound.rate, 1, (with_channels(piece, 2, 1) for piece in sound.pieces))
+        elif sound.channels == 2 and form.exchanged:
+            wanted = Sound(sound.rate, 2, map(exchanged, sound.pieces))
+        return encode_sound(wanted, str(source), output, form)
+
+
+def encode_sound(sound: Sound, source: str, output: BinaryIO, form: Mp3) -> float:
+    """Gives the seconds of sound."""
+    encoder = new_encoder(sound.rate, sound.channels, form.bitrate * sound.channels, form.quality)
+    samples = 0
+    try:
+        for piece in sound.pieces:
+            samples += len(piece) // (2 * sound.channels)
+            output.write(encoder.encode(piece))
+        seconds = samples / sound.rate
+        if seconds < SHORTEST:
+            raise EmptyRecording(f"{source} has {seconds:.2f} s of sound: nothing was recorded")
+        output.write(encoder.flush())
+    except RuntimeError as error:
+        raise NotAudio(f"{source} ({sound.channels} channels, {sound.rate} Hz) cannot be encoded: {error}") from error
     return seconds
 
 

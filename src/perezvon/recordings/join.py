@@ -8,16 +8,22 @@ one encoder, so that nothing is heard between them.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from perezvon.recordings import mp3
+from perezvon.recordings.channels import with_channels
 from perezvon.recordings.convert import SHORTEST, Mp3, explained, new_encoder, whole
 from perezvon.recordings.decode import open_sound
 from perezvon.recordings.errors import EmptyRecording, NotAudio
+
+FILLED = 0.15
+"""Seconds, about, by which LAME's first and last frames make an mp3 longer: a pause is written so much shorter."""
+
+LONGEST_SILENCE = 4 * 3600.0
+"""Seconds: a recording that was forgotten in a pause must not fill the disk."""
 
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000)
 
@@ -42,8 +48,8 @@ class _Source:
     passes: mp3.Form | None = None
 
 
-def join_files(sources: Sequence[Path], target: Path, form: Mp3) -> Joined:
-    """In the order given. Only one conversion at a time may have the same target.
+def join_files(sources: Sequence[Path], target: Path, form: Mp3, gaps: Sequence[float] = ()) -> Joined:
+    """In the order given. Only one conversion at a time may have the same target. `gaps`: seconds of silence before each.
 
     Raises EmptyRecording, NotAudio, NoSpace, Unreadable.
     """
@@ -56,7 +62,8 @@ def join_files(sources: Sequence[Path], target: Path, form: Mp3) -> Joined:
             passing = []
         with whole(target) as output:
             line = _Line(output, passing[0] if passing else _common(looked, form), form.quality)
-            starts = [line.add(source) for source in looked]
+            silences = (*gaps, *[0.0] * len(looked))
+            starts = [line.add(source, gap) for source, gap in zip(looked, silences, strict=False)]
             seconds = line.end()
         return Joined(target, seconds, target.stat().st_size, tuple(starts))
 
@@ -76,7 +83,7 @@ def _look(path: Path, *, decode: bool = False) -> _Source:
 
 def _common(sources: Sequence[_Source], form: Mp3) -> mp3.Form:
     highest = max(source.rate for source in sources)
-    channels = max(source.channels for source in sources)
+    channels = 1 if form.channels == "mono" else max(source.channels for source in sources)
     return mp3.Form(
         rate=next((rate for rate in _RATES if rate >= highest), _RATES[-1]), channels=channels, kbit=form.bitrate * channels
     )
@@ -92,8 +99,10 @@ class _Line:
         self._at = 0.0
         self._run: _Run | None = None
 
-    def add(self, source: _Source) -> float:
-        """Gives the second at which it begins."""
+    def add(self, source: _Source, gap: float = 0.0) -> float:
+        """Gives the second at which it begins, after `gap` seconds of silence."""
+        if gap > 0:
+            self._silence(gap)
         if source.passes is not None:
             self._end_run()
             start = self._at
@@ -109,12 +118,23 @@ class _Line:
             start = self._at + run.seconds
             try:
                 for piece in sound.pieces:
-                    run.write(_with_channels(piece, sound.channels, self._form.channels))
+                    run.write(with_channels(piece, sound.channels, self._form.channels))
             except RuntimeError as error:
                 raise NotAudio(f"{source.path} ({sound.channels} channels, {sound.rate} Hz) cannot be encoded") from error
             if self._at + run.seconds - start < SHORTEST:
                 raise EmptyRecording(f"{source.path} has no sound any more")
         return start
+
+    def _silence(self, seconds: float) -> None:
+        if self._run is None:
+            seconds -= 2 * FILLED if self._at else FILLED  # in what comes before it, and in itself
+            self._run = _Run(self._output, self._form.rate, self._form, self._quality)
+        run = self._run
+        left = round(min(seconds, LONGEST_SILENCE) * run.rate)
+        while left > 0:
+            samples = min(left, run.rate)
+            run.write(bytes(2 * self._form.channels * samples))
+            left -= samples
 
     def end(self) -> float:
         """Gives the seconds of sound in all."""
@@ -160,15 +180,3 @@ class _Run:
         self._first = self._first or bytes(data[:4])
         self._written += len(data)
         self._output.write(data)
-
-
-def _with_channels(piece: bytes, has: int, wanted: int) -> bytes:
-    if has == wanted:
-        return piece
-    samples = array("h", piece)
-    if has == 1:
-        wide = array("h", bytes(2 * len(piece)))
-        wide[0::2] = samples
-        wide[1::2] = samples
-        return wide.tobytes()
-    return array("h", [(left + right) >> 1 for left, right in zip(samples[0::2], samples[1::2], strict=True)]).tobytes()

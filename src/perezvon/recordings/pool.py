@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,26 +80,32 @@ class Converter:
         """The process ids of the idle converting processes."""
         return tuple(worker.process.pid for worker in self._idle)
 
-    async def convert(self, source: Path, target: Path) -> Converted:
+    async def convert(self, source: Path, target: Path, *, exchanged: bool = False) -> Converted:
         """Writes the mp3 of `source` to `target`. Waits for a free process first; cancelling it kills the process.
 
         Raises EmptyRecording, NotAudio, NoSpace, Unreadable, TooSlow, ConverterBroken.
         """
-        answer = await self._answer([source], target)
+        answer = await self._answer([source], target, {"exchanged": exchanged})
         return Converted(target, answer["duration"], answer["size"])
 
-    async def join(self, sources: Sequence[Path], target: Path) -> Joined:
-        """The same for two sources or more, which `target` holds one after the other."""
-        answer = await self._answer(sources, target)
+    async def convert_sides(self, left: Path, right: Path, target: Path) -> Converted:
+        """The same for two files of one channel each, which become left and right."""
+        answer = await self._answer([left, right], target, {"sides": True})
+        return Converted(target, answer["duration"], answer["size"])
+
+    async def join(self, sources: Sequence[Path], target: Path, gaps: Sequence[float] = ()) -> Joined:
+        """The same for two sources or more, which `target` holds one after the other, each after so many seconds of
+        silence."""
+        answer = await self._answer(sources, target, {"gaps": list(gaps)})
         return Joined(target, answer["duration"], answer["size"], tuple(answer["starts"]))
 
-    async def _answer(self, sources: Sequence[Path], target: Path) -> dict[str, Any]:
+    async def _answer(self, sources: Sequence[Path], target: Path, more: Mapping[str, Any]) -> dict[str, Any]:
         names = ", ".join(map(str, sources))
         deadline = await asyncio.to_thread(self.deadline_for, sources)
         async with self._places:
             try:
                 async with asyncio.timeout(deadline):
-                    answer = await self._insist(sources, target, names)
+                    answer = await self._insist(sources, target, names, more)
             except TimeoutError:
                 log.warning("conversion killed", source=names, deadline=deadline)
                 raise TooSlow(f"{names} was not converted within {deadline:g} s; it was killed") from None
@@ -115,12 +121,12 @@ class Converter:
                 size += source.stat().st_size
         return max(self._deadline, min(self._longest, round(self._deadline + size / self._slowest, 1)))
 
-    async def _insist(self, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
+    async def _insist(self, sources: Sequence[Path], target: Path, names: str, more: Mapping[str, Any]) -> dict[str, Any]:
         """A process that had worked well and is found dead was killed in its idleness: another one is tried."""
         while True:
             worker = await self._take()
             try:
-                answer = await self._ask(worker, sources, target, names)
+                answer = await self._ask(worker, sources, target, names, more)
             except BaseException as error:
                 await _end(worker)
                 part_of(target).unlink(missing_ok=True)
@@ -147,7 +153,9 @@ class Converter:
             ) from error
         return _Worker(process)
 
-    async def _ask(self, worker: _Worker, sources: Sequence[Path], target: Path, names: str) -> dict[str, Any]:
+    async def _ask(
+        self, worker: _Worker, sources: Sequence[Path], target: Path, names: str, more: Mapping[str, Any]
+    ) -> dict[str, Any]:
         stdin, stdout = worker.process.stdin, worker.process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -156,6 +164,8 @@ class Converter:
             "target": str(target),
             "bitrate": self._form.bitrate,
             "quality": self._form.quality,
+            "channels": self._form.channels,
+            **more,
         }
         try:
             stdin.write(json.dumps(job).encode() + b"\n")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from perezvon.recordings.convert import Mp3, convert_file
+from perezvon.recordings.convert import Mp3, convert_file, convert_sides
 from perezvon.recordings.errors import RecordingError
 from perezvon.recordings.join import join_files
 
@@ -28,12 +28,15 @@ def main() -> None:
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
-    """One source is converted, several are joined."""
+    """One source is converted, several are joined, two sides are put beside each other."""
     try:
-        form = Mp3(bitrate=job["bitrate"], quality=job["quality"])
+        form = Mp3(job["bitrate"], job["quality"], job.get("channels", "as_recorded"), job.get("exchanged", False))
         sources, target = [Path(source) for source in job["sources"]], Path(job["target"])
+        if job.get("sides"):
+            done = convert_sides(sources[0], sources[1], target, form)
+            return {"duration": done.duration, "size": done.size}
         if len(sources) > 1:
-            joined = join_files(sources, target, form)
+            joined = join_files(sources, target, form, job.get("gaps", ()))
             return {"duration": joined.duration, "size": joined.size, "starts": joined.starts}
         done = convert_file(sources[0], target, form)
     except RecordingError as error:

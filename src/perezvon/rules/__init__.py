@@ -3,9 +3,11 @@
 from perezvon.rules.filters import Filter, Filters
 from perezvon.rules.number_lists import NumberList
 from perezvon.rules.numbers import NumberRule, Towards
-from perezvon.rules.plan import Decision, plan, refuse_click
+from perezvon.rules.orders import Order, Ordered
+from perezvon.rules.plan import Decision, pick_up, plan, refuse_click
 from perezvon.rules.policy import Line, MissedTasks, People, Policy, Telling
 from perezvon.rules.state import PlanState
+from perezvon.rules.triggers import Triggers
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "MissedTasks",
     "NumberList",
     "NumberRule",
+    "Order",
+    "Ordered",
     "People",
     "PlanState",
     "Policy",
@@ -27,6 +31,8 @@ __all__ = [
     "StepDraft",
     "Telling",
     "Towards",
+    "Triggers",
+    "pick_up",
     "plan",
     "refuse_click",
 ]

@@ -90,9 +90,13 @@ class Filters:
             return self.lines.leaves_out(line, written)
         return None
 
+    def of_staff(self, client: str, raw: str) -> str:
+        """The pattern by which this is a colleague's own phone, or ""."""
+        return self.staff.find(forms(client, raw, self.region)) if self.staff else ""
+
     def colleague(self, started: CallStarted) -> Reason | None:
         """Why no lead is made of this client."""
-        pattern = self.staff.find(forms(started.client, started.client_raw, self.region)) if self.staff else ""
+        pattern = self.of_staff(started.client, started.client_raw)
         told = {"client": started.client[:80], "pattern": pattern}
         return Reason("no lead: filters.staff has {pattern}, so that {client} is a colleague", told) if pattern else None
 

@@ -78,6 +78,8 @@ def after(known: Missed | None, call: Call, portal: str, policy: Policy, people:
         return None, Reason("missed call of a hidden number: there is nobody to call back, no task"), None
     if people.user(call.client):
         return None, Reason("missed call of an employee: no task"), None
+    if pattern := policy.filters.of_staff(call.client, call.client_raw):
+        return None, Reason("missed call of a colleague (filters.staff has {pattern}): no task", {"pattern": pattern}), None
     return _missed(known, call, portal, tasks, policy, people)
 
 

@@ -1,4 +1,5 @@
-"""What of a call is told in its activity: the way through the voice menu, and the third persons of a conference. Pure.
+"""What of a call is told in its activity: the way through the voice menu, the third persons of a conference, and when the
+recording was paused. Pure.
 
 Gathered fact by fact and kept with the call's plan, so that it outlives a restart; the words are in account.py.
 """
@@ -10,7 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perezvon.calls.call import LegOutcome, Party
-from perezvon.calls.facts import Answered, Fact, InMenu, JoinedConference, MenuChosen, MenuStep, ThirdParty, ThirdStep
+from perezvon.calls.facts import (
+    Answered,
+    Fact,
+    InMenu,
+    JoinedConference,
+    MenuChosen,
+    MenuStep,
+    RecordingPaused,
+    ThirdParty,
+    ThirdStep,
+)
 
 MOST = 30
 """Of each are kept: the state of an endless call stays small."""
@@ -45,16 +56,26 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing was recorded from `since` to `until` (POSIX seconds; None: to the end). `by`: who talked then."""
+
+    since: float
+    until: float | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Notes:
-    """`scripted`: our own menu tells of the keys. `more`: steps and third persons that are beyond `MOST`."""
+    """`scripted`: our own menu tells of the keys. `more`: steps, third persons and pauses that are beyond `MOST`."""
 
     menu: tuple[Moment, ...] = ()
     guests: tuple[Guest, ...] = ()
     scripted: bool = False
     more: int = 0
+    pauses: tuple[Pause, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.menu or self.guests)
+        return bool(self.menu or self.guests or self.pauses)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Notes:
@@ -67,6 +88,7 @@ class Notes:
             tuple(Guest(**one) for one in guests),
             body.get("scripted", False),
             body.get("more", 0),
+            tuple(Pause(**one) for one in body.get("pauses", ())),
         )
 
 
@@ -94,6 +116,12 @@ def note(notes: Notes, fact: Fact) -> Notes:
         case JoinedConference(party=Party.THIRD_PARTY, channel=channel, number=number, at=at):
             guest = _guest(notes, channel) or Guest(channel, number)
             return _with(notes, replace(guest, joined=at)) if guest.joined is None else notes
+        case RecordingPaused(at=at, on=True, extension=extension):
+            if len(notes.pauses) >= MOST:
+                return replace(notes, more=notes.more + 1)
+            return replace(notes, pauses=(*notes.pauses, Pause(at, by=extension)))
+        case RecordingPaused(at=at) if notes.pauses and notes.pauses[-1].until is None:
+            return replace(notes, pauses=(*notes.pauses[:-1], replace(notes.pauses[-1], until=at)))
         case _:
             return notes
 
@@ -111,6 +139,7 @@ def pass_on(notes: Notes, at: float) -> Notes:
             for guest in staying
         ),
         scripted=notes.scripted,
+        pauses=tuple(replace(pause, since=at) for pause in notes.pauses[-1:] if pause.until is None),
     )
 
 

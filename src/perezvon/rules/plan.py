@@ -9,6 +9,9 @@ step, which may expire, rides in the same batch.
 
 What the filters of the settings leave out is not told (left_out.py): no card, no portal call, no lead, no recording.
 
+A call that somebody has ordered (orders.py) is registered by us in his words; of a callback form's attempts only the one in
+which an employee has come to the phone is told.
+
 With `transfers="each"` a completed transfer finishes the portal call of whoever talked so far, and the next employee who is
 rung or talks gets a portal call of his own (turns.py); all of them are steps of the one lane.
 
@@ -25,13 +28,16 @@ from perezvon.calls.facts import (
     Answered,
     CallEnded,
     CallStarted,
+    Connecting,
     Fact,
     LeftTalk,
     Ringing,
     StoppedRinging,
     Transferred,
 )
-from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe, describe_own
+from perezvon.rules.account import DESCRIBED, LEFT_OUT, account, describe_own, legs_of, ordered
+from perezvon.rules.after_call import after_call
+from perezvon.rules.connecting import told_by
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.left_out import (
     call_left_out,
@@ -45,9 +51,11 @@ from perezvon.rules.left_out import (
 )
 from perezvon.rules.notes import note, pass_on
 from perezvon.rules.numbers import PHONE, Towards, formatted
+from perezvon.rules.orders import HELD, Ordered, answer_of, called, registration
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.responsible import or_fallback, responsible, responsible_in
 from perezvon.rules.state import PlanState
+from perezvon.rules.triggers import pulled
 from perezvon.rules.turns import follow, following, gives_away
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 
@@ -101,17 +109,44 @@ def plan(state: PlanState, facts: Sequence[Fact], policy: Policy, people: People
                         Reason("{extension} has no portal user: no card", {"extension": extension}), unmapped=(extension,)
                     )
                 )
+            case Connecting():
+                decisions += [Decision(reason) for reason in told_by(fact)]
             case CallEnded():
                 ended = fact
             case _:
                 pass
+    if ended is not None and state.held and called(ended.record):
+        state = replace(state, picked_up=True)
     if not _reported(state, policy):
-        return state, decisions
+        return state, [*decisions, *_untold(state, ended)]
     if ended is None:
         state, cards = _cards(state, facts[-1].at, policy, people)
         return state, decisions + cards
     state, final = _finish(state, ended, policy, people)
-    return state, decisions + final
+    return state, [*decisions, *final, *_answered(state, ended)]
+
+
+def pick_up(state: PlanState, at: float, policy: Policy, people: People) -> tuple[PlanState, list[Decision]]:
+    """An employee has come to the phone for a callback form. `at`: POSIX seconds."""
+    state = replace(state, picked_up=True)
+    return _cards(state, at, policy, people) if _reported(state, policy) else (state, [])
+
+
+def _untold(state: PlanState, ended: CallEnded | None) -> list[Decision]:
+    """Whoever has ordered the call is answered even if the portal never hears of the call itself."""
+    if ended is None or state.finished:
+        return []
+    if state.held and state.order is not None:
+        extension = state.started.extension if state.started is not None else ""
+        return [Decision(Reason(HELD.text, {"extension": extension}))]
+    return _answered(state, ended)
+
+
+def _answered(state: PlanState, ended: CallEnded) -> list[Decision]:
+    if state.order is None or state.order.ordered is not Ordered.ROBOT or not state.order.token:
+        return []
+    step = answer_of(state.order, ended.record)
+    return [Decision(step.reason, (step,))]
 
 
 def finish_key(portal_call: str) -> str:
@@ -131,7 +166,11 @@ def refuse_click(portal_call: str, user: str, status: str, reason: Reason) -> St
 
 
 def _reported(state: PlanState, policy: Policy) -> bool:
-    if state.started is None or state.finished or (not state.turn_told and call_left_out(state, policy)):
+    if state.started is None or state.finished or state.held:
+        return False
+    if not (policy.register or state.registered or state.portal_call):
+        return False
+    if not state.turn_told and call_left_out(state, policy):
         return False
     return state.started.direction is not Direction.INTERNAL or policy.internal_calls
 
@@ -167,7 +206,7 @@ def _remember(state: PlanState, fact: Fact) -> PlanState:
     if (turn := follow(state.turn, fact)) is not state.turn:
         state = replace(state, turn=turn)
     if (notes := note(state.notes, fact)) is not state.notes:
-        state = replace(state, notes=notes)
+        state = replace(state, notes=notes, pressed=notes if not state.turn.later else state.pressed)
     match fact:
         case CallStarted():
             # Who placed an outgoing call has the client's card from the beginning.
@@ -179,7 +218,7 @@ def _remember(state: PlanState, fact: Fact) -> PlanState:
             return replace(state, ringing=_without(state.ringing, channel))
         case Answered(channel=channel, extension=extension):
             talking = state.talking if extension in state.talking else (*state.talking, extension)
-            return replace(state, ringing=_without(state.ringing, channel), talking=talking)
+            return replace(state, ringing=_without(state.ringing, channel), talking=talking, picked_up=True)
         case LeftTalk(extension=extension):
             return replace(state, talking=tuple(e for e in state.talking if e != extension))
         case _:
@@ -287,12 +326,14 @@ def _finish(state: PlanState, ended: CallEnded, policy: Policy, people: People) 
         status = STATUS_CODE[call.outcome or Outcome.FAILED]
         if duration == 0 and status == "200":
             status = "304"
-        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at)
+        state, decisions = _close(state, user, duration, status, reason, policy, people, unmapped, at=ended.at, whole=call)
     if state.told and call.recordings and (why := recording_left_out(state, call, policy, people)):
         state = replace(state, recording_stays=True)
         decisions.append(Decision(why.recording_stays))
-    if state.accounts:
-        decisions.append(Decision(DESCRIBED, tuple(describe(finish, told) for finish, told in state.accounts)))
+    decisions += [Decision(wanted.reason, wanted.steps) for wanted in after_call(state, call, policy, people)]
+    if policy.triggers and call.direction is Direction.INCOMING and state.told:
+        steps = pulled(policy.triggers, state.pressed, f"{started.call}:finish", state.missed)
+        decisions += [Decision(step.reason, (step,)) for step in steps]
     return replace(state, finished=True, ringing=(), talking=()), decisions
 
 
@@ -336,9 +377,10 @@ def _close(
     *,
     at: float,
     passed_on: bool = False,
+    whole: Call | None = None,
 ) -> tuple[PlanState, list[Decision]]:
     """Finish the present turn's portal call, which is registered for that if it was not yet; leave no card up. `at`: the
-    moment when the turn was over."""
+    moment when the turn was over. `whole`: the call, where this is its only portal call."""
     started = state.started
     assert started is not None
     decisions: list[Decision] = []
@@ -358,18 +400,28 @@ def _close(
             "USER_ID": int(user),
             "DURATION": duration,
             "STATUS_CODE": status,
-            "ADD_TO_CHAT": 0,
+            "ADD_TO_CHAT": int(policy.chat.report),
         },
         priority=Priority.FINISH,
         reason=reason,
     )
     decisions.append(Decision(reason, (step,), unmapped=unmapped))
-    if state.notes and policy.telling is None:
-        decisions.append(Decision(LEFT_OUT))
-    elif state.notes and policy.telling is not None:
-        told = account(state.notes, at, people, policy.telling)
+    if status == STATUS_CODE[Outcome.MISSED] and started.direction is Direction.INCOMING:
+        state = replace(state, missed=step.key)
+    legs = legs_of(whole) if whole is not None else ()
+    words = state.order.text if state.order is not None and not state.turn.later else ""
+    if words and policy.telling is not None:
+        told = ordered(words, policy.telling)
+        if state.notes or legs:
+            told += f"\n\n{account(state.notes, at, people, policy.telling, legs)}"
         state = replace(state, accounts=(*state.accounts, (step.key, told)))
-    return replace(state, shown=(), pushes=state.pushes + 1), decisions
+    elif state.notes and policy.telling is None:
+        decisions.append(Decision(LEFT_OUT))
+    elif (state.notes or legs) and policy.telling is not None:
+        told = account(state.notes, at, people, policy.telling, legs)
+        state = replace(state, accounts=(*state.accounts, (step.key, told)))
+    finishes = (*state.finishes, (step.key, user))
+    return replace(state, shown=(), pushes=state.pushes + 1, finishes=finishes), decisions
 
 
 def _seconds(talk: float) -> int:
@@ -380,6 +432,10 @@ def _seconds(talk: float) -> int:
 def _why_registered(state: PlanState, owner: str, people: People) -> Reason:
     assert state.started is not None
     args = {"direction": state.started.direction.value, "user": owner}
+    if state.order is not None and not state.turn.later:
+        if state.order.ordered is Ordered.CALLBACK:
+            return Reason("callback form: user {user} has come to the phone, now the client is dialled", args)
+        return Reason("ordered by a robot of the portal, for user {user}", args)
     if state.turn.later:
         args = {"extension": state.turn.giver, "user": owner}
         return Reason("{extension} has passed the client on: a portal call for user {user}", args)
@@ -394,7 +450,10 @@ def _registered(
     """A lead is made, if at all, for the first turn that is told, and not of an employee who calls from his own phone."""
     started, turn = state.started, state.turn
     assert started is not None
+    order = None if turn.later else state.order
     line = policy.line(started.line, started.line_raw, started.trunk)
+    if order is not None and order.line:
+        line = policy.line(order.line, order.line, "")
     incoming = started.direction is Direction.INCOMING
     client = formatted(started.client, line.number, policy.to_crm, Towards.CRM)
     phone = client.number if PHONE.fullmatch(client.number) else ""
@@ -428,8 +487,12 @@ def _registered(
         decisions.append(Decision(why, unknown_line="" if state.told else line.number))
     if line.source:
         params["CRM_SOURCE"] = line.source
+    if state.call_list:
+        params["CALL_LIST_ID"] = int(state.call_list)
+    if order is not None:
+        params |= registration(order, line.source)
     step = StepDraft(_register_key(state), Kind.REGISTER, params, Priority.CARD, reason)
-    state = replace(state, registered=True, turn=replace(turn, registered=True))
+    state = replace(state, registered=True, lead=state.lead or lead, turn=replace(turn, registered=True))
     return state, [*decisions, Decision(reason, (step,))]
 
 

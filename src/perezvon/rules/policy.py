@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Literal
 
+from perezvon.calls.call import Call
 from perezvon.calls.names import parse
+from perezvon.rules.field_values import FieldType
 from perezvon.rules.filters import Filters
 from perezvon.rules.numbers import NumberRule
+from perezvon.rules.templates import Template
+from perezvon.rules.triggers import Triggers
 
 OwnLine = Literal["portal", "perezvon"]
 Responsible = Literal["first", "last", "longest"]
@@ -17,13 +21,20 @@ Transfers = Literal["one", "each"]
 Who = Literal["owner", "last_rung", "line", "default"]
 Close = Literal["anybody", "responsible", "off"]
 Again = Literal["new", "reopen"]
+LeadOwner = Literal["call", "first", "last", "longest", "fixed"]
+Bind = Literal["off", "newest", "all"]
+Object = Literal["lead", "contact", "company", "deal", "activity"]
+Existing = Literal["keep", "overwrite", "add"]
+Objects = Literal["new", "all"]
+Recordings = Literal["upload", "link", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One of the company's numbers as the portal shall see it. `source` is a STATUS_ID of the portal's SOURCE directory;
     `name`: how people call it; `missed_user`: who is responsible for calls to it that nobody answered.
-    `lead_for_incoming`, `lead_for_outgoing`: None where it is as everywhere. `known`: it is one of the settings."""
+    `lead_for_incoming`, `lead_for_outgoing`, `recordings`: None where it is as everywhere. `known`: it is one of the
+    settings. `lead_user`: who gets its new leads, "" for whom the rules say."""
 
     number: str
     source: str = ""
@@ -32,6 +43,8 @@ class Line:
     lead_for_incoming: bool | None = None
     lead_for_outgoing: bool | None = None
     known: bool = True
+    lead_user: str = ""
+    recordings: Recordings | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,53 @@ class MissedTasks:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldRule:
+    """One field of an object of the CRM, and what it is filled with. `existing`: what becomes of a value that is there; of
+    a field with several values it always stays. `objects`: those that the call has made, or all of the call. `type`: None
+    while the portal has not told it."""
+
+    of: Object
+    name: str
+    template: Template
+    existing: Existing = "keep"
+    objects: Objects = "all"
+    type: FieldType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrmRules:
+    """What is done in the CRM when a call is over. `lead_owner`: who of those who talked gets what the call has made;
+    `call`: whom the call is finished for; `fixed`: `lead_user`. `hand_over`: whether objects that were there go to whoever
+    talked. `bind_deals`, `bind_leads`: the client's open deals and repeat leads to which the activity is bound too. `mode`:
+    1 the portal has leads, 2 it has none, 0 unknown. `wait`: seconds for which a text waits for the recording that it
+    names. `portal`: its address.
+    """
+
+    telling: Telling
+    lead_owner: LeadOwner = "call"
+    lead_user: str = ""
+    hand_over: bool = False
+    bind_deals: Bind = "off"
+    bind_leads: Bind = "off"
+    fields: tuple[FieldRule, ...] = ()
+    mode: int = 0
+    wait: float = 0.0
+    portal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRules:
+    """Who is told of new leads and of missed calls: `chatN`, or the id of a user; "" for nobody. `report`: whether the
+    portal's own message about each call goes to the employee's chat."""
+
+    leads: str = ""
+    leads_text: Template = ()
+    missed: str = ""
+    missed_text: Template = ()
+    report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the planner needs of the settings.
 
@@ -85,7 +145,9 @@ class Policy:
     passed on. `telling`: None where activities tell nothing. `to_crm`: how clients' numbers are told to the portal.
     `filters`: what is not told at all. `unknown_lines`: whether the portal is told of a company number that is not in the
     settings; it makes a line of it. `missed_chain`: whose a missed call is, in order (its owner in the CRM is known to
-    tasks only). `missed`: None where missed calls make no tasks.
+    tasks only). `missed`: None where missed calls make no tasks. `crm`, `chat`: what is done when the call is over.
+    `triggers`: those that the portal has of us. `recordings`: what becomes of them. `register`: False for a call that shall
+    not be registered, or not yet.
     """
 
     installation: str
@@ -109,6 +171,11 @@ class Policy:
     to_crm: tuple[NumberRule, ...] = ()
     filters: Filters = field(default_factory=Filters)
     unknown_lines: bool = True
+    crm: CrmRules | None = None
+    chat: ChatRules = field(default_factory=ChatRules)
+    triggers: Triggers = field(default_factory=Triggers)
+    recordings: Recordings = field(default="upload", kw_only=True)
+    register: bool = True
 
     def at_portal(self, channel: str) -> bool:
         """Whether this channel leads to the portal's own SIP line."""
@@ -122,6 +189,9 @@ class Policy:
             else (line.lead_for_outgoing, self.lead_for_outgoing)
         )
         return everywhere if own is None else own
+
+    def line_of(self, call: Call) -> Line:
+        return self.line(call.line, call.line_raw, call.trunk)
 
     def line(self, number: str, raw: str, trunk: str) -> Line:
         """The line of a dialled number by the settings; of a call without one, the line of its trunk; else the number."""

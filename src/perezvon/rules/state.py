@@ -9,6 +9,7 @@ from typing import Any
 from perezvon.calls.call import Direction
 from perezvon.calls.facts import CallStarted
 from perezvon.rules.notes import Notes
+from perezvon.rules.orders import Order, Ordered
 from perezvon.rules.turns import Turn
 from perezvon.rules.vocabulary import Json
 
@@ -22,7 +23,11 @@ class PlanState:
     the activity of the present turn's portal call will tell; `accounts`: the finish's key of each portal call that is over
     and what its activity shall tell. They are sent when the call is over, so that they hold up no card. `left_out`: the
     filter for which the portal is not told of the call; `passed_over`: an employee whom a filter leaves out takes part, or
-    did; `recording_stays`: it is not sent, though the call is told."""
+    did; `recording_stays`: it is not sent, though the call is told. `lead`: the portal was asked to make a lead of an
+    unknown number; `finishes`: key and user of each finish, in order. `order`: what we placed it for, when it was no click;
+    `picked_up`: the employee has come to the phone for it. `call_list`: the portal's list that a click belongs to.
+    `pressed`: the way through the menu, also when the activity of an earlier turn has told of it; `missed`: the finish that
+    told of a missed call."""
 
     started: CallStarted | None = None
     portal_call: str = ""
@@ -40,6 +45,13 @@ class PlanState:
     left_out: str = ""
     passed_over: bool = False
     recording_stays: bool = False
+    lead: bool = False
+    finishes: tuple[tuple[str, str], ...] = ()
+    order: Order | None = None
+    picked_up: bool = False
+    call_list: str = ""
+    pressed: Notes = field(default_factory=Notes)
+    missed: str = ""
 
     @property
     def told(self) -> bool:
@@ -50,6 +62,11 @@ class PlanState:
     def turn_told(self) -> bool:
         """Whether it has a portal call for the present turn."""
         return self.turn.registered if self.turn.later else self.told
+
+    @property
+    def held(self) -> bool:
+        """A callback form's attempt in which nobody has come to the phone yet: the portal is not told of it."""
+        return self.order is not None and self.order.ordered is Ordered.CALLBACK and not self.picked_up
 
     def as_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -76,4 +93,11 @@ class PlanState:
             left_out=body.get("left_out", ""),
             passed_over=body.get("passed_over", False),
             recording_stays=body.get("recording_stays", False),
+            lead=body.get("lead", False),
+            finishes=tuple((finish, user) for finish, user in body.get("finishes", ())),
+            order=Order.from_json(order) if (order := body.get("order")) else None,
+            picked_up=body.get("picked_up", False),
+            call_list=body.get("call_list", ""),
+            pressed=Notes.from_json(body.get("pressed", {})),
+            missed=body.get("missed", ""),
         )

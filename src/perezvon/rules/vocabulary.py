@@ -18,10 +18,16 @@ class Kind(StrEnum):
     HIDE = "hide"
     FINISH = "finish"
     DESCRIBE = "describe"
+    ENTITY = "entity"
     ATTACH_RECORD = "attach_record"
     MISSED_TASK = "missed_task"
     CLOSE_TASK = "close_task"
     REMIND_TASK = "remind_task"
+    FILL = "fill"
+    BIND = "bind"
+    ANNOUNCE = "announce"
+    TRIGGER = "trigger"
+    ROBOT_ANSWER = "robot_answer"
 
 
 class Priority(IntEnum):
@@ -59,7 +65,8 @@ class Ref:
 class StepDraft:
     """One REST request to be made. `key` is unique in the portal for ever (the idempotency key).
 
-    `expires`: POSIX seconds after which the step is useless and is skipped; only showing a card has one.
+    `expires`: POSIX seconds after which the step is useless and is skipped; only showing a card has one. `held`: not sent
+    before a hook was asked about it (delivery/customising.py).
     """
 
     key: str
@@ -68,3 +75,4 @@ class StepDraft:
     priority: Priority
     reason: Reason
     expires: float | None = None
+    held: bool = False

@@ -17,6 +17,7 @@ from perezvon.asterisk.cel import CelUnreadable, Row
 from perezvon.asterisk.cel_events import events_of
 from perezvon.asterisk.cel_source import CelSource
 from perezvon.calls import CallEnded, Event, Fact, Snapshot, Tracker
+from perezvon.calls.noting import MENU
 from perezvon.calls.recording import is_private
 from perezvon.recordings import Folder, named_after
 from perezvon.storage import calls
@@ -66,6 +67,8 @@ class Absence:
             log.warning("what was missed stays unknown", pbx=self.pbx, error=str(error))
             return []
         events = await asyncio.to_thread(events_of, rows)
+        present = {entry.get("uniqueid", "") for entry in snapshot.channels}
+        events = [event for event in events if not (_by_menu(event) and event["uniqueid"] in present)]
         missed = await self._missed(events, tracker, until, followed, OVERLAP + _cut_off(rows))
         log.info(
             "log read up",
@@ -150,6 +153,11 @@ async def with_recordings(
         else fact
         for fact in facts
     ]
+
+
+def _by_menu(event: Event) -> bool:
+    """A key of our voice menu that dials. Of a channel that is still there the snapshot tells more."""
+    return event.name == "Newexten" and event["context"] == MENU
 
 
 def _cut_off(rows: Sequence[Row]) -> float:

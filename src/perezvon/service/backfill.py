@@ -23,10 +23,13 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.call import Call
 from perezvon.recordings import Folder
-from perezvon.rules import Decision, PlanState, Priority, StepDraft, plan
+from perezvon.rules import Decision, Kind, PlanState, Policy, Priority, StepDraft, Triggers, plan
+from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
+from perezvon.service.switchboard import recordings_of
 from perezvon.storage import calls, clicks, counters, journal, lanes, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click
@@ -73,13 +76,13 @@ class Late:
 
     @property
     def steps(self) -> tuple[StepDraft, ...]:
-        """Less urgent than everything that happens now."""
-        steps = (step for decision in self.decisions for step in decision.steps)
+        """Less urgent than everything that happens now. A lead that is new to the portal only is announced to nobody."""
+        steps = (step for made in self.decisions for step in made.steps if step.kind is not Kind.ANNOUNCE)
         return tuple(replace(step, priority=max(step.priority, Priority.CRM)) for step in steps)
 
 
 class Backfill:
-    """Of one PBX. `clock`: POSIX seconds. `keep_recordings`: whether recordings go to the portal."""
+    """Of one PBX. `clock`: POSIX seconds. `layouts`: where recordings lie whose names nobody tells."""
 
     def __init__(
         self,
@@ -91,9 +94,11 @@ class Backfill:
         directory: Directory,
         database: Database,
         *,
-        keep_recordings: bool,
+        layouts: Sequence[str] = (),
         clock: Callable[[], float],
+        hooks: CallHooks | None = None,
     ) -> None:
+        self._hooks = hooks
         self.pbx = pbx
         self.portal = rules.portal
         self._source = source
@@ -102,7 +107,7 @@ class Backfill:
         self._rules = rules
         self._directory = directory
         self._database = database
-        self._keep_recordings = keep_recordings
+        self._layouts = layouts
         self._clock = clock
 
     async def find(self, since: float, until: float) -> list[Late]:
@@ -120,7 +125,18 @@ class Backfill:
         running = {call.id: call for call in tracker.live()}
         found = [self._late(told, running.get(call), placed) for call, told in by_call.items()]
         late = [one for one in found if one is not None and since <= one.call.started < until]
-        return await self._compared(sorted(late, key=lambda one: one.call.started))
+        compared = await self._compared(sorted(late, key=lambda one: one.call.started))
+        return [one for late in compared if (one := await self._customised(late, placed)) is not None]
+
+    async def _customised(self, late: Late, placed: dict[str, Click]) -> Late | None:
+        """As the integrator's hooks want it; None where they leave it out."""
+        if late.fate is not Fate.MISSING or self._hooks is None or not self._hooks.active:
+            return late
+        state = _before(late.facts, placed)
+        policy = _untriggered(self._rules.policy)
+        state, decisions = await self._hooks.plan(state, late.facts, policy, self._rules.people, late.call)
+        reported = state.registered or state.portal_call
+        return replace(late, plan=state, decisions=tuple(decisions)) if reported else None
 
     def _facts(self, events: Sequence[Event], tracker: Tracker, placed: dict[str, Click]) -> Iterator[Fact]:
         newest, highest, last = 0.0, 0, 0.0
@@ -161,11 +177,9 @@ class Backfill:
         ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
         if started is None:
             return None
-        state = PlanState()
-        if click := placed.get(started.expected):
-            state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
         try:
-            state, decisions = plan(state, facts, self._rules.policy, self._rules.people)
+            untriggered = _untriggered(self._rules.policy)
+            state, decisions = plan(_before(facts, placed), facts, untriggered, self._rules.people)
         except Exception:
             log.exception("planner failed on a call", pbx=self.pbx, call=started.call, facts=[str(fact) for fact in facts])
             return None
@@ -215,9 +229,10 @@ class Backfill:
             await journal.append(conn, one.facts if added else (), now, told)
             await ClickBook().follow(conn, one.plan, row)
             await lanes.append(conn, self.portal, call, one.steps, now)
-            if self._keep_recordings and one.call.answered is not None and not one.plan.recording_stays:
-                paths = [(call, path) for path in one.call.recordings]
-                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now)
+            mode, _ = mode_of(self._rules.policy.line_of(one.call), self._rules.policy)
+            if mode != "off" and not one.plan.recording_stays:
+                paths = [(call, path) for path in recordings_of(one.call, self.pbx, self._layouts)]
+                await recordings.add(conn, pbx=self.pbx, portal=self.portal, paths=paths, now=now, mode=mode)
         if Fate.QUEUED in fates.values():
             await counters.bump(conn, f"{QUEUED}{self.portal}", now)
         return fates
@@ -241,6 +256,19 @@ class Backfill:
             state=call.as_json(),
             plan=late.plan.as_json(),
         )
+
+
+def _untriggered(policy: Policy) -> Policy:
+    """A funnel shall not react days later."""
+    return replace(policy, triggers=Triggers())
+
+
+def _before(facts: Sequence[Fact], placed: dict[str, Click]) -> PlanState:
+    """What is known of the click that a call came of."""
+    for fact in facts:
+        if isinstance(fact, CallStarted) and (click := placed.get(fact.expected)):
+            return PlanState(portal_call=click.portal_call, shown=(click.user_id,))
+    return PlanState()
 
 
 def _whole(rows: Sequence[Row]) -> list[Row]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +22,7 @@ from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.events import CallStartClick
 from perezvon.calls import ExpectedCall, Numbering
 from perezvon.conference import Control, Matching, RoomBook
+from perezvon.customisation import Customiser, Point
 from perezvon.rules import NumberRule, Reason, Towards, refuse_click
 from perezvon.rules.numbers import Formatted, formatted
 from perezvon.service.clickbook import ClickBook
@@ -94,6 +96,7 @@ class Clicks:
         stored: Callable[[], None],
         clock: Callable[[], float],
         to_pbx: Callable[[], Sequence[NumberRule]] = tuple,
+        customiser: Customiser | None = None,
     ) -> None:
         self._portal = portal
         self._database = database
@@ -103,6 +106,7 @@ class Clicks:
         self._stored = stored
         self._clock = clock
         self._to_pbx = to_pbx
+        self._customiser = customiser
         self._waiting: asyncio.Queue[Click] = asyncio.Queue()
         self._unsure: list[Click] = []
 
@@ -117,6 +121,7 @@ class Clicks:
             number=event.international if event.international.startswith("+") else event.number,
             received=now,
             line=event.line,
+            call_list=event.call_list_id[:32] if event.call_list_id.isdigit() else "",
         )
 
         async def work(conn: AsyncConnection) -> Reason | bool:
@@ -183,10 +188,12 @@ class Clicks:
         if self._clock() - click.received > STALE:
             raise Refused("603-S", Reason("the service was down when the number was clicked: too late to dial it now"))
         extension = self._extension(click)
-        exchange = await self._live_exchange()
+        exchange = await live(self._exchange())
         told = dialled(click.number, exchange.numbering, click.line, self._to_pbx())
         if not told.number:
-            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": _shown(click.number)}))
+            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": shown(click.number)}))
+        params = dialling(exchange.settings, extension, click.number, told.number)
+        params, notes = await self._customised(click, extension, params)
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
         click = replace(click, uniqueid=uniqueid, state=ClickState.DIALLING)
         if not await self._database.write(
@@ -198,24 +205,35 @@ class Clicks:
         log.info(
             "click -> dialling", portal=self._portal, portal_call=click.portal_call, extension=extension, channel=uniqueid
         )
-        self._book.expect(uniqueid, click, told.reason)
+        self._book.expect(uniqueid, click, [*([told.reason] if told.reason is not None else []), *notes])
         try:
             await exchange.switchboard.expect(ExpectedCall(self._clock(), uniqueid, extension, click.number))
             try:
-                outcome = await exchange.supervisor.originate(
-                    originate(exchange.settings, extension, click.number, told.number, uniqueid)
-                )
+                outcome = await exchange.supervisor.originate(originate(params, extension, uniqueid))
             except AmiError as error:
                 await self._unless_it_rings(
                     exchange, uniqueid, "503", Reason("the PBX did not dial: {why}", {"why": str(error)})
                 )
                 return
             if outcome.fate is not Fate.ANSWERED:
-                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], _explained(outcome, extension))
-            elif not await _appeared(exchange.switchboard, uniqueid, BEHIND):
+                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], explained(outcome, extension))
+            elif not await appeared(exchange.switchboard, uniqueid, BEHIND):
                 log.warning("click answered, but its call is not seen", portal=self._portal, portal_call=click.portal_call)
         finally:
             self._book.forget(uniqueid)
+
+    async def _customised(
+        self, click: Click, extension: str, params: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[Reason]]:
+        """As the integrator's hook wants it dialled, and what there is to tell of that. Raises Refused."""
+        if self._customiser is None:
+            return params, []
+        told = {"user_id": click.user_id, "extension": extension, "number": click.number, "line": click.line}
+        data = {"click": told, "params": params}
+        answer = await self._customiser.ask(Point.PROCESS_ORIGINATE_PARAMS, data, call=click.portal_call)
+        if answer.cancelled and answer.note is not None:
+            raise Refused("603-S", answer.note)
+        return answer.value, [answer.note] if answer.note is not None else []
 
     async def _settle(self, click: Click) -> None:
         """We stopped between writing that it will be dialled and knowing what came of it: look, but never dial again."""
@@ -233,7 +251,7 @@ class Clicks:
 
     async def _unless_it_rings(self, exchange: Exchange, uniqueid: str, status: str, reason: Reason) -> None:
         """The call's own end finishes the click when the PBX has made a channel for it; else we do."""
-        if not await _appeared(exchange.switchboard, uniqueid, APPEARANCE):
+        if not await appeared(exchange.switchboard, uniqueid, APPEARANCE):
             await exchange.switchboard.forget(uniqueid)
             raise Refused(status, reason)
 
@@ -244,18 +262,6 @@ class Clicks:
         if not employee.extension:
             raise Refused("480", Reason("{name} has no extension in the portal", {"name": employee.name}))
         return employee.extension
-
-    async def _live_exchange(self) -> Exchange:
-        exchange = self._exchange()
-        if exchange is None:
-            raise Refused("503", Reason("no PBX is set for this portal"))
-        try:
-            async with asyncio.timeout(PBX_PATIENCE):
-                await exchange.supervisor.until_live()
-        except TimeoutError:
-            why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
-            raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
-        return exchange
 
     async def _give_up(self, click: Click, refused: Refused) -> None:
         log.warning("click -> dropped", portal=self._portal, portal_call=click.portal_call, why=str(refused))
@@ -271,7 +277,20 @@ class Clicks:
         return refused.reason
 
 
-async def _appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
+async def live(exchange: Exchange | None) -> Exchange:
+    """The PBX, once it can be dialled through. Raises Refused."""
+    if exchange is None:
+        raise Refused("503", Reason("no PBX is set for this portal"))
+    try:
+        async with asyncio.timeout(PBX_PATIENCE):
+            await exchange.supervisor.until_live()
+    except TimeoutError:
+        why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
+        raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
+    return exchange
+
+
+async def appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
     """Whether the call has begun, or begins to be seen in time."""
     seen = asyncio.Event()
 
@@ -291,26 +310,42 @@ async def _appeared(switchboard: Switchboard, uniqueid: str, patience: float) ->
     return True
 
 
-def originate(settings: AsteriskSettings, extension: str, client: str, number: str, uniqueid: str) -> Originate:
-    """The employee's phone rings first and shows the client; then the dialplan dials `number`, in the employee's name.
+def dialling(settings: AsteriskSettings, extension: str, client: str, number: str) -> dict[str, Any]:
+    """How a click, or an order, is dialled: the employee's phone (`channel`), then `number` in the dialplan. `caller_id`:
+    what his phone shows."""
+    return {
+        "channel": settings.originate_channel.format(extension=extension),
+        "context": settings.originate_context,
+        "extension": number,
+        "priority": 1,
+        "caller_id": settings.originate_caller_id.format(client=client, extension=extension),
+        "timeout": float(settings.originate_timeout),
+        "variables": {},
+    }
+
+
+def originate(params: Mapping[str, Any], extension: str, uniqueid: str, *, told: str = "") -> Originate:
+    """The employee's phone rings first and shows the client; then the dialplan dials, in the employee's name. `params`: of
+    `dialling`. `told`: shown in the place of the client's name.
 
     The Originate action's own CallerID would be both: the client's number would go out on the trunk as the caller's. So the
     phone's display is the connected line, and the caller is the employee.
     """
-    shown = settings.originate_caller_id.format(client=client, extension=extension)
-    name, told = _caller_id(shown)
+    name, number_shown = _caller_id(params["caller_id"])
     variables = {
         "CALLERID(num)": extension,
         "CALLERID(name)": "",
-        "CONNECTEDLINE(name,i)": name,
-        "CONNECTEDLINE(num,i)": told,
+        "CONNECTEDLINE(name,i)": told or name,
+        "CONNECTEDLINE(num,i)": number_shown,
+        **params["variables"],
         "__PEREZVON_CLICK": uniqueid,
     }
     return Originate(
-        channel=settings.originate_channel.format(extension=extension),
-        context=settings.originate_context,
-        exten=number,
-        timeout=settings.originate_timeout,
+        channel=params["channel"],
+        context=params["context"],
+        exten=params["extension"],
+        priority=params["priority"],
+        timeout=params["timeout"],
         variables={key: value for key, value in variables.items() if value or key == "CALLERID(name)"},
         channel_id=uniqueid,
     )
@@ -329,7 +364,7 @@ def dialled(number: str, numbering: Numbering, line: str = "", rules: Sequence[N
     return formatted(f"+{digits}" if understood.startswith("+") else digits, line, rules, Towards.PBX)
 
 
-def _shown(number: str) -> str:
+def shown(number: str) -> str:
     """Foreign text, fit for a sentence."""
     return repr(number if len(number) <= 40 else f"{number[:40]}…")
 
@@ -341,5 +376,5 @@ def _caller_id(shown: str) -> tuple[str, str]:
     return "", shown.strip()
 
 
-def _explained(outcome: Originated, extension: str) -> Reason:
+def explained(outcome: Originated, extension: str) -> Reason:
     return Reason("the phone {extension} was not reached: {why}", {"extension": extension, "why": outcome.reason})

@@ -1,22 +1,26 @@
-"""What the dialplan of a PBX asks us while a caller waits: his menu, whom a manager's code means. Over FastAGI.
+"""What the dialplan of a PBX asks us while a caller waits: whom to connect him with, his menu, whom a manager's code means.
+Over FastAGI.
 
-Listens as soon as there is something to tell: a company's database is set, or own menus or codes are kept. Without us, or
-with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
+Listens as soon as there is something to tell: autoconnect is on, a company's database is set, or own menus or codes are
+kept. Without us, or with our port taken by somebody else, every call goes on (to Bitrix24, or back to the client).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from perezvon.asterisk.agi import AgiCall, AgiServer, Handler
 from perezvon.conference import CodeLookup
-from perezvon.ivr.menu import MenuRules, run_menu
+from perezvon.customisation import Customiser
+from perezvon.ivr.menu import Given, MenuRules, give_menu
 from perezvon.ivr.prompts import PromptShelf
 from perezvon.ivr.source import ScenarioSource
+from perezvon.service.dialplan_hooks import customised_code, customised_menu, patience
 from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.model import Settings
 from perezvon.storage import menus
@@ -42,16 +46,28 @@ THINKING = 0.5
 class Dialplan:
     """`open`ed, then `run` until cancelled. `trouble`: why it cannot listen, empty when it does or need not."""
 
-    def __init__(self, settings: Settings, database: Database, data_dir: Path, match: Handler) -> None:
-        """`match`: the script that finds the client of a manager who calls the conference's number."""
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        data_dir: Path,
+        match: Handler,
+        connect: Handler,
+        customiser: Customiser,
+    ) -> None:
+        """`match`: the script that finds the client of a manager who calls the conference's number; `connect`: the one that
+        says whom a caller is connected with."""
         self.settings = settings
         self._match = match
+        self._connect = connect
+        self._customiser = customiser
         self._changed = asyncio.Event()
         self.trouble = ""
+        self._outdated: set[str] = set()
         self._server: AgiServer | None = None
         self._database = database
         self.scenarios = ScenarioSource(database, settings)
-        self.codes = CodeLookup(database, settings)
+        self.codes = CodeLookup(database, settings, hook=partial(customised_code, customiser))
         ivr = settings.ivr
         sounds = Path(ivr.sounds) if ivr.sounds else None
         self.prompts = PromptShelf(sounds, data_dir / PROMPTS, on_pbx=ivr.prompts_on_pbx, language=ivr.language)
@@ -76,7 +92,10 @@ class Dialplan:
         asked = {"ivr.database": self.scenarios.trouble, "conference.database": self.codes.trouble}
         databases = {name: (found.seen, found.fix) for name, found in asked.items() if found is not None}
         calls = self._server.calls if self._server is not None else 0
-        return DialplanStatus(self.listens, self.prompts.converted, calls, conferring, self.trouble, databases)
+        outdated = tuple(sorted(self._outdated))
+        return DialplanStatus(
+            self.listens, self.prompts.converted, calls, conferring, self.trouble, databases, outdated=outdated
+        )
 
     async def run(self) -> None:
         try:
@@ -121,7 +140,7 @@ class Dialplan:
 
     async def _wanted(self) -> bool:
         settings = self.settings
-        if settings.ivr.database is not None or settings.conference.database is not None:
+        if settings.ivr.database is not None or settings.conference.database is not None or settings.autoconnects_somebody:
             return True
         try:
             async with self._database.glance() as conn:
@@ -143,7 +162,7 @@ class Dialplan:
 
     async def _listen(self) -> None:
         wanted = self.settings.agi
-        handlers = {"menu": self._menu, "third": self._third, "match": self._match}
+        handlers = {"menu": self._menu, "third": self._third, "match": self._match, "connect": self._connected}
         server = AgiServer(handlers, wanted.networks(), most=wanted.calls)
         while True:
             try:
@@ -165,22 +184,27 @@ class Dialplan:
 
     async def _menu(self, call: AgiCall) -> None:
         ivr = self.settings.ivr
-        call.may_think(ivr.patience + THINKING)
+        call.may_think(ivr.patience + THINKING + patience(self._customiser))
         number = call.args[0] if call.args else await call.get("PEREZVON_LINE")
         found = await self.scenarios.find(number)
-        outcome = await run_menu(call, found.scenario, self.prompts, rules_of(ivr))
-        log.info(
-            "menu over",
-            line=number,
-            origin=str(found.origin),
-            ended=str(outcome.ended),
-            to=outcome.to,
-            keys=" ".join(outcome.keys),
-            **({"trouble": str(found.trouble)} if found.trouble is not None else {}),
-        )
+        scenario = await customised_menu(self._customiser, number, call.environment, found.scenario)
+        given = await give_menu(call, scenario, self.prompts, rules_of(ivr))
+        about = {"line": number, "origin": str(found.origin), "given": str(given)}
+        if found.trouble is not None:
+            about["trouble"] = str(found.trouble)
+        if given is Given.TOO_OLD:
+            log.warning("an older dialplan asks: run perezvon asterisk install", pbx=call.pbx)
+            self._outdated.add(call.pbx)
+        elif given is Given.MENU:
+            self._outdated.discard(call.pbx)
+        log.info("menu asked for", **about)
+
+    async def _connected(self, call: AgiCall) -> None:
+        call.may_think(self.settings.autoconnect.patience + THINKING)  # with its hook, which is given no more
+        await self._connect(call)
 
     async def _third(self, call: AgiCall) -> None:
-        call.may_think(self.settings.conference.patience + THINKING)
+        call.may_think(self.settings.conference.patience + THINKING + patience(self._customiser))
         await self.codes.third(call)
 
 

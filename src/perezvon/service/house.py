@@ -8,13 +8,17 @@ from pathlib import Path
 
 import structlog
 
-from perezvon.asterisk import Supervisor
+from perezvon.asterisk import AmiError, Supervisor
 from perezvon.asterisk.agi import AgiCall
 from perezvon.calls import Event, Snapshot, Tracker
-from perezvon.conference import Control, Dialling, Matching, RoomBook
+from perezvon.conference import Control, Dialling, Matching, RoomBook, members_of
+from perezvon.customisation import Customiser
 from perezvon.delivery.attach import RecordingWorker
+from perezvon.delivery.customising import Customising
+from perezvon.delivery.joining import subject_of
+from perezvon.delivery.prepare import no_links
 from perezvon.delivery.sender import Sender
-from perezvon.recordings import Converted, Converter, Folder, Joined, Mp3, Recordings
+from perezvon.recordings import Converted, Converter, Joined, Mp3, Recordings, Unreadable, matching
 from perezvon.rules import Towards
 from perezvon.service import policies
 from perezvon.service.absence import Absence
@@ -22,9 +26,15 @@ from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.folders import RECORDINGS, folder_of, sides_of
+from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import Reminder
+from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.service.portals import PortalLink
+from perezvon.service.receptions import Receptions
+from perezvon.service.retention import Retention
+from perezvon.service.shelf import links_of
 from perezvon.service.switchboard import Switchboard
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
@@ -33,6 +43,8 @@ from perezvon.settings.wiring import dialled_outside
 from perezvon.storage import counters, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
+from perezvon.storage.recordings import Recording
+from perezvon.web.translations import catalog
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +82,31 @@ class House:
         self.senders: dict[str, Sender] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.worker: RecordingWorker | None = None
-        self.dialplan = Dialplan(settings, database, data_dir, self._match)
+        self.customiser = Customiser(settings.customisation.place(data_dir), settings.customisation.limits(), clock=clock)
+        self.customising = Customising(
+            database,
+            self.customiser,
+            [portal.name for portal in settings.portal],
+            self._released,
+            link=self._address,
+            clock=clock,
+        )
+        self.receptions: Receptions | None = None
+        self.dialplan = Dialplan(settings, database, data_dir, self._match, self._connect, self.customiser)
         self._converter: Converter | None = None
+        self._links = links_of(box, lambda: self.settings, clock)
 
     async def open(self) -> None:
         """Builds everything and reads what is stored; no connection is made yet. Raises what the settings' secrets, the
         database and the addresses raise."""
+        await self.customiser.open()
+        try:
+            await self._open()
+        except BaseException:
+            await self.customiser.close()
+            raise
+
+    async def _open(self) -> None:
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()
@@ -87,12 +118,17 @@ class House:
                 fallback_user=lambda link=link: link.rules().policy.fallback_user,
                 inline_limit=self.settings.recordings.inline_limit,
                 passenger=lambda link=link: link.offline,
+                told=self.customising.told,
+                link=self._address,
                 clock=self._clock,
             )
             link.on_installed = self.senders[portal.name].resume
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
             self.exchanges[pbx.name] = self._exchange(pbx)
+        self.receptions = Receptions(
+            lambda: self.settings, self.portals, self._database, clock=self._clock, customiser=self.customiser
+        )
         for name, link in self.portals.items():
             link.clicks = Clicks(
                 name,
@@ -102,17 +138,31 @@ class House:
                 exchange=lambda name=name: self._exchange_of(name),
                 stored=self.senders[name].notify,
                 clock=self._clock,
+                customiser=self.customiser,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
-        if self.settings.recordings.mode == "upload":
-            self.worker = self._recording_worker()
-            await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
+            link.orders = Orders(
+                name,
+                link.client,
+                self._database,
+                self._book,
+                directory=lambda link=link: link.directory,
+                exchange=lambda name=name: self._exchange_of(name),
+                rules=link.rules,
+                settings=lambda link=link: link.settings.automation,
+                stored=self.senders[name].notify,
+                clock=self._clock,
+                to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
+            )
+        self.worker = self._recording_worker()
+        await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
         for exchange in self.exchanges.values():
             await exchange.switchboard.restore()
             exchange.supervisor.startup = exchange.switchboard.startup
         for link in self.portals.values():
-            assert link.clicks is not None
+            assert link.clicks is not None and link.orders is not None
             await link.clicks.restore()
+            await link.orders.restore()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A part that dies takes the house down: loudly, to be started again."""
@@ -122,19 +172,29 @@ class House:
                     tasks.create_task(sender.run(), name=f"sender to {name}") for name, sender in self.senders.items()
                 ]
                 others = [tasks.create_task(link.run(), name=f"portal {name}") for name, link in self.portals.items()]
+                others.append(tasks.create_task(self.customiser.run(), name="hooks' files"))
+                others.append(tasks.create_task(self.customising.run(), name="hooks of steps"))
+                for name, exchange in self.exchanges.items():
+                    others.append(tasks.create_task(exchange.switchboard.held.run(), name=f"hooks of calls of {name}"))
                 if self.worker is not None:
                     others.append(tasks.create_task(self.worker.run(), name="recordings"))
+                retention = Retention(self._database, lambda: self.settings, self._data_dir / RECORDINGS, self._clock)
+                others.append(tasks.create_task(retention.run(), name="retention of recordings"))
                 for name, exchange in self.exchanges.items():
                     others.append(tasks.create_task(exchange.supervisor.run(), name=f"PBX {name}"))
+                    others.append(tasks.create_task(self._heed_muted(exchange), name=f"who is muted at {name}"))
                 for link in self.portals.values():
-                    assert link.clicks is not None
+                    assert link.clicks is not None and link.orders is not None
                     others.append(tasks.create_task(link.clicks.run(), name=f"clicks of {link.name}"))
+                    others.append(tasks.create_task(link.orders.run(), name=f"orders of {link.name}"))
                 for name, link in self.portals.items():
                     reminder = Reminder(name, self._database, link.rules, self._queued, clock=self._clock)
                     others.append(tasks.create_task(reminder.run(), name=f"reminders of {name}"))
                 others.append(tasks.create_task(self._database.watch(), name="database"))
                 others.append(tasks.create_task(self._heed_commands(), name="commands beside us"))
                 others.append(tasks.create_task(self.dialplan.run(), name="dialplan"))
+                assert self.receptions is not None
+                others.append(tasks.create_task(self.receptions.run(), name="autoconnect"))
                 await stop.wait()
                 log.info("house running -> told to stop -> draining")
                 for task in others:
@@ -153,6 +213,7 @@ class House:
             log.warning("connections with portals cut off")
         if self._converter is not None:
             await self._converter.close()
+        await self.customiser.close()
         log.info("house draining -> all closed -> stopped")
 
     @property
@@ -164,6 +225,7 @@ class House:
         if _skeleton(settings) != _skeleton(self.settings):
             return False
         self.settings = settings
+        self.customiser.change(settings.customisation.limits())
         self.dialplan.change(settings)
         for portal in settings.portal:
             self.portals[portal.name].change(portal, settings)
@@ -182,8 +244,10 @@ class House:
             self._queued,
             self._to_convert,
             Absence(pbx.name, pbx.cel.source() if pbx.cel else None, folder_of(pbx), self._database),
-            keep_recordings=lambda: self.settings.recordings.mode == "upload",
+            layouts=pbx.recordings_paths,
             clock=self._clock,
+            hooks=CallHooks(pbx.name, self.customiser),
+            hold=self.customising.hold,
         )
 
         rooms = RoomBook(pbx.name)
@@ -209,6 +273,20 @@ class House:
         )
         return Exchange(pbx, numbering, supervisor, switchboard, rooms, matching, control)
 
+    async def _heed_muted(self, exchange: Exchange) -> None:
+        """Asks after each (re)connect: nothing else tells of who was muted while we were away."""
+        while True:
+            await exchange.rooms.resynced()
+            await exchange.supervisor.until_live()
+            if not exchange.rooms.rooms:
+                continue
+            try:
+                members = await members_of(exchange.supervisor)
+            except AmiError as error:
+                log.warning("who is muted is not known", pbx=exchange.settings.name, error=str(error))
+            else:
+                exchange.rooms.heed_muted(members, self._clock())
+
     async def _heed_commands(self) -> None:
         """Tells whoever sends and converts that a command has queued something (`perezvon backfill`)."""
         known: dict[str, int] = {}
@@ -227,24 +305,53 @@ class House:
 
     def _recording_worker(self) -> RecordingWorker:
         wanted = self.settings.recordings
-        converter = self._converter = Converter(Mp3(wanted.bitrate, wanted.quality), workers=wanted.workers)
-        archives = {pbx.name: Recordings(folder_of(pbx), converter) for pbx in self.settings.asterisk}
+        form = Mp3(wanted.bitrate, wanted.quality, wanted.channels)
+        converter = self._converter = Converter(form, workers=wanted.workers)
+        folders = {pbx.name: folder_of(pbx) for pbx in self.settings.asterisk}
+        archives = {name: Recordings(folder, converter, sides=sides_of(wanted)) for name, folder in folders.items()}
 
-        async def convert(pbx: str, path: str, target: Path) -> Converted:
-            return await archives[pbx].convert(path, target)
+        def archive(pbx: str) -> Recordings:
+            if pbx not in archives:
+                raise Unreadable(f"the PBX {pbx} is not in the settings any more")
+            return archives[pbx]
 
-        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path) -> Joined:
-            return await archives[pbx].join(parts, target)
+        async def convert(row: Recording, target: Path, outgoing: bool) -> Converted:
+            as_it_is = row.mode == "link" and self.settings.recordings.link_format == "original"
+            if as_it_is and (plain := await archive(row.pbx).as_it_is(row.path)) is not None:
+                return plain
+            return await archive(row.pbx).convert(row.path, target, outgoing=outgoing)
+
+        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
+            return await archive(pbx).join(parts, target, gaps)
+
+        async def look(pbx: str, path: str) -> list[str]:
+            return await asyncio.to_thread(matching, path, archive(pbx).folder)
+
+        def link_text(row: Recording) -> str:
+            if self.settings.recordings.link_in == "record" or not self.settings.recordings.public_url:
+                return ""
+            entry = next((portal for portal in self.settings.portal if portal.name == row.portal), None)
+            translate = catalog(entry.language if entry is not None else "en").gettext
+            return translate("Recording of the call: {url}").format(
+                url=self._links.address(subject_of(row), since=row.created)
+            )
 
         return RecordingWorker(
             self._database,
             convert,
             join,
-            self._data_dir / "recordings",
+            self._data_dir / RECORDINGS,
             self._queued,
+            look=look,
+            link_text=link_text,
             patience=wanted.deadline * 3600,
             clock=self._clock,
+            hooks=self.customising,
         )
+
+    def _address(self, subject: str) -> str:
+        """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""
+        return self._links.address(subject) if self.settings.recordings.public_url else no_links(subject)
 
     def _rules_for(self, pbx: str) -> PortalRules | None:
         portal = self.settings.portal_of(pbx)
@@ -261,17 +368,21 @@ class House:
         if (exchange := self.exchanges.get(call.pbx)) is not None:
             await exchange.matching.match(call)
 
+    async def _connect(self, call: AgiCall) -> None:
+        if self.receptions is not None:
+            await self.receptions.connect(call)
+
     def _to_convert(self) -> None:
         if self.worker is not None:
             self.worker.notify()
 
     def _queued(self, portal: str) -> None:
+        self.customising.notify()
+        self._released(portal)
+
+    def _released(self, portal: str) -> None:
         if portal in self.senders:
             self.senders[portal].notify()
-
-
-def folder_of(pbx: AsteriskSettings) -> Folder:
-    return Folder(Path(pbx.recordings), pbx.recordings_on_pbx)
 
 
 def dialling(settings: Settings, pbx: str) -> Dialling:
@@ -286,13 +397,22 @@ def dialling(settings: Settings, pbx: str) -> Dialling:
     )
 
 
+_ASKED_EACH_TIME = {
+    **{"mode": "off", "public_url": "", "link_in": "record", "link_lifetime": 0.0, "link_format": "mp3"},
+    **{"keep_days": 0, "delete_at_pbx": False, "pause_key": ""},
+}
+"""What of the settings of recordings is read anew for each."""
+
+
 def _skeleton(settings: Settings) -> object:
     """What parts are built from; the rest is read anew for each decision."""
     portals = [
-        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed"})
+        portal.model_copy(update={"fallback_user": "", "missed_user": "", "unknown_lines": "listed", "automation": None})
         for portal in settings.portal
     ]
     calls = settings.calls
     lines = [(line.number, line.aliases) for line in settings.line]
     told = (calls.extension_pattern, calls.region, Dialplan.skeleton(settings))
-    return (settings.asterisk, portals, lines, settings.recordings, *told)
+    hooks = (settings.customisation.folder, settings.customisation.memory)
+    wanted = settings.recordings.model_copy(update=_ASKED_EACH_TIME)
+    return (settings.asterisk, portals, lines, wanted, hooks, *told)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from perezvon.calls import Call
 from perezvon.rules import Decision
 from perezvon.rules.missed import after, concerns, remind
+from perezvon.rules.triggers import late_by_number
 from perezvon.service.policies import PortalRules
 from perezvon.storage import lanes, missed
 from perezvon.storage.database import Database
@@ -100,4 +101,7 @@ class Reminder:
             if step is not None:
                 count += 1
                 await lanes.append(conn, self._portal, row.lane, [step], now)
+                if policy.triggers.late:
+                    late = late_by_number(step.key, row.client)
+                    await lanes.append(conn, self._portal, f"{row.lane}:late", [late], now)
         return count

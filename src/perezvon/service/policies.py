@@ -5,18 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from perezvon.autoconnect.presence import Wanted as Attended
+from perezvon.bitrix24.automation import Robot, Wanted
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
-from perezvon.rules import Filters, Line, MissedTasks, NumberList, NumberRule, People, Policy, Telling, Towards
+from perezvon.rules import (
+    Filters,
+    Line,
+    MissedTasks,
+    NumberList,
+    NumberRule,
+    People,
+    Policy,
+    Telling,
+    Towards,
+    Triggers,
+)
+from perezvon.rules.call_words import PLACES
+from perezvon.rules.connecting import Connecting, Person
+from perezvon.rules.field_check import CrmKnown
 from perezvon.rules.filters import Filter
 from perezvon.rules.number_lists import Pattern, client_pattern, extension_pattern, number_pattern
+from perezvon.rules.policy import ChatRules, CrmRules
+from perezvon.rules.templates import parse
+from perezvon.rules.triggers import LATE, MISSED, menu_code
+from perezvon.settings.crm import field_rules
+from perezvon.settings.errors import SecretMissing
 from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
+from perezvon.settings.portal import PortalSettings, robot_handler_of
 from perezvon.web.translations import catalog
 
 
@@ -52,8 +74,11 @@ def numbering(settings: Settings, pbx: AsteriskSettings) -> Numbering:
     )
 
 
-def policy(settings: Settings, portal: PortalSettings, installation: str, own_user: str) -> Policy:
-    """`own_user`: the user in whose name we speak to the portal, the last resort for calls of nobody."""
+def policy(
+    settings: Settings, portal: PortalSettings, installation: str, own_user: str, known: CrmKnown | None = None
+) -> Policy:
+    """`own_user`: the user in whose name we speak to the portal, the last resort for calls of nobody. `known`: what the
+    portal has told of its CRM."""
     calls = settings.calls
     plain = Numbering(extension_pattern=calls.extension_pattern, region=calls.region)
     lines: dict[str, Line] = {}
@@ -65,6 +90,8 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
             entry.missed_user,
             lead_for_incoming=entry.create_lead_incoming,
             lead_for_outgoing=entry.create_lead_outgoing,
+            lead_user=entry.lead_user,
+            recordings=entry.recordings,
         )
         for name in _names(entry):
             lines[name] = line
@@ -93,7 +120,11 @@ def policy(settings: Settings, portal: PortalSettings, installation: str, own_us
         trunk_lines={entry.trunk: lines[entry.number] for entry in reversed(settings.line) if entry.trunk},
         to_crm=number_rules(settings, Towards.CRM),
         unknown_lines=portal.unknown_lines == "sent",
+        crm=_crm(settings, portal, known or CrmKnown()),
+        chat=_chat(settings, portal),
         filters=_filters(settings, plain, portal_peers),
+        triggers=_triggers(portal),
+        recordings=settings.recordings.mode,
     )
 
 
@@ -177,6 +208,100 @@ def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
         remind_after=wanted.remind_after * 60,
         remind_user=wanted.remind_user,
     )
+
+
+def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRules:
+    wanted = settings.crm
+    return CrmRules(
+        telling=_telling(portal),
+        lead_owner=wanted.lead_responsible,
+        lead_user=wanted.lead_user,
+        hand_over=wanted.hand_over,
+        bind_deals=wanted.bind_deals,
+        bind_leads=wanted.bind_leads,
+        fields=field_rules(wanted, known),
+        mode=known.mode,
+        wait=wanted.wait_for_recording if settings.recordings.mode != "off" else 0.0,
+        portal=_address(portal),
+    )
+
+
+def _chat(settings: Settings, portal: PortalSettings) -> ChatRules:
+    wanted, translate = settings.chat, _telling(portal).translate
+    leads = wanted.leads_text or translate(
+        "[B]{object}[/B]: {client} {client_name}\n{direction}, {line}\nTalked: {talked|default:nobody}\nMenu: {menu}\n"
+        "{link}\nRecording: {recording}"
+    )
+    missed = wanted.missed_text or translate(
+        "[B]Missed call[/B]: {client} {client_name}\nLine: {line}\nTime: {time}, waited {waited_for}\nRung: {rung}\n{link}"
+    )
+    return ChatRules(wanted.leads, parse(leads, PLACES), wanted.missed, parse(missed, PLACES), wanted.report)
+
+
+def _address(portal: PortalSettings) -> str:
+    """Of the portal, for links; "" where its webhook leads nowhere."""
+    if portal.webhook is None:
+        return portal.domain if "://" in portal.domain else f"https://{portal.domain}"
+    try:
+        parts = urlsplit(portal.webhook.reveal())
+    except SecretMissing:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _triggers(portal: PortalSettings) -> Triggers:
+    """None for a webhook: the portal would refuse them."""
+    wanted = portal.automation
+    if portal.webhook is not None:
+        return Triggers()
+    return Triggers(wanted.missed, wanted.late, frozenset(wanted.menu))
+
+
+def automation(portal: PortalSettings) -> Wanted:
+    """What the portal shall have of us."""
+    wanted = portal.automation
+    translate = catalog(portal.language).gettext
+    menu = wanted.menu_name or translate("Perezvon: the caller pressed {key}")
+    triggers: dict[str, str] = {}
+    if wanted.missed:
+        triggers[MISSED] = wanted.missed_name or translate("Perezvon: missed call")
+    triggers |= {menu_code(key): menu.format(key=key) for key in wanted.menu}
+    if wanted.late:
+        triggers[LATE] = wanted.late_name or translate("Perezvon: the client was not called back in time")
+    handler = robot_handler_of(portal)
+    name = wanted.robot_name or translate("Perezvon: call the client")
+    return Wanted(triggers, Robot(name, handler, translate) if wanted.robot and handler else None)
+
+
+def connecting(settings: Settings, portal: PortalSettings | None) -> Connecting:
+    """Whom callers are connected with."""
+    wanted = settings.autoconnect
+    return Connecting(
+        chain=wanted.chain,
+        objects=wanted.objects,
+        sticky=wanted.sticky_days * 86400,
+        ring=wanted.ring,
+        checks=frozenset(wanted.checks),
+        not_working=frozenset(wanted.workday),
+        ring_busy=wanted.busy == "ring",
+        deputies={one.employee: one.deputies for one in wanted.deputy},
+        working_time=settings.working_time.working_time(portal.time_zone if portal is not None else ""),
+    )
+
+
+def attended(settings: Settings, portal: PortalSettings) -> Attended:
+    """What the portal is asked of its employees' attendance."""
+    checks = settings.autoconnect.checks if settings.autoconnects_somebody else ()
+    zone = portal.time_zone or settings.working_time.time_zone
+    return Attended("workday" in checks, "absence" in checks, ZoneInfo(zone) if zone else None)
+
+
+def staff(directory: Directory) -> tuple[dict[str, Person], dict[str, Person]]:
+    """The active employees by user, and by extension or own phone, with the rules of `people`."""
+    active = {one.user_id: one for one in directory.employees if one.active}
+    numbers = people(directory).users
+    of_user = {user: Person(user, one.extension, one.name) for user, one in active.items()}
+    return of_user, {number: of_user[user] for number, user in numbers.items() if user in of_user}
 
 
 def _names(line: LineSettings) -> tuple[str, ...]:

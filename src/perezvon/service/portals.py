@@ -20,10 +20,12 @@ from perezvon.bitrix24.events import (
     UPDATE,
     ApplicationChanged,
     BadEvent,
+    CallbackRequested,
     CallStartClick,
     EventAuth,
     PortalEvent,
     accept,
+    accept_robot,
     typed,
 )
 from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
@@ -32,7 +34,10 @@ from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
 from perezvon.service import policies
+from perezvon.service.automation import AutomationKeeper
 from perezvon.service.clicks import Clicks
+from perezvon.service.crm_knowledge import CrmKnowledge
+from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.settings.model import Settings
 from perezvon.settings.portal import PortalSettings, handler_of
@@ -99,7 +104,14 @@ class PortalLink:
         self._wake_directory = asyncio.Event()
         self._installing = asyncio.Event()
         self._wake_lines = asyncio.Event()
+        self.automation = AutomationKeeper(
+            self.name, database, lambda: self.client, lambda: self.settings, lambda: self.installed, clock=clock
+        )
+        self.orders: Orders | None = None
         self.lines_problem = ""
+        self.crm = CrmKnowledge(
+            settings.name, database, lambda: self._whole, lambda: self.installed, self._forget_rules, clock=clock
+        )
         self.clicks: Clicks | None = None
         self.on_installed: Callable[[], None] = lambda: None
         self.on_answer: Callable[[], None] = lambda: None
@@ -123,6 +135,7 @@ class PortalLink:
              "refreshed": refreshed or 0.0}
             for e in rows
         )  # fmt: skip
+        await self.crm.load()
 
     async def close(self) -> None:
         await self.client.close()
@@ -131,7 +144,7 @@ class PortalLink:
         if self._rules is None:
             self._rules = PortalRules(
                 self.name,
-                policies.policy(self._whole, self.settings, self._installation, self.own_user),
+                policies.policy(self._whole, self.settings, self._installation, self.own_user, self.crm.known),
                 policies.people(self.directory),
             )
         return self._rules
@@ -140,8 +153,13 @@ class PortalLink:
         """New rules; the connection stays."""
         self.settings = settings
         self._whole = whole
-        self._rules = None
+        self._forget_rules()
         self._wake_lines.set()
+        self.crm.wake()
+        self.automation.wake()
+
+    def _forget_rules(self) -> None:
+        self._rules = None
 
     @property
     def installed(self) -> bool:
@@ -160,6 +178,8 @@ class PortalLink:
             tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
             tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
             tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
+            tasks.create_task(self.crm.run(self.client), name=f"CRM of {self.name}")
+            tasks.create_task(self.automation.run(), name=f"automation of {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -333,13 +353,28 @@ class PortalLink:
             except TimeoutError:
                 continue
 
-    async def receive(self, body: bytes, content_type: str) -> None:
-        """An event at our own handler. Raises BadEvent, Forged, StorageError, PortalError (an installation not proven)."""
+    async def receive_robot(self, body: bytes, content_type: str) -> None:
+        """What our robot in the portal shall do. Raises BadEvent, Forged, StorageError."""
+        call = accept_robot(body, content_type, self._expected(), now=self._clock(), member_id=self._member())
+        log.info("portal robot", portal=self.name, order=call.key, document=call.document)
+        if self.orders is None or not self.settings.automation.robot:
+            raise BadEvent("the robot is switched off in the settings")
+        self.last_event = call.received
+        await self.orders.accept_robot(call)
+
+    def _expected(self) -> list[str]:
+        """The application tokens that prove an event."""
         expected = [self._keeper.grant.application_token] if self._keeper is not None else []
         if self.settings.application_token is not None:
             expected.append(self.settings.application_token.reveal())
-        member = self._keeper.grant.member_id if self._keeper is not None else ""
-        event = accept(body, content_type, expected, now=self._clock(), member_id=member)
+        return expected
+
+    def _member(self) -> str:
+        return self._keeper.grant.member_id if self._keeper is not None else ""
+
+    async def receive(self, body: bytes, content_type: str) -> None:
+        """An event at our own handler. Raises BadEvent, Forged, StorageError, PortalError (an installation not proven)."""
+        event = accept(body, content_type, self._expected(), now=self._clock(), member_id=self._member())
         log.info("portal event", portal=self.name, event_name=event.name, source=event.source)
         if event.name in (INSTALL, UPDATE):
             await self.install(offered_by_event(event))
@@ -371,6 +406,8 @@ class PortalLink:
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
         self._wake_lines.set()
+        self.crm.wake()
+        self.automation.wake()
         self._installing.set()
         self.on_installed()
 
@@ -386,6 +423,8 @@ class PortalLink:
         match typed(event):
             case CallStartClick() as click if self.clicks is not None:
                 await self.clicks.accept(click)
+            case CallbackRequested() as form if self.orders is not None:
+                await self.orders.accept_callback(form)
             case ApplicationChanged(what=what):
                 log.warning("application changed", portal=self.name, what=what)
             case None:

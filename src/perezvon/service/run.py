@@ -31,8 +31,10 @@ from perezvon.doctor.check import Check
 from perezvon.doctor.examination import Patient, examine
 from perezvon.service.clock import Clock
 from perezvon.service.conferences import Conferences
+from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
@@ -102,7 +104,13 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
             badges = Badges(box, clock)
-            pages = partial(_web, reporter, conferences, badges, store, doctor, database, box, clock)
+            shelf = RecordingShelf(
+                database,
+                links_of(box, lambda: store.current.settings, clock),
+                lambda: store.current.settings,
+                data_dir / RECORDINGS,
+            )
+            pages = partial(_web, reporter, conferences, badges, store, doctor, shelf, database, box, clock)
             web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
@@ -240,6 +248,7 @@ def _web(
     badges: Badges,
     store: SettingsStore,
     doctor: Doctor,
+    shelf: RecordingShelf,
     database: Database,
     box: SecretBox,
     clock: Clock,
@@ -258,6 +267,7 @@ def _web(
             people=People(database, box, clock),
             database=database,
             doctor=doctor,
+            shelf=shelf,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),

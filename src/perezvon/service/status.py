@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
 
 import structlog
@@ -16,6 +16,7 @@ from perezvon import __version__
 from perezvon.bitrix24.errors import OperationLimited, PortalError
 from perezvon.bitrix24.events import BadEvent, Forged
 from perezvon.bitrix24.remedy import remedy
+from perezvon.customisation import CustomisationStatus
 from perezvon.delivery.status import SenderStatus
 from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
@@ -135,6 +136,7 @@ class Reporter:
             database=DatabaseStatus(self._database.url.get_backend_name(), trouble),
             machine=self._machine(),
             dialplan=_dialplan(house) if house else DialplanStatus(),
+            customisation=house.customiser.status() if house else CustomisationStatus(),
             problem=self.problem,
             versions={"python": platform.python_version(), "sqlalchemy": installed_version("sqlalchemy")},
         )
@@ -246,7 +248,9 @@ class Reporter:
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
+            automation=link.automation.problems,
             lines_problem=link.lines_problem,
+            fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
             directory_problem=link.directory.problem,
@@ -264,6 +268,9 @@ class Reporter:
 
     async def event(self, portal: str, body: bytes, content_type: str) -> Received:
         return await self._take(portal, "event", lambda link: link.receive(body, content_type))
+
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        return await self._take(portal, "robot", lambda link: link.receive_robot(body, content_type))
 
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         return await self._take(portal, "installation", lambda link: link.receive_installation(query, body, content_type))
@@ -331,4 +338,6 @@ def _call(row: StoredCall, steps: list[Step], left_out: str) -> CallRow:
 
 
 def _dialplan(house: House) -> DialplanStatus:
-    return house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    told = house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
+    untold = house.receptions.troubles if house.receptions is not None and house.settings.autoconnects_somebody else {}
+    return replace(told, untold=untold)

@@ -4,6 +4,9 @@ The call's state, its facts, the decisions and the portal's steps are one transa
 gather, so that a busy PBX makes larger rounds, not a longer queue. When the database is gone, the round is kept and tried
 again: nothing is skipped (the AMI layer drops the connection when too much gathers, and all begins with a new snapshot).
 
+Where the integrator's hooks are asked about calls (hooks.py), a call whose hooks are being asked is held meanwhile, and all
+others go on (held.py).
+
 A snapshot comes first after every loss of the connection, or of us. What happened in between is fed before it (absence.py).
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,9 +23,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
-from perezvon.rules import Decision, PlanState, StepDraft, plan
+from perezvon.recordings import Known, expand
+from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
+from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
+from perezvon.service.held import Held
+from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
 from perezvon.storage import calls, counters, journal, lanes, progress, recordings
@@ -48,6 +55,21 @@ REMEMBER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Facts of a call that came together, and the call as it was then. `state`: for the restart; empty when it has ended.
+    `seen`: for the hooks. `picked_up`: the employee has come to the phone for an order; told when that is stored."""
+
+    facts: tuple[Fact, ...]
+    state: Mapping[str, Any]
+    seen: Call | None = None
+    picked_up: asyncio.Future[bool] | None = None
+
+    @property
+    def ended(self) -> CallEnded | None:
+        return next((fact for fact in self.facts if isinstance(fact, CallEnded)), None)
+
+
+@dataclass(frozen=True, slots=True)
 class _Round:
     """One call's share of a round: what is to be stored together."""
 
@@ -58,11 +80,13 @@ class _Round:
     recordings: tuple[str, ...]
     plan: PlanState
     ended: Call | None = None
+    mode: str = "upload"
 
 
 class Switchboard:
     """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
-    that left steps for it, `to_convert()` after one that left recordings."""
+    that left steps for it, `to_convert()` after one that left recordings. `layouts`: where those lie whose names the PBX
+    does not tell."""
 
     def __init__(
         self,
@@ -75,8 +99,10 @@ class Switchboard:
         to_convert: Callable[[], None],
         absence: Absence,
         *,
-        keep_recordings: Callable[[], bool],
+        layouts: Sequence[str] = (),
         clock: Callable[[], float],
+        hooks: CallHooks | None = None,
+        hold: Callable[[StepDraft], StepDraft] = lambda step: step,
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -86,8 +112,11 @@ class Switchboard:
         self._clicks = clicks
         self._stored = stored
         self._to_convert = to_convert
-        self._keep_recordings = keep_recordings
+        self._layouts = layouts
         self._clock = clock
+        self._hooks = hooks
+        self._hold = hold
+        self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -177,6 +206,33 @@ class Switchboard:
         async with self._turn:
             self.tracker.forget(uniqueid)
 
+    async def pick_up(self, uniqueid: str) -> bool:
+        """The employee has come to the phone for the order placed under this ChannelId: the portal is told from now on.
+        False when the call is over already."""
+        picked_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        async with self._turn:
+            call = next((call for call, state in self._plans.items() if _expected(state) == uniqueid), "")
+            rules = self._rules()
+            if rules is None or self.tracker.call(call) is None:
+                return False
+            taken = replace(self._take(call, [], asking=True), picked_up=picked_up)
+            if self._asks(rules) or self.held.has(call):
+                await self.held.put(call, taken)
+            else:
+                state, decisions = pick_up(self._plans[call], self._now(), rules.policy, rules.people)
+                await self._finish([self._round(call, taken, state, decisions, rules)], rules)
+                picked_up.set_result(True)
+        self._tell()
+        return await picked_up
+
+    def _now(self) -> float:
+        """By the PBX's clock."""
+        return self._clock() + self._ahead
+
+    def going_on(self, uniqueid: str) -> bool:
+        """Whether the call placed by us under this ChannelId is not over yet."""
+        return any(_expected(state) == uniqueid for state in self._plans.values())
+
     def began(self, uniqueid: str) -> bool:
         """Whether the call placed by us under this ChannelId has been seen to begin (it may be over since)."""
         return uniqueid in self._begun
@@ -215,12 +271,24 @@ class Switchboard:
         if not facts:
             return
         rules = self._rules()
+        asking = self._asks(rules)
         rounds: list[_Round] = []
         for call, told in _by_call(facts):
             try:
-                rounds.append(self._decide(call, told, rules))
+                taken = self._take(call, told, asking=asking)
+                if asking or self.held.has(call):
+                    await self.held.put(call, taken)
+                    continue
+                rounds.append(self._decide(call, taken, rules))
             except Exception:
                 log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in told])
+        await self._finish(rounds, rules)
+
+    def _asks(self, rules: PortalRules | None) -> bool:
+        return self._hooks is not None and self._hooks.active and rules is not None
+
+    async def _finish(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
+        """Stores what was decided, and tells whoever goes on with it."""
         for done in await self._keep(rounds, rules):
             self._log(done)
             self._notice(done.plan)
@@ -233,43 +301,90 @@ class Switchboard:
         if any(done.recordings for done in rounds):
             self._to_convert()
 
-    def _decide(self, call: str, facts: list[Fact], rules: PortalRules | None) -> _Round:
+    def _take(self, call: str, facts: list[Fact], *, asking: bool) -> Taken:
+        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        if ended is not None:
+            return Taken(tuple(facts), {}, ended.record)
+        state = {**self.tracker.export(call), "followed": self._until}
+        return Taken(tuple(facts), state, self.tracker.call(call) if asking else None)
+
+    def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> _Round:
+        state, of_click = self._before(call, taken)
+        if rules is None:
+            started = next((fact for fact in taken.facts if isinstance(fact, CallStarted)), state.started)
+            return self._round(call, taken, replace(state, started=started), of_click, rules)
+        state, decisions = plan(state, taken.facts, rules.policy, rules.people)
+        return self._round(call, taken, state, [*of_click, *decisions], rules)
+
+    async def _decide_asking(self, call: str, taken: Taken) -> None:
+        """The same with the hooks asked, and stored."""
+        rules = self._rules()
+        try:
+            if rules is None or self._hooks is None:
+                done = self._decide(call, taken, rules)
+            elif taken.picked_up is not None:
+                state, at = self._plans.get(call, PlanState()), self._now()
+                state, decisions = await self._hooks.pick_up(state, at, rules.policy, rules.people, taken.seen)
+                done = self._round(call, taken, state, decisions, rules)
+            else:
+                state, of_click = self._before(call, taken)
+                state, decisions = await self._hooks.plan(state, taken.facts, rules.policy, rules.people, taken.seen)
+                done = self._round(call, taken, state, [*of_click, *decisions], rules)
+        except Exception as error:
+            log.exception("planner failed on a call", pbx=self.pbx, call=call, facts=[str(fact) for fact in taken.facts])
+            if taken.picked_up is not None and not taken.picked_up.done():
+                taken.picked_up.set_exception(error)
+            return
+        await self._finish([done], rules)
+        if taken.picked_up is not None and not taken.picked_up.done():
+            taken.picked_up.set_result(True)
+        self._tell()
+
+    def _before(self, call: str, taken: Taken) -> tuple[PlanState, list[Decision]]:
+        """What was planned for the call so far, and what is known of the click that it came of."""
         state = self._plans.get(call, PlanState())
         of_click: list[Decision] = []
-        for fact in facts:
+        for fact in taken.facts:
             if isinstance(fact, CallStarted) and (click := self._clicks.expected(fact.expected)):
-                state = replace(state, portal_call=click.portal_call, shown=(click.user_id,))
-                if (reason := self._clicks.reason(fact.expected)) is not None:
-                    of_click.append(Decision(reason))
-        if rules is None:
-            decisions: list[Decision] = []
-            started = next((fact for fact in facts if isinstance(fact, CallStarted)), state.started)
-            state = replace(state, started=started)
-        else:
-            state, decisions = plan(state, facts, rules.policy, rules.people)
+                state = replace(state, portal_call=click.portal_call, shown=(click.user_id,), call_list=click.call_list)
+            elif isinstance(fact, CallStarted) and (order := self._clicks.ordered(fact.expected)):
+                state = replace(state, order=order)
+            if isinstance(fact, CallStarted):
+                of_click += [Decision(reason) for reason in self._clicks.reasons(fact.expected)]
+        return state, of_click
+
+    def _round(
+        self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
+    ) -> _Round:
+        decided = list(decisions)
         assert state.started is not None, f"call {call} was never told to have started"
         reported = rules is not None and (state.registered or bool(state.portal_call))
-        ended = next((fact for fact in facts if isinstance(fact, CallEnded)), None)
+        ended = taken.ended
         kept: tuple[str, ...] = ()
-        answered = ended is not None and ended.record.answered is not None
-        if ended and answered and reported and not state.recording_stays and self._keep_recordings():
-            kept = ended.record.recordings
+        mode = "off"
+        if rules is not None and ended is not None and reported and not state.recording_stays:
+            names = recordings_of(ended.record, self.pbx, self._layouts)
+            if names:
+                mode, why = mode_of(rules.policy.line_of(ended.record), rules.policy)
+                kept = names if mode != "off" else ()
+                decided.append(Decision(why))
         return _Round(
-            row=self._row(call, state, ended, rules.portal if rules and reported else ""),
-            facts=tuple(facts),
-            decisions=(*of_click, *decisions),
-            steps=tuple(self._by_our_clock(step) for decision in decisions for step in decision.steps),
+            row=self._row(call, taken, state, rules.portal if rules and reported else ""),
+            facts=taken.facts,
+            decisions=tuple(decided),
+            steps=tuple(self._by_our_clock(step) for decision in decided for step in decision.steps),
             recordings=kept,
             plan=state,
             ended=ended.record if ended is not None else None,
+            mode=mode,
         )
 
     def _by_our_clock(self, step: StepDraft) -> StepDraft:
         """Facts have the PBX's clock, and so has what follows from them; whether a card is too late is seen by ours."""
         return step if step.expires is None else replace(step, expires=step.expires - self._ahead)
 
-    def _row(self, call: str, state: PlanState, ended: CallEnded | None, portal: str) -> StoredCall:
-        started = state.started
+    def _row(self, call: str, taken: Taken, state: PlanState, portal: str) -> StoredCall:
+        started, ended = state.started, taken.ended
         assert started is not None
         row = StoredCall(
             id=call,
@@ -283,7 +398,7 @@ class Switchboard:
             plan=state.as_json(),
         )
         if ended is None:
-            return replace(row, state={**self.tracker.export(call), "followed": self._until})
+            return replace(row, state=taken.state)
         record = ended.record
         return replace(
             row,
@@ -318,7 +433,7 @@ class Switchboard:
 
     async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
         now = self._clock()
-        reached = Progress(self._until, self.startup)
+        reached = Progress(min(self._until, self.held.oldest), self.startup)
 
         async def work(conn: AsyncConnection) -> None:
             if reached.until:
@@ -335,12 +450,12 @@ class Switchboard:
                 [(call, made.reason, [step.key for step in made.steps]) for call, made in decided],
             )
             for done in rounds:
-                await self._clicks.follow(conn, done.plan, done.row)
+                await self._clicks.follow(conn, done.plan, done.row, "" if rules is None else rules.portal)
             if rules is None:
                 return
             await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
             for one in followed:
-                await lanes.append(conn, rules.portal, one.lane, one.decision.steps, now)
+                await lanes.append(conn, rules.portal, one.lane, [self._hold(step) for step in one.decision.steps], now)
             for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
                 await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
             for _, made in decided:
@@ -348,8 +463,9 @@ class Switchboard:
                     await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
                 if made.unknown_line:
                     await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
-            paths = [(done.row.id, path) for done in rounds for path in done.recordings]
-            await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now)
+            for mode in sorted({done.mode for done in rounds}):
+                paths = [(done.row.id, path) for done in rounds if done.mode == mode for path in done.recordings]
+                await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now, mode=mode)
 
         await insist(lambda: self._database.write(work, urgent=bool(rounds)), "calls", pbx=self.pbx)
         self._kept_until = reached.until
@@ -367,6 +483,16 @@ class Switchboard:
             )
 
 
+def recordings_of(call: Call, pbx: str, layouts: Sequence[str]) -> tuple[str, ...]:
+    """The names of an answered call's recordings, or where they are to be looked for."""
+    if call.answered is None or call.recordings or not layouts:
+        return call.recordings if call.answered is not None else ()
+    extension = call.last_talker or next(iter(call.talkers), "")
+    known = Known(call.started, call.id.removeprefix(f"{pbx}-"), call.client, call.line, extension)
+    path = expand(layouts, known)
+    return (path,) if path else ()
+
+
 def _nothing(at: float) -> Snapshot:
     """The PBX at the moment in which it has been started anew."""
     return Snapshot(at=at, channels=(), bridges={}, waiting={}, restarted=True)
@@ -378,6 +504,10 @@ def _moment(startup: str, latest: float) -> float:
         return min(datetime.fromisoformat(startup).timestamp(), latest)
     except (ValueError, OverflowError):
         return latest
+
+
+def _expected(state: PlanState) -> str:
+    return state.started.expected if state.started is not None else ""
 
 
 def _by_call(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:

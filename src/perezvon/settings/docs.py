@@ -111,6 +111,8 @@ def _kind(field: FieldInfo, _: Translate) -> str:
     if get_origin(field.annotation) is Literal:
         return _("one of") + " " + ", ".join(f"`{toml.value(choice)}`" for choice in parts)
     annotation = next((part for part in parts if part is not NoneType), field.annotation) if parts else field.annotation
+    if get_origin(annotation) is Literal:  # or not set
+        return _("one of") + " " + ", ".join(f"`{toml.value(choice)}`" for choice in get_args(annotation))
     if get_origin(field.annotation) is tuple:
         return _("a list of texts")
     if isinstance(annotation, type) and issubclass(annotation, Secret):

@@ -142,6 +142,7 @@ class FilterSettings(Section):
     staff: Annotated[tuple[NumberPattern, ...], AfterValidator(_short_enough)] = Field(
         default=(),
         title="Colleagues' own phones",
-        description="Besides those in the portal's profiles. Calls from and to them are told, but no lead is made of them.",
+        description="Besides those in the portal's profiles. Calls from and to them are told, but no lead and no task is "
+        "made of them.",
         examples=[["+79161234567", "+7926500*"]],
     )

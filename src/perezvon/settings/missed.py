@@ -10,8 +10,7 @@ from pydantic import AfterValidator, Field
 from perezvon.rules.missed import PLACES
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.portal import UserId
-from perezvon.settings.section import HOURS, MINUTES, OneLine, Section
+from perezvon.settings.section import HOURS, MINUTES, OneLine, Section, UserId
 
 LONGEST = 2000
 

@@ -14,17 +14,22 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
+from perezvon.settings.autoconnect import AutoconnectSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
+from perezvon.settings.crm import ChatSettings, CrmSettings
+from perezvon.settings.customisation import CustomisationSettings
 from perezvon.settings.errors import SecretMissing, Wrong
 from perezvon.settings.filters import FilterSettings
 from perezvon.settings.ivr import IvrSettings
 from perezvon.settings.missed import MissedSettings
 from perezvon.settings.numbers import NumbersSettings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings, UserId
-from perezvon.settings.section import BYTES, HOURS, KBIT, SECONDS, OneLine, Pattern, Section
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.recordings import RecordingSettings
+from perezvon.settings.section import SECONDS, OneLine, Pattern, Section, UserId
 from perezvon.settings.urls import OwnDatabaseUrl
+from perezvon.settings.working_time import Hours, MaybeExtension, WorkingTimeSettings
 
 
 def _region(text: str) -> str:
@@ -163,65 +168,44 @@ class LineSettings(Section):
         "order of [missed] wants the line's. Empty: nobody.",
         examples=["1"],
     )
+    lead_user: UserId = Field(
+        default="",
+        title="User for new leads",
+        description="The id of the portal user who gets the new leads of calls through this number. Empty: as in [crm].",
+        examples=["1"],
+    )
     menu: bool = Field(
         default=True,
         title="Voice menu",
         description="Whether callers of this number are asked by the voice menu when it has a scenario for them.",
         examples=[False],
     )
-
-
-class RecordingSettings(Section):
-    """What happens to recordings."""
-
-    mode: Literal["upload", "off"] = Field(
-        default="upload",
+    autoconnect: bool | None = Field(
+        default=None,
+        title="Autoconnect",
+        description="Whether callers of this number are connected with whoever is responsible for them. Not set: as in "
+        "[autoconnect].",
+        examples=[True],
+    )
+    first_employee: MaybeExtension = Field(
+        default="",
+        title="First employee",
+        description="The extension that autoconnect rings where it knows nobody nearer to the client.",
+        examples=["101"],
+    )
+    working_time: tuple[Hours, ...] = Field(
+        default=(),
+        max_length=50,
+        title="Working time",
+        description="The hours of this number; outside of them, and on the company's holidays, autoconnect leaves its "
+        "callers to the PBX. Empty: always.",
+        examples=[["Mon-Fri 09:00-21:00", "Sat-Sun 10:00-18:00"]],
+    )
+    recordings: Literal["upload", "link", "off"] | None = Field(
+        default=None,
         title="Recordings",
-        description="upload: converted to mp3 and stored in the portal; off: left on the PBX.",
-        examples=["upload"],
-    )
-    bitrate: int = Field(
-        default=32,
-        ge=8,
-        le=320,
-        title="Bit rate",
-        description="Of the mp3. 32 is plenty for telephone speech: 14 MB an hour.",
-        examples=[32],
-        json_schema_extra=KBIT,
-    )
-    quality: int = Field(
-        default=5,
-        ge=0,
-        le=9,
-        title="Encoder's care",
-        description="From 0 (best, slow) to 9 (fast).",
-        examples=[5],
-    )
-    inline_limit: int = Field(
-        default=1_000_000,
-        ge=0,
-        le=20_000_000,
-        title="Inline limit",
-        description="A smaller mp3 rides inside the request; a larger one is uploaded in two steps.",
-        examples=[1_000_000],
-        json_schema_extra=BYTES,
-    )
-    workers: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        title="Converters",
-        description="How many recordings are converted at the same time, each on its own core at low priority.",
-        examples=[1],
-    )
-    deadline: float = Field(
-        default=24.0,
-        gt=0,
-        le=24 * 30,
-        title="Deadline",
-        description="How long to look for a recording and to try to convert it before it is given up.",
-        examples=[24],
-        json_schema_extra=HOURS,
+        description="What happens to recordings of calls through this number (recordings.md). Not set: as in [recordings].",
+        examples=["off"],
     )
 
 
@@ -302,6 +286,17 @@ class Settings(Section):
         title="Missed calls",
         description="Calls that nobody answered: whose they are, and the task that is made of them.",
     )
+    crm: CrmSettings = Field(
+        default_factory=CrmSettings,
+        title="CRM",
+        description="What a call leaves in the CRM when it is over: whom new leads belong to, which fields are filled "
+        "(crm.md).",
+    )
+    chat: ChatSettings = Field(
+        default_factory=ChatSettings,
+        title="Business chat",
+        description="Who is told of new leads and missed calls (crm.md).",
+    )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
     )
@@ -324,10 +319,26 @@ class Settings(Section):
         title="Voice menu",
         description="What callers are asked before they reach Bitrix24 (menu.md).",
     )
+    autoconnect: AutoconnectSettings = Field(
+        default_factory=AutoconnectSettings,
+        title="Autoconnect",
+        description="Callers are connected with whoever is responsible for them (autoconnect.md). `perezvon autoconnect "
+        "test NUMBER` shows with whom, and why.",
+    )
+    working_time: WorkingTimeSettings = Field(
+        default_factory=WorkingTimeSettings,
+        title="Working time",
+        description="When the company and its employees work; autoconnect goes by it.",
+    )
     conference: ConferenceSettings = Field(
         default_factory=ConferenceSettings,
         title="Conference",
         description="How a manager brings a third person into a call with a client.",
+    )
+    customisation: CustomisationSettings = Field(
+        default_factory=CustomisationSettings,
+        title="Customisation",
+        description="The integrator's own Python functions (customisation.md).",
     )
 
     @model_validator(mode="after")
@@ -349,6 +360,18 @@ class Settings(Section):
                         ),
                         ("line", index, "number" if number == line.number else "aliases"),
                     )
+        if not self.recordings.public_url and "link" in (self.recordings.mode, *(line.recordings for line in self.line)):
+            raise Wrong(
+                Reason("is needed for links: the address at which the portal reaches this service"),
+                ("recordings", "public_url"),
+            )
+        pause, third = self.recordings.pause_key, self.conference.key
+        if pause and (pause.startswith(third) or third.startswith(pause)):
+            told = {"key": third}
+            raise Wrong(
+                Reason("{key} is the key for a third person: neither may begin like the other", told),
+                ("recordings", "pause_key"),
+            )
         for towards in Towards:
             for index, rule in enumerate(self.numbers.rules(towards)):
                 if rule.line and rule.line not in taken:
@@ -361,6 +384,15 @@ class Settings(Section):
         """The portal that the calls of this PBX go to; None while there is no portal."""
         wanted = next((entry.portal for entry in self.asterisk if entry.name == pbx), "")
         return next((portal for portal in self.portal if not wanted or portal.name == wanted), None)
+
+    def autoconnects(self, line: LineSettings | None = None) -> bool:
+        """Whether callers of this line (None: of a number that is none) are connected with whoever is responsible."""
+        own = None if line is None else line.autoconnect
+        return self.autoconnect.enabled if own is None else own
+
+    @property
+    def autoconnects_somebody(self) -> bool:
+        return self.autoconnect.enabled or any(line.autoconnect for line in self.line)
 
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """All secrets with their paths (`portal[0].webhook`)."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
+from perezvon.settings.recordings import Layout
 from perezvon.settings.section import SECONDS, AbsolutePath, Name, OneLine, Section, template
 from perezvon.settings.urls import AmiUrl, AriUrl, CelPlace
 from perezvon.settings.wiring import WiringSettings
@@ -63,6 +64,15 @@ class AsteriskSettings(Section):
         title="Recordings folder on the PBX",
         description="How the PBX itself names the same folder. Empty: the same path.",
         examples=["/var/spool/asterisk/monitor"],
+    )
+    recordings_paths: tuple[Layout, ...] = Field(
+        default=(),
+        title="Names of the recordings",
+        description="For a PBX that does not tell them (no variable is set): where in that folder the recordings of an "
+        "answered call lie. freepbx or issabel, or a path with {year} {month} {day} {hour} {minute} {second} (of the "
+        "call's begin, this machine's time zone), {uniqueid}, {client}, {line}, {extension} and, in the file's name, * for "
+        "anything. The first that leads to files counts.",
+        examples=[["freepbx"], ["{year}/{month}/{day}/{uniqueid}.wav"]],
     )
     cel: Annotated[CelPlace | None, BeforeValidator(_none_for_empty)] = Field(
         default=None,
@@ -129,6 +139,13 @@ class AsteriskSettings(Section):
         description="What the employee's phone shows when it rings after a click. {client} is the client's number, "
         "{extension} the employee's extension.",
         examples=['"Bitrix24" <{client}>'],
+    )
+    callback_context: OneLine = Field(
+        default="",
+        title="Context for callback forms",
+        description="perezvon-form, when perezvon asterisk install has written our dialplan there: the employee then "
+        "hears that a visitor of the site has asked for a call, before the client is dialled. Empty: nothing is said.",
+        examples=["perezvon-form"],
     )
     contexts: tuple[OneLine, ...] = Field(
         default=(),

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.automation import AutomationSettings
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import PER_SECOND, REQUESTS, SECONDS, AbsolutePath, HttpUrl, Name, OneLine, Section
+from perezvon.settings.section import (
+    PER_SECOND,
+    REQUESTS,
+    SECONDS,
+    AbsolutePath,
+    HttpUrl,
+    Name,
+    OneLine,
+    Section,
+    TimeZone,
+    UserId,
+)
 from perezvon.settings.urls import WebhookUrl
 
 
@@ -21,25 +32,6 @@ def _host(text: str) -> str:
     if host and re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", host) is None:
         raise Wrong(Reason("must be the portal's host name, e.g. example.bitrix24.ru"))
     return f"http://{host}" if text.startswith("http://") else host
-
-
-def _time_zone(name: str) -> str:
-    try:
-        return name and ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
-
-
-def _user_id(value: object) -> object:
-    """The portal's ids are numbers that its REST answers with as text: both are taken."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and value and re.fullmatch(r"[1-9]\d{0,14}", value) is None:
-        raise Wrong(Reason("must be the number of a portal user, e.g. 1"))
-    return value
-
-
-UserId = Annotated[str, BeforeValidator(_user_id)]
 
 
 class PortalSettings(Section):
@@ -108,7 +100,8 @@ class PortalSettings(Section):
     public_url: HttpUrl = Field(
         default="",
         title="Our public address",
-        description="The https address at which the portal reaches this service. Needed for the events handler only.",
+        description="The https address at which the portal reaches this service. Needed for the events handler and for the "
+        "robot only.",
         examples=["https://pbx.example.com"],
     )
     rate_per_second: float = Field(
@@ -164,7 +157,7 @@ class PortalSettings(Section):
         description="In which Perezvon writes texts into the CRM.",
         examples=["en"],
     )
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: TimeZone = Field(
         default="",
         title="Time zone of the portal",
         description="Of times in texts that Perezvon writes into the CRM. Empty: that of the machine Perezvon runs on.",
@@ -190,6 +183,13 @@ class PortalSettings(Section):
         title="Certificate authority",
         description="A PEM file with the authority that signed the certificate of a portal of your own.",
         examples=["/etc/perezvon/company-ca.pem"],
+    )
+
+    automation: AutomationSettings = Field(
+        default_factory=AutomationSettings,
+        title="Portal's automation",
+        description="Triggers and a robot for the funnels of the CRM, and callback forms (portal-administrator.md). In the "
+        "file it stands right after its [[portal]].",
     )
 
     @model_validator(mode="after")
@@ -220,3 +220,8 @@ def handler_of(settings: PortalSettings) -> str:
     if settings.events not in {"handler", "both"}:
         return ""
     return f"{settings.public_url.rstrip('/')}/bitrix24/{settings.name}/events"
+
+
+def robot_handler_of(settings: PortalSettings) -> str:
+    """The address to which the portal sends what its robot shall do; "" when it cannot reach us."""
+    return f"{settings.public_url.rstrip('/')}/bitrix24/{settings.name}/robot" if settings.public_url else ""

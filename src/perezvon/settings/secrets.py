@@ -7,6 +7,7 @@ may go. Without the file the sealed secrets are lost: back it up (`perezvon back
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -62,6 +63,11 @@ class SecretBox:
                     {"path": str(self.path)},
                 )
             ) from None
+
+    def signing_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys for signatures, the newest first, made of those in the file; other purposes have others. Reads the file."""
+        lines = self.path.read_text(encoding="ascii").split()
+        return tuple(hmac.digest(line.encode("ascii"), purpose.encode(), "sha256") for line in lines)
 
     def sealed_secret(self, secret: Secret) -> str:
         """How a secret is stored: a reference as it is (it is none itself), anything else sealed."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from string import Formatter
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 
 SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
+DAYS: Final[dict[str, Any]] = {"unit": "days"}
 HOURS: Final[dict[str, Any]] = {"unit": "hours"}
 BYTES: Final[dict[str, Any]] = {"unit": "bytes"}
 KBIT: Final[dict[str, Any]] = {"unit": "kbit/s"}
@@ -63,10 +65,26 @@ def _http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _time_zone(name: str) -> str:
+    try:
+        return name and ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong(Reason("must be the name of a time zone, e.g. Europe/Moscow")) from None
+
+
 def _one_line(text: str) -> str:
     if any(ord(character) < 32 for character in text):
         raise Wrong(Reason("must be one line, without control characters"))
     return text
+
+
+def _user_id(value: object) -> object:
+    """The portal's ids are numbers that its REST answers with as text: both are taken."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and value and re.fullmatch(r"[1-9]\d{0,14}", value) is None:
+        raise Wrong(Reason("must be the number of a portal user, e.g. 1"))
+    return value
 
 
 def template(*places: str) -> AfterValidator:
@@ -89,4 +107,6 @@ Name = Annotated[str, AfterValidator(_name)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
+UserId = Annotated[str, BeforeValidator(_user_id)]

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from perezvon.asterisk.wiring.values import Login, Trunk, Wiring
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.autoconnect import MARGIN as CONNECT_MARGIN
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import UnfitWiring, Wrong
 from perezvon.settings.section import SECONDS, AbsolutePath, Section, template
@@ -370,6 +371,9 @@ def wiring_of(settings: Settings, pbx: AsteriskSettings) -> Wiring:
         own_number=ours.own_number,
         third_sees=conference.callerid_to_third,
         with_menu=ours.menu,
+        with_connect=settings.autoconnects_somebody,
+        connect_seconds=settings.autoconnect.ring,
+        connect_lookup_seconds=settings.autoconnect.patience + CONNECT_MARGIN,
         last_resort=ours.last_resort,
         record=ours.record,
         record_private=conference.record_private,
@@ -400,6 +404,8 @@ def wiring_of(settings: Settings, pbx: AsteriskSettings) -> Wiring:
         ami=Login(ami.user, ami.secret) if with_accounts else None,
         ari=Login(ari.user, ari.password) if with_accounts and ari is not None else None,
         service_addresses=ours.service_addresses,
+        stereo=settings.recordings.channels == "stereo",
+        pause_key=settings.recordings.pause_key,
     )
 
 

@@ -1,8 +1,8 @@
 """Tables, migrations, sessions, ownership.
 
 `Database` has the two doors; each table's functions are a module of their own (`calls`, `journal`, `lanes`, `recordings`,
-`clicks`, `missed`, `employees`, `tokens`, `settings`, `counters`, `progress`, `installation`, `menus`, `answers`, `people`,
-`visits`, `audit`) and take the connection, so that several of them make one transaction.
+`clicks`, `orders`, `missed`, `employees`, `tokens`, `settings`, `counters`, `progress`, `installation`, `menus`, `answers`,
+`people`, `visits`, `audit`) and take the connection, so that several of them make one transaction.
 """
 
 from perezvon.storage.database import Database

@@ -50,6 +50,12 @@ async def recall(conn: AsyncConnection, question: str, value: str) -> KeptAnswer
     return None if row is None else KeptAnswer(row.value, row.body, row.at)
 
 
+async def forget_before(conn: AsyncConnection, like: str, at: float) -> None:
+    """Those of questions that begin with `like` which were told before a moment."""
+    where = (company_answer.c.question.startswith(like, autoescape=True), company_answer.c.at < at)
+    await conn.execute(company_answer.delete().where(*where))
+
+
 async def recall_all(conn: AsyncConnection, question: str) -> list[KeptAnswer]:
     query = select(company_answer).where(company_answer.c.question == question).order_by(company_answer.c.value)
     return [KeptAnswer(row.value, row.body, row.at) for row in await conn.execute(query)]

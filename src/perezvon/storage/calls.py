@@ -145,6 +145,18 @@ async def find(conn: AsyncConnection, call_id: str) -> StoredCall | None:
     return None if row is None else read_call(row)
 
 
+async def last_talk(conn: AsyncConnection, pbx: str, client: str) -> tuple[str, float] | None:
+    """Who talked with a client (E.164) last on this PBX, in whichever direction, and when that call began."""
+    query = (
+        select(call.c.last_talker, call.c.started)
+        .where(call.c.client == client, call.c.pbx == pbx, call.c.last_talker != "", call.c.live.is_(False))
+        .order_by(call.c.started.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else (row.last_talker, row.started)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What `search` looks for; fields left alone do not narrow. `since` and `until`: POSIX seconds of the call's start.

@@ -31,7 +31,7 @@ OPEN = (ClickState.NEW, ClickState.DIALLING, ClickState.CALLING)
 @dataclass(frozen=True, slots=True)
 class Click:
     """`portal_call`: the portal's CALL_ID. `received`: POSIX seconds, UTC. `uniqueid`: ChannelId of our Originate.
-    `call`: the id of the call that came of it."""
+    `call`: the id of the call that came of it. `call_list`: the portal's list that it belongs to."""
 
     portal: str
     portal_call: str
@@ -43,6 +43,7 @@ class Click:
     call: str = ""
     state: ClickState = ClickState.NEW
     error: str = ""
+    call_list: str = ""
 
 
 async def take(conn: AsyncConnection, new: Click) -> bool:
@@ -58,6 +59,7 @@ async def take(conn: AsyncConnection, new: Click) -> bool:
         call=new.call,
         state=new.state.value,
         error=new.error,
+        call_list=new.call_list,
     )
     statement = statement.on_conflict_do_nothing(index_elements=["portal", "portal_call"]).returning(click.c.id)
     return (await conn.execute(statement)).one_or_none() is not None
@@ -122,4 +124,5 @@ def _click(row: Row[tuple[object, ...]]) -> Click:
         call=row.call,
         state=ClickState(row.state),
         error=row.error,
+        call_list=row.call_list or "",
     )

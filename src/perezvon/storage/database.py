@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -160,7 +160,7 @@ class Database:
                 raise
             raise why from error
         finally:
-            await conn.close()
+            await _let_go(conn)
 
     async def write(self, work: Work[T], *, urgent: bool = False) -> T:
         """`await work(conn)` in a transaction of the writer, soon; what it returns, once that is stored (see writer.py).
@@ -323,6 +323,18 @@ def _engine(url: URL, *, writes: bool, quick: bool = False, foreign_keys: bool =
             conn.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _let_go(conn: AsyncConnection) -> None:
+    """Gives a reader's connection back. One that the database cuts just then is thrown away: what was read, was read."""
+    try:
+        await conn.close()
+    except Exception as error:
+        if trouble(error) is None:
+            raise
+        with suppress(Exception):
+            await conn.invalidate()
+            await conn.close()
 
 
 def _connecting(error: Exception) -> Exception:

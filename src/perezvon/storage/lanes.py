@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Executable, Table, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.rules.vocabulary import Kind, Priority, Reason, StepDraft
+from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 from perezvon.storage.insert import Insert, built_once
 from perezvon.storage.schema import lane, step
 from perezvon.storage.steps import PENDING, Settled, State, Step, read_params, read_step, write_params, write_reason
@@ -142,7 +142,7 @@ async def append_all(conn: AsyncConnection, portal: str, drafts: Mapping[str, Se
             "reason": write_reason(draft.reason),
             "created": now,
             "expires": draft.expires,
-            "state": State.NEW.value,
+            "state": (State.HELD if draft.held else State.NEW).value,
             "attempts": 0,
         }
         for lane_id, of_lane in some.items()
@@ -223,6 +223,22 @@ async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: float) 
         await conn.execute(_SETTLE, rows)
 
 
+async def held(conn: AsyncConnection, portals: Collection[str], limit: int) -> list[Step]:
+    """Steps that wait for a hook, in the order in which they were made."""
+    query = select(step).where(step.c.portal.in_(portals), step.c.state == State.HELD.value)
+    return [read_step(row) for row in await conn.execute(query.order_by(step.c.id).limit(limit))]
+
+
+async def release(conn: AsyncConnection, one: Step, settled: Settled, params: Mapping[str, Json | Ref], now: float) -> None:
+    """What a hook made of a held step. Tell the portal's sender afterwards (`notify`)."""
+    await settle(conn, [settled], now)
+    await conn.execute(update(step).where(step.c.id == one.id).values(params=write_params(params)))
+    if settled.state in PENDING:
+        idle = (lane.c.id == one.lane, lane.c.state == LaneState.IDLE.value)
+        ready = {"state": LaneState.READY.value, "priority": int(one.priority), "since": now}
+        await conn.execute(update(lane).where(*idle).values(**ready))
+
+
 async def change_user(conn: AsyncConnection, step_id: int, user: str) -> None:
     """Another employee takes the place of the one whom the portal refuses."""
     params = (await conn.execute(select(step.c.params).where(step.c.id == step_id))).scalar_one()
@@ -260,6 +276,12 @@ async def arrange(
     ]
     await conn.execute(_ARRANGE, rows)
     return any(row["to"] == LaneState.READY.value for row in rows)
+
+
+async def near(conn: AsyncConnection, portal: str, kind: Kind, to: int, within: int = 20_000) -> list[Step]:
+    """The portal's steps of one kind that were made not long before the step with the id `to`, or after it."""
+    query = select(step).where(step.c.id > to - within, step.c.portal == portal, step.c.kind == kind.value)
+    return [read_step(row) for row in await conn.execute(query.order_by(step.c.id))]
 
 
 async def put_in_order(conn: AsyncConnection, portal: str, now: float) -> None:

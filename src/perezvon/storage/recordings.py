@@ -3,7 +3,8 @@
 State: new (to be found and converted, again after a failure) -> ready (our mp3 was queued for the portal), missing (the
 PBX's file never came) or failed (it cannot be read). Where a call has several: new -> part (our mp3 waits to be joined with
 the others) -> joined (it is in the file that was queued; its own is kept until the portal has that) -> ready; or part ->
-spare (a longer one holds the same talk, or they could not be joined: the error says why).
+spare (a longer one holds the same talk, or they could not be joined: the error says why). erased: deleted after the time
+for which recordings are kept.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class RecordingState(StrEnum):
     SPARE = "spare"
     MISSING = "missing"
     FAILED = "failed"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Recording:
     """Times are POSIX seconds, UTC. `path`: as the PBX names it. `file`: our mp3; `seconds`: its length.
 
     `began`, `closed`: when the PBX told of it, and last changed its file. `joined`: the mp3 of the whole call, in which
-    this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it.
+    this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it. `mode`: upload or
+    link. A ready one without a file is the PBX's own, as it is.
     """
 
     id: int
@@ -56,6 +59,7 @@ class Recording:
     joined: str = ""
     mark: float | None = None
     talkers: tuple[str, ...] = ()
+    mode: str = "upload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ LONGEST_WAIT = 900.0
 _ADD = built_once(lambda insert: insert(recording).on_conflict_do_nothing(index_elements=["call", "path"]))
 _LOOKED_AT = (RecordingState.NEW.value, RecordingState.PART.value, RecordingState.JOINED.value)
 _GIVEN_UP = (RecordingState.MISSING.value, RecordingState.FAILED.value)
+_DEALT_WITH = (RecordingState.READY.value, RecordingState.SPARE.value)
 _DUES = recording.c.state.in_(_LOOKED_AT)
 _DUE = (
     select(recording)
@@ -123,7 +128,9 @@ _MARK = (
 _ARRIVED = update(recording).where(*_OF_STATE)
 
 
-async def add(conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[tuple[str, str]], now: float) -> None:
+async def add(
+    conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[tuple[str, str]], now: float, mode: str = "upload"
+) -> None:
     """With the calls' ends, in the same transaction as their last steps. `paths`: each with its call before it; one that
     the call has already is left alone."""
     rows = [
@@ -139,6 +146,7 @@ async def add(conn: AsyncConnection, *, pbx: str, portal: str, paths: Sequence[t
             "not_before": now,
             "created": now,
             "error": "",
+            "mode": mode,
         }
         for call, path in paths
     ]
@@ -154,6 +162,29 @@ async def due(conn: AsyncConnection, now: float, limit: int) -> list[Recording]:
 async def next_due(conn: AsyncConnection, after: float) -> float | None:
     """When the next one comes due, later than `after`."""
     return (await conn.execute(_NEXT_DUE, {"after": after})).scalar_one()
+
+
+async def get(conn: AsyncConnection, recording_id: int) -> Recording | None:
+    row = (await conn.execute(select(recording).where(recording.c.id == recording_id))).one_or_none()
+    return None if row is None else _recording(row)
+
+
+async def rename(conn: AsyncConnection, recording_id: int, path: str) -> None:
+    """It is known now how the PBX calls it."""
+    await conn.execute(update(recording).where(recording.c.id == recording_id).values(path=path))
+
+
+async def kept_before(conn: AsyncConnection, moment: float, after: int, limit: int) -> list[Recording]:
+    """Those of calls that ended before then and that are dealt with, by their ids from `after` on."""
+    where = (recording.c.created < moment, recording.c.id > after, recording.c.state.in_(_DEALT_WITH))
+    query = select(recording).where(*where).order_by(recording.c.id).limit(limit)
+    return [_recording(row) for row in await conn.execute(query)]
+
+
+async def erase(conn: AsyncConnection, recording_id: int) -> None:
+    """-> erased: its files are gone."""
+    values: dict[str, Any] = {"state": RecordingState.ERASED.value, "file": "", "joined": None, "error": ""}
+    await conn.execute(update(recording).where(recording.c.id == recording_id).values(values))
 
 
 async def of_call(conn: AsyncConnection, call: str) -> list[Recording]:
@@ -253,4 +284,5 @@ def _recording(row: Row[Any]) -> Recording:
         joined=row.joined or "",
         mark=row.mark,
         talkers=tuple(json.loads(row.talkers or "[]")),
+        mode=row.mode,
     )

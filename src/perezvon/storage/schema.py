@@ -183,7 +183,10 @@ recording = Table(
     Column("portal", String(100), nullable=False),
     Column("path", Words, nullable=False, doc="as the PBX names it"),
     Column(
-        "state", String(16), nullable=False, doc="new | part | joined | ready | spare | missing | failed (recordings.py)"
+        "state",
+        String(16),
+        nullable=False,
+        doc="new | part | joined | ready | spare | missing | failed | erased (recordings.py)",
     ),
     Column("file", Text, nullable=False, default="", doc="our mp3 of this recording; empty when it is only in `joined`"),
     Column("seconds", Float, nullable=False, default=0.0, doc="length of our mp3"),
@@ -196,6 +199,7 @@ recording = Table(
     Column("joined", Text, doc="our mp3 of which it is a part"),
     Column("mark", Float, doc="the second of `joined` at which it begins"),
     Column("talkers", Words, doc="JSON list: the extensions who talked with the client in it"),
+    Column("mode", String(8), nullable=False, default="upload", server_default="upload", doc="upload | link"),
     UniqueConstraint("call", "path"),
     Index("ix_recording_state", "state"),
 )
@@ -214,9 +218,30 @@ click = Table(
     Column("call", String(200), nullable=False, default=""),
     Column("state", String(16), nullable=False, doc="new | dialling | calling | finished | dropped"),
     Column("error", Words, nullable=False, default=""),
+    Column("call_list", String(32), doc="the portal's CALL_LIST_ID"),
     UniqueConstraint("portal", "portal_call"),
     Index("ix_click_state", "state"),
     Index("ix_click_uniqueid", "uniqueid"),
+)
+
+call_order = Table(
+    "call_order",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("portal", String(100), nullable=False),
+    Column("key", String(150), nullable=False),
+    Column("digest", String(64), nullable=False, doc="the same for the same event, whichever way it came"),
+    Column("received", Float, nullable=False),
+    Column("body", Text, nullable=False, doc="JSON of rules/orders.py: who wants whom to be called"),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("uniqueid", String(150), nullable=False, default="", doc="ChannelId of our last Originate for it"),
+    Column("call", String(200), nullable=False, default=""),
+    Column("state", String(16), nullable=False, doc="new | dialling | calling | finished | dropped"),
+    Column("error", Words, nullable=False, default=""),
+    UniqueConstraint("portal", "key"),
+    Index("ix_call_order_portal_state", "portal", "state"),
+    Index("ix_call_order_portal_digest", "portal", "digest"),
 )
 
 counter = Table(

@@ -2,6 +2,7 @@
 
 State: new -> sending -> done | dead, or back to new when the portal surely did nothing. A step whose outcome is not known
 (time-out, reset, killed while sending) is unsure: it is looked up at the portal, or sent again where that is harmless.
+A step that a hook is to be asked about first is held; then it is new, or skipped.
 new and unsure -> skipped, when it is not needed any more. done, dead and skipped are final (`lanes.requeue` apart).
 """
 
@@ -25,6 +26,7 @@ class State(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"
     DEAD = "dead"
+    HELD = "held"
 
 
 PENDING = (State.NEW, State.UNSURE)
@@ -59,6 +61,11 @@ class Step:
     @property
     def pending(self) -> bool:
         return self.state in PENDING
+
+    @property
+    def open(self) -> bool:
+        """Whether anything may become of it yet."""
+        return self.pending or self.state in (State.SENDING, State.HELD)
 
     @property
     def refs(self) -> list[Ref]:

@@ -25,7 +25,17 @@ from perezvon.doctor.check import Check, worst
 from perezvon.settings.errors import told
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
-from perezvon.web import account_pages, calls_pages, conference_api, door_pages, intake, metrics, missed_pages, people_pages
+from perezvon.web import (
+    account_pages,
+    calls_pages,
+    conference_api,
+    door_pages,
+    intake,
+    metrics,
+    missed_pages,
+    people_pages,
+    recordings,
+)
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
@@ -83,6 +93,7 @@ def create_app(
     people: People | None = None,
     database: Database | None = None,
     doctor: Doctor | None = None,
+    shelf: recordings.Shelf | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -165,6 +176,8 @@ def create_app(
         app.include_router(people_pages.routes(people, frame))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
+    if shelf is not None:
+        app.include_router(recordings.routes(shelf))
     app.include_router(intake.routes(events))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC)), name="static")
     return app
@@ -219,11 +232,13 @@ def _to_the_door(request: Request) -> Response:
 
 
 def endpoints(routes: Iterable[Any]) -> Iterator[tuple[str, str, object]]:
-    """Method, path and function of every route, those of the rooms too; mounted applications (static files) are not."""
+    """Method, path and function of every route, those of the rooms too; mounted applications (static files) are not. HEAD is
+    told only where there is no GET: the gate takes one for the other."""
     for route in routes:
         inner = getattr(route, "original_router", None)
         if inner is not None:
             yield from endpoints(inner.routes)
         elif (endpoint := getattr(route, "endpoint", None)) is not None:
             for method in sorted(route.methods or ()):
-                yield method, route.path, endpoint
+                if method != "HEAD" or "GET" not in route.methods:
+                    yield method, route.path, endpoint

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from perezvon.calls.call import Party
 from perezvon.calls.facts import (
     Answered,
     CallEnded,
     CallStarted,
+    Connecting,
     Fact,
     Held,
     InMenu,
@@ -22,12 +24,14 @@ from perezvon.calls.facts import (
     MenuChosen,
     MenuStep,
     Recorded,
+    RecordingPaused,
     Ringing,
     StoppedRinging,
     ThirdParty,
     ThirdStep,
     Transferred,
 )
+from perezvon.rules.connecting import told_by
 from perezvon.rules.vocabulary import Reason
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
@@ -174,6 +178,12 @@ def _sentence(fact: Fact, named: Callable[[str], str], word: Callable[[str], str
             return Reason("{from} passes the client on to {to} ({kind})", told)
         case Recorded():
             return Reason("the PBX begins to write {path}", {"path": fact.path})
+        case RecordingPaused(on=True):
+            return Reason("{who} pauses the recording", {"who": named(fact.extension) or word(Party.EMPLOYEE.value)})
+        case RecordingPaused():
+            return Reason("{who} lets the recording go on", {"who": named(fact.extension) or word(Party.EMPLOYEE.value)})
+        case Connecting():
+            return _connecting(fact, named)
         case MenuChosen():
             return Reason("the client presses {key}", {"key": fact.key})
         case InMenu():
@@ -190,6 +200,16 @@ def _sentence(fact: Fact, named: Callable[[str], str], word: Callable[[str], str
         case CallEnded():
             outcome = fact.record.outcome
             return Reason("the call is over: {outcome}", {"outcome": word(outcome.value) if outcome else "—"})
+
+
+def _connecting(fact: Connecting, named: Callable[[str], str]) -> Reason:
+    """Why is among the decisions."""
+    if not fact.why:
+        told = told_by(fact)
+        return told[0] if told else Reason("autoconnect is over ({result})", {"result": fact.result or "—"})
+    if fact.to:
+        return Reason("autoconnect chooses {who}", {"who": named(fact.to)})
+    return Reason("autoconnect chooses nobody: the call goes its usual way")
 
 
 def _menu(fact: InMenu, named: Callable[[str], str]) -> Reason:

@@ -1,4 +1,5 @@
-"""What a portal sends to us: `POST /bitrix24/{portal}/events` and `/bitrix24/{portal}/install`.
+"""What a portal sends to us: `POST /bitrix24/{portal}/events`, `/bitrix24/{portal}/robot` and
+`/bitrix24/{portal}/install`.
 
 The body is not understood here: it is capped, read within a deadline and passed on as bytes. The portal is answered fast;
 it does not send an event twice.
@@ -28,7 +29,11 @@ def routes(sink: EventSink) -> APIRouter:
 
     @router.post("/bitrix24/{portal}/events", include_in_schema=False)
     async def events(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await _passed_on(request, portal, sink, install=False)
+        return await _passed_on(request, portal, sink)
+
+    @router.post("/bitrix24/{portal}/robot", include_in_schema=False)
+    async def robot(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return await _passed_on(request, portal, sink, robot=True)
 
     @router.post("/bitrix24/{portal}/install", include_in_schema=False)
     async def install(portal: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -37,7 +42,9 @@ def routes(sink: EventSink) -> APIRouter:
     return router
 
 
-async def _passed_on(request: Request, portal: str, sink: EventSink, *, install: bool) -> Response:
+async def _passed_on(
+    request: Request, portal: str, sink: EventSink, *, install: bool = False, robot: bool = False
+) -> Response:
     peer = request.client.host if request.client else ""
     kind = request.headers.get("content-type", "")
     try:
@@ -54,6 +61,8 @@ async def _passed_on(request: Request, portal: str, sink: EventSink, *, install:
     try:
         if install:
             received = await sink.install(portal, request.query_params, body, kind)
+        elif robot:
+            received = await sink.robot(portal, body, kind)
         else:
             received = await sink.event(portal, body, kind)
     except Unavailable as error:

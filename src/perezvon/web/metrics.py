@@ -113,6 +113,22 @@ def metrics(status: Status) -> Iterator[Metric]:
         [(("waiting",), recordings.waiting), (("done",), recordings.done), (("missing",), recordings.missing),
          (("failed",), recordings.failed)],
     )  # fmt: skip
+    points = status.customisation.points
+    yield _counter(
+        "perezvon_hook_asked", "Questions to the integrator's functions", ["point"], [((p.name,), p.asked) for p in points]
+    )
+    yield _counter(
+        "perezvon_hook_failed",
+        "Questions that an integrator's function did not answer, or with nonsense",
+        ["point"],
+        [((p.name,), p.failed) for p in points],
+    )
+    yield _gauge(
+        "perezvon_hook_left_alone",
+        "1 while a function is not asked, because it did not answer several times in a row",
+        ["point"],
+        [((p.name,), p.until is not None) for p in points],
+    )
     yield _counter(
         "perezvon_unmapped_calls",
         "Calls of extensions that no employee of the portal has",

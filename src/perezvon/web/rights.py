@@ -63,6 +63,8 @@ PUBLIC = frozenset(
         ("GET", "/preferences"),
         ("POST", "/bitrix24/{portal}/events"),
         ("POST", "/bitrix24/{portal}/install"),
+        ("POST", "/bitrix24/{portal}/robot"),
+        ("GET", "/recordings/{token}"),
     }
 )
 """Routes (method and path) that want nothing of whoever asks. Static files are beside them."""

@@ -24,6 +24,10 @@ class EventSink(Protocol):
         """An event for the handler. `portal`: as in the address, foreign text."""
         ...
 
+    async def robot(self, portal: str, body: bytes, content_type: str) -> Received:
+        """What our robot on a stage of the portal's funnels shall do."""
+        ...
+
     async def install(self, portal: str, query: Mapping[str, str], body: bytes, content_type: str) -> Received:
         """ONAPPINSTALL, or the page with which the portal opens the application for the installer."""
         ...

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from perezvon.calls.call import iso
+from perezvon.customisation import CustomisationStatus
 from perezvon.rules.vocabulary import Reason
 
 TIMES = frozenset(
@@ -27,6 +28,7 @@ TIMES = frozenset(
         "polled",
         "received",
         "refreshed",
+        "loaded",
         "last",
         "ended",
         "until",
@@ -98,7 +100,8 @@ class PortalStatus:
     requests that may leave now, of `burst`. `dead`: steps that the portal refused for good. `fix`: what a human is to do
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
-    lines of the portal, or not as the settings name them."""
+    lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered."""
 
     name: str
     state: str
@@ -126,7 +129,9 @@ class PortalStatus:
     forgotten: int = 0
     forgotten_last: float | None = None
     lines_problem: str = ""
+    fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
+    automation: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -231,7 +236,8 @@ class MachineStatus:
 class DialplanStatus:
     """What the dialplan asks us. `trouble`: why we cannot answer, "" when we can or need not. `databases`: setting of a
     company's database that is in trouble -> what was seen, and what to do. `prompts`: recordings of the company that can be
-    played. `calls`: that ask just now; `conferring`: legs in conferences."""
+    played. `calls`: that ask just now; `conferring`: legs in conferences. `outdated`: PBXs with the dialplan of an earlier
+    version. `untold`: portal -> what it does not tell autoconnect, where that is on."""
 
     listens: bool = False
     prompts: int = 0
@@ -239,6 +245,8 @@ class DialplanStatus:
     conferring: int = 0
     trouble: str = ""
     databases: Mapping[str, tuple[Reason, Reason]] = field(default_factory=dict[str, tuple[Reason, Reason]])
+    outdated: tuple[str, ...] = ()
+    untold: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +268,7 @@ class Status:
     database: DatabaseStatus = DatabaseStatus()
     machine: MachineStatus = MachineStatus()
     dialplan: DialplanStatus = field(default_factory=DialplanStatus)
+    customisation: CustomisationStatus = field(default_factory=CustomisationStatus)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 

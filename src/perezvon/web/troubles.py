@@ -15,6 +15,9 @@ GRACE = 10.0
 FORGETFUL = 3 * 86400.0
 """Seconds for which it is told that a portal has lost calls."""
 
+RECENT = 3600.0
+"""Seconds for which a failure of an integrator's function is told."""
+
 LATE = 60.0
 """Seconds: a step that waits longer is worth a warning."""
 
@@ -27,7 +30,7 @@ def troubles(status: Status) -> list[Check]:
         found += _pbx(pbx, status.now)
     for portal in status.portals:
         found += _portal(portal, status.now)
-    found += [*_dialplan(status), *_recordings(status), *_unmapped(status), *_lines(status)]
+    found += [*_dialplan(status), *_recordings(status), *_customisation(status), *_unmapped(status), *_lines(status)]
     return sorted(found, key=lambda check: list(State).index(check.state), reverse=True)
 
 
@@ -158,6 +161,10 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
     if portal.events.error:
         seen = Reason("clicks on numbers may not arrive: {why}", {"why": portal.events.error})
         yield Check("portal.events", subject, State.WARNING, seen, Reason("perezvon doctor names what to correct"))
+    for problem in portal.automation:
+        seen = Reason("the portal's automation is not complete: {why}", {"why": problem})
+        fix = Reason("portal-administrator.md tells what it needs; it is tried again by itself")
+        yield Check("portal.automation", subject, State.WARNING, seen, fix)
     if portal.directory_problem:
         seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
         fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")
@@ -186,8 +193,18 @@ def _dialplan(status: Status) -> Iterator[Check]:
         )
         fix = Reason("free that address or set another one (agi.bind); it is tried again every few seconds")
         yield Check("dialplan", "dialplan", State.PROBLEM, seen, fix)
+    for pbx in dialplan.outdated:
+        seen = Reason(
+            "asterisk {name} has our dialplan of an earlier version: callers go on to Bitrix24 without a menu",
+            {"name": pbx},
+        )
+        fix = Reason("perezvon asterisk install, on the PBX")
+        yield Check("dialplan.outdated", f"asterisk {pbx}", State.WARNING, seen, fix)
     for setting, (seen, fix) in dialplan.databases.items():
         yield Check("dialplan.database", setting, State.PROBLEM, seen, fix)
+    for portal, why in dialplan.untold.items():
+        seen = Reason("autoconnect does without what the portal does not tell: {why}", {"why": why})
+        yield Check("autoconnect", f"portal {portal}", State.WARNING, seen, Reason("perezvon doctor says what is missing"))
 
 
 def _recordings(status: Status) -> Iterator[Check]:
@@ -197,6 +214,22 @@ def _recordings(status: Status) -> Iterator[Check]:
         seen = Reason("recordings: {failed} failed, {missing} not found; the last: {why}", told)
         fix = Reason("check that `recordings` in the settings is the folder where the PBX writes, and that we may read it")
         yield Check("recordings", "recordings", State.WARNING, seen, fix)
+
+
+def _customisation(status: Status) -> Iterator[Check]:
+    for seen, fix in status.customisation.troubles:
+        yield Check("customisation.files", "customisation", State.WARNING, seen, fix)
+    for point in status.customisation.points:
+        if point.until is not None:
+            told = {"point": point.name, "place": point.place, "until": _moment(point.until), "why": point.last_error}
+            seen = Reason("customisation {point} is not asked until {until}: several times in a row {why}", told)
+            fix = Reason("look at {place}: a function must not wait, or has to be quicker than the time limit", told)
+            yield Check("customisation.left_alone", "customisation", State.WARNING, seen, fix)
+        elif point.last_error_at is not None and status.now - point.last_error_at < RECENT:
+            told = {"point": point.name, "count": str(point.failed), "why": point.last_error}
+            seen = Reason("customisation {point} has failed {count} times, the last: {why}", told)
+            fix = Reason("correct the function ({place}); the calls themselves are not affected", {"place": point.place})
+            yield Check("customisation.failed", "customisation", State.WARNING, seen, fix)
 
 
 def _unmapped(status: Status) -> Iterator[Check]:
@@ -217,6 +250,9 @@ def _lines(status: Status) -> Iterator[Check]:
         fix = Reason("write [[line]] with the number {line} into the settings, or among the aliases of a line", told)
         yield Check("lines.unknown", f"portal {case.portal}", State.WARNING, seen, fix)
     for portal in status.portals:
+        for seen in portal.fields_problems:
+            fix = Reason("correct [[crm.field]] in the settings, or the fields in the portal")
+            yield Check("portal.crm_fields", f"portal {portal.name}", State.WARNING, seen, fix)
         if portal.lines_problem:
             seen = Reason("the company's numbers are not lines of the portal: {why}", {"why": portal.lines_problem})
             fix = Reason("reports by line have no names; lines need a local application with the permission 'telephony'")

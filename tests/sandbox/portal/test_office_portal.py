@@ -139,8 +139,8 @@ class TestRobots:
                     await app.call("server.time")
         finally:
             await runner.cleanup()
-        assert heard[0]["data[event_token]"] == token
-        assert heard[0]["data[document_id][2]"] == "LEAD_1"
+        assert heard[0]["event_token"] == token
+        assert heard[0]["document_id[2]"] == "LEAD_1"
         await app.call("bizproc.event.send", EVENT_TOKEN=token, RETURN_VALUES={"result": "talked"})
         assert portal.state.part(Bizproc).answers[0]["values"] == {"result": "talked"}
         assert (await app.refused("bizproc.event.send", EVENT_TOKEN=token)).http == 403

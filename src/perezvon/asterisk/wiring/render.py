@@ -19,6 +19,9 @@ NAMES = (
     *("indications.conf", "pjsip.conf", "manager.conf", "ari.conf"),
 )
 
+CONNECT = "autoconnect.conf"
+"""The part of extensions.conf that is there when autoconnect is on."""
+
 OWN_TONES = "perezvon"
 """The tone zone that we define, unless the settings name one of the PBX."""
 
@@ -48,8 +51,9 @@ def render(wiring: Wiring, etc: str = "/etc/asterisk") -> tuple[Rendered, ...]:
     secrets = frozenset(_escaped(secret) for secret in _secrets(wiring) if secret)
     rendered: list[Rendered] = []
     for name in NAMES:
-        template = environment.from_string((_TEMPLATES / name).read_text(encoding="utf-8"))
-        text = _HEAD + template.render(values).rstrip("\n") + "\n"
+        parts = [name, *([CONNECT] if name == "extensions.conf" and wiring.with_connect else [])]
+        texts = [environment.from_string((_TEMPLATES / part).read_text(encoding="utf-8")).render(values) for part in parts]
+        text = _HEAD + "\n\n".join(text.rstrip("\n") for text in texts) + "\n"
         rendered.append(Rendered(name, text, frozenset(secret for secret in secrets if secret in text)))
     return tuple(rendered)
 

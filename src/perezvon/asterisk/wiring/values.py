@@ -47,7 +47,8 @@ class Wiring:
     `agi`: `agi://HOST:PORT/PBX`, without the script's name. `sounds`: the folder of the conference's prompts in the PBX's
     words. `last_resort`: a number, an extension, `context,exten,priority`, or empty. `own_number`: what the carrier is
     shown as caller; empty: what Bitrix24 gives. `record`: the client's leg from the first talk on, from the first ringing
-    on, or not at all.
+    on, or not at all; `stereo`: with a file of its own for each side besides. `pause_key`: stops and resumes it, "" for
+    none.
     """
 
     agi: str = "agi://127.0.0.1:4573/main"
@@ -60,6 +61,9 @@ class Wiring:
     own_number: str = ""
     third_sees: Literal["client", "line"] = "client"
     with_menu: bool = True
+    with_connect: bool = True
+    connect_seconds: int = 20
+    connect_lookup_seconds: float = 1.8
     last_resort: str = ""
     record: Literal["talk", "whole", "no"] = "talk"
     record_private: bool = False
@@ -91,3 +95,5 @@ class Wiring:
     ami: Login | None = None
     ari: Login | None = None
     service_addresses: tuple[str, ...] = ("127.0.0.1",)
+    stereo: bool = False
+    pause_key: str = ""

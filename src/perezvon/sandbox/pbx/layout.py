@@ -114,6 +114,7 @@ def _write_wiring(folder: Path, addresses: Addresses) -> None:
     prompts = folder / "sounds/perezvon"
     prompts.mkdir(exist_ok=True)
     sounds.write_tone(prompts / "enter-code.wav", sounds.CODE, 1)
+    sounds.write_tone(prompts / "callback.wav", sounds.CODE, 1.2)
     for wrong in ("bad-code", "busy", "no-answer", "nobody"):
         sounds.write_tone(prompts / f"{wrong}.wav", sounds.WRONG_CODE, 0.4)
     ours = folder / "etc" / FOLDER

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from perezvon.sandbox.portal.calls import PortalCall
+from perezvon.sandbox.portal.handlers.crm_automation import forget
 from perezvon.sandbox.portal.numbers import canonical
 from perezvon.sandbox.portal.oauth import App
 from perezvon.sandbox.portal.state import PortalState
@@ -18,10 +19,18 @@ class DeskError(Exception):
     """Something that cannot be done in the pages: no such user, no application, …"""
 
 
-def click(portal: PortalState, user_id: int, number: str, line: str | None = None, app: str | None = None) -> PortalCall:
+def click(
+    portal: PortalState,
+    user_id: int,
+    number: str,
+    line: str | None = None,
+    app: str | None = None,
+    *,
+    call_list: int = 0,
+) -> PortalCall:
     """A user clicks a number. The portal itself registers the call (TYPE 1, no EXTERNAL_CALL_ID), shows him the card and
     tells the application that owns the line (ONEXTERNALCALLSTART, handler and offline queue). `line` None: the
-    application is the line."""
+    application is the line. `call_list`: the list that he works through (crm.calllist.*), 0 for none."""
     owner = _app(portal, app)
     if portal.people.active(user_id) is None:
         raise DeskError(f"user {user_id} is not there or not active: only employees at work can click")
@@ -51,7 +60,7 @@ def click(portal: PortalState, user_id: int, number: str, line: str | None = Non
             "PHONE_NUMBER_INTERNATIONAL": international,
             "EXTENSION": "",
             "USER_ID": str(user_id),
-            "CALL_LIST_ID": "0",
+            "CALL_LIST_ID": str(call_list),
             "LINE_NUMBER": line or "",
             "IS_MOBILE": "0",
             "CALL_ID": call.id,
@@ -101,6 +110,7 @@ def install(portal: PortalState, app_id: str | None = None, user_id: int | None 
     app = _app(portal, app_id)
     admin = portal.config.app_user if user_id is None else user_id
     app.installed, app.removed = True, False
+    forget(portal, app.client_id, triggers=False)
     portal.events.bindings = [b for b in portal.events.bindings if b.app != app.client_id]
     block = portal.events.auth_block(app, admin, with_refresh=True)
     if app.install_url:
@@ -115,6 +125,7 @@ def uninstall(portal: PortalState, app_id: str | None = None) -> None:
     app = _app(portal, app_id)
     app.removed = True
     portal.authority.revoke(app.client_id)
+    forget(portal, app.client_id, triggers=True)
     portal.events.bindings = [b for b in portal.events.bindings if b.app != app.client_id]
     portal.placements = [row for row in portal.placements if row["app"] != app.client_id]
     portal.book.lines = [line for line in portal.book.lines if line.app != app.client_id]

@@ -148,7 +148,11 @@ class EventBus:
         form: dict[str, Json] = {"event": event}
         if handler_id:
             form["event_handler_id"] = str(handler_id)
-        form |= {"data": data, "ts": str(int(self._now())), "auth": auth}
+        self.post_form(event, url, form | {"data": data}, auth)
+
+    def post_form(self, event: str, url: str, form: dict[str, Json], auth: dict[str, str]) -> None:
+        """The same for a form of any kind; `event`: what it is called in the list of deliveries."""
+        form = form | {"ts": str(int(self._now())), "auth": auth}
         delivery = Delivery(event, url, build_form(form), self._now())
         self.deliveries.append(delivery)
         self._queue.put_nowait(delivery)

@@ -149,11 +149,13 @@ class PortalServer:
     def calls(self) -> list[PortalCall]:
         return self.state.calls()
 
-    def click(self, user_id: int, number: str, line: str | None = None) -> PortalCall:
-        return desk.click(self.state, user_id, number, line)
+    def click(self, user_id: int, number: str, line: str | None = None, *, call_list: int = 0) -> PortalCall:
+        return desk.click(self.state, user_id, number, line, call_list=call_list)
 
-    def callback(self, number: str, line: str = "", crm_type: str = "", crm_id: int = 0) -> None:
-        desk.callback(self.state, number, line=line, crm_type=crm_type, crm_id=crm_id)
+    def callback(
+        self, number: str, line: str = "", crm_type: str = "", crm_id: int = 0, text: str = "Заказан обратный звонок"
+    ) -> None:
+        desk.callback(self.state, number, text, line=line, crm_type=crm_type, crm_id=crm_id)
 
     def install(self) -> tuple[str, str]:
         """(access token, refresh token) for the configured application and its user."""

@@ -45,23 +45,28 @@ class Bizproc:
 
 
 def run_robot(portal: PortalState, app: str, code: str, document: str, properties: dict[str, Json]) -> str:
-    """Post the robot's call to its handler, as automation does; gives the event token. `document`: LEAD_5, DEAL_7."""
+    """Post the robot's call to its handler, as automation does; gives the event token. `document`: LEAD_5, DEAL_7.
+
+    The form's keys stand by themselves, not below `data` (tutorial). Which there are besides `properties`, `document_id`
+    and `auth`, the documentation does not say.
+    """
     board = portal.part(Bizproc)
     robot = board.robots[app, code]
     token = secrets.token_hex(16)
     board.tokens[token] = code
     owner = portal.authority.apps[app]
     auth = portal.events.auth_block(owner, portal.config.app_user, with_refresh=False)
-    class_name = f"CCrmDocument{document.partition('_')[0].capitalize()}"
-    data: dict[str, Json] = {
+    type_ = document.rpartition("_")[0]
+    class_name = f"CCrmDocument{type_.capitalize()}"
+    form: dict[str, Json] = {
         "event_token": token,
         "code": code,
         "document_id": ["crm", class_name, document],
-        "document_type": ["crm", class_name, document.partition("_")[0]],
+        "document_type": ["crm", class_name, type_],
         "properties": properties,
         "use_subscription": "Y" if robot.waits else "N",
     }
-    portal.events.post(str(robot.fields["HANDLER"]), "", data, auth, 0)
+    portal.events.post_form(f"robot {code}", str(robot.fields["HANDLER"]), form, auth)
     return token
 
 

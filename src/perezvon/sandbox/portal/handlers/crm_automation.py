@@ -1,16 +1,19 @@
-"""What the CRM does by itself, or for a campaign: triggers (recorded, never acted on), call lists, visit traces."""
+"""What the CRM does by itself, or for a campaign: triggers and the stages they lead to, call lists, visit traces."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from perezvon.sandbox.portal.contract import contract
-from perezvon.sandbox.portal.crm import TYPE_NAMES
+from perezvon.sandbox.portal.crm import TYPE_NAMES, Entity
 from perezvon.sandbox.portal.handlers import crm_query as query
+from perezvon.sandbox.portal.handlers.bizproc import Bizproc, run_robot
 from perezvon.sandbox.portal.handlers.crm_directories import statuses_of
+from perezvon.sandbox.portal.handlers.crm_objects import STAGE_FIELD
 from perezvon.sandbox.portal.handlers.documented import documented
 from perezvon.sandbox.portal.params import Params, as_int, as_list, as_mapping
 from perezvon.sandbox.portal.registry import Caller, RestError, method
@@ -34,18 +37,55 @@ class Execution:
     entity_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class StageRobot:
+    """A robot of an application on a stage, with the properties that the administrator has filled in. `{phone}` and
+    `{responsible}` in them are the object's, as placeholders are in the designer."""
+
+    app: str
+    code: str
+    properties: Mapping[str, str]
+
+
 class Automation:
-    """`triggers`: (application, code) -> name. `executions`: everything that was pulled, for tests to look at."""
+    """`triggers`: (application, code) -> name. `executions`: everything that was pulled, for tests to look at.
+
+    `stages`: what the administrator has put on a funnel: (application, code, type) -> the stage that the trigger leads to.
+    `robots`: (type, stage) -> what runs when an object comes to that stage by a trigger."""
 
     def __init__(self) -> None:
         self.triggers: dict[tuple[str, str], str] = {}
         self.executions: list[Execution] = []
+        self.stages: dict[tuple[str, str, str], str] = {}
+        self.robots: dict[tuple[str, str], list[StageRobot]] = {}
+
+
+def forget(portal: PortalState, app: str, *, triggers: bool) -> None:
+    """What vanishes when the application is updated (robots, by the documentation) or removed (triggers too)."""
+    board, automation = portal.part(Bizproc), portal.part(Automation)
+    board.robots = {key: robot for key, robot in board.robots.items() if key[0] != app}
+    if triggers:
+        automation.triggers = {key: name for key, name in automation.triggers.items() if key[0] != app}
 
 
 def _pulled(portal: PortalState, app: str, code: str, entity_type: str, entity_id: int) -> bool:
     portal.part(Automation).executions.append(Execution(portal.now(), app, code, entity_type, entity_id))
     portal.publish("trigger", code=code, entity_type=entity_type, entity_id=entity_id)
+    stage = portal.part(Automation).stages.get((app, code, entity_type))
+    entity = portal.crm.get(entity_type, entity_id)
+    if stage and entity is not None and entity.text(STAGE_FIELD[entity_type]) != stage:
+        portal.crm.update(entity, {STAGE_FIELD[entity_type]: stage, "MOVED_TIME": portal.iso(), "MOVED_BY_ID": "0"})
+        _arrived(portal, entity, stage)
     return True
+
+
+def _arrived(portal: PortalState, entity: Entity, stage: str) -> None:
+    """The robots of the stage run."""
+    known = {"phone": next(iter(entity.values("PHONE")), ""), "responsible": f"user_{entity.responsible}"}
+    for robot in portal.part(Automation).robots.get((entity.type, stage), []):
+        if (robot.app, robot.code) in portal.part(Bizproc).robots:
+            filled = {name: text.format_map(known) for name, text in robot.properties.items()}
+            run_robot(portal, robot.app, robot.code, f"{entity.type}_{entity.id}", filled)
 
 
 @method("crm.automation.trigger", checks_itself=("target",))

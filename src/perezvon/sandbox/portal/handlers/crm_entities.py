@@ -26,6 +26,7 @@ from perezvon.sandbox.portal.handlers.crm_fields import (
     stored,
 )
 from perezvon.sandbox.portal.handlers.crm_objects import change, create, known_stage, merged_rows, read
+from perezvon.sandbox.portal.handlers.crm_userfields import user_fields
 from perezvon.sandbox.portal.handlers.documented import documented
 from perezvon.sandbox.portal.params import Params, as_list, as_mapping
 from perezvon.sandbox.portal.registry import Caller, Page, RestError, method, page_of
@@ -42,6 +43,7 @@ def classic_view(portal: PortalState, entity: Entity) -> dict[str, Json]:
     """What crm.<type>.get answers: every field in the documented order, multifields only when they hold something."""
     fields = entity.fields
     shown = {name: read(portal, entity, name) for name in classic_order(entity.type)}
+    shown |= {name: [] if one.many else None for name, one in user_fields(portal, entity.type).items()}
     shown |= {name: value for name, value in fields.items() if custom_field(name)}
     return shown | {kind: fields[kind] for kind in MULTIFIELDS if fields.get(kind)}
 
@@ -52,7 +54,15 @@ def clean(
     """The known fields out of `fields`, in stored form, and the changes of multifields as (row id, row or None)."""
     values: dict[str, Json] = {}
     rows: Rows = {}
+    declared = user_fields(portal, type_)
     for key, value in given.items():
+        if key.startswith("UF_") and declared:  # unknown ones are ignored, as documented
+            if key in declared:
+                try:
+                    values[key] = declared[key].stored(value)
+                except WrongValueError as wrong:
+                    raise _refused(name, wrong) from wrong
+            continue
         field = fields_of(type_).get(key) or custom_field(key)
         if field is None or not field.settable or not field.classic or (key in IMPORTED and not imported):
             continue
@@ -154,7 +164,7 @@ def _make(type_: str) -> None:
             name: field.description(read_only=not field.settable)
             for name, field in fields_of(type_).items()
             if field.classic
-        }
+        } | {name: one.description() for name, one in user_fields(portal, type_).items()}
 
     @method(f"{family}.list", checks_itself=("select", "filter", "order"))
     async def list_(portal: PortalState, who: Caller, params: Params) -> Json:

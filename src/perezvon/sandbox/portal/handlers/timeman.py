@@ -39,6 +39,11 @@ def _user(portal: PortalState, name: str, who: Caller, params: Params) -> User:
     return user
 
 
+def _keeps_days(user: User) -> bool:
+    """Only searchCrmEntities tells of somebody whose working days are not kept by a status of its own."""
+    return user.timeman_status not in ("UNAVAILABLE", "NOT_INSTALLED")
+
+
 def _day(portal: PortalState, user: User) -> Day:
     """Today's day; an employee whose status says nothing else came at nine."""
     days = portal.part(WorkTime).days
@@ -57,7 +62,7 @@ def _view(portal: PortalState, user: User) -> dict[str, Json]:
     day = _day(portal, user)
     worked = (day.finish - day.start - day.leaks) if day.finish else 0.0
     told: dict[str, Json] = {
-        "STATUS": user.timeman_status,
+        "STATUS": user.timeman_status if _keeps_days(user) else "CLOSED",
         "TIME_START": portal.iso(day.start),
         "TIME_FINISH": None if day.finish is None else portal.iso(day.finish),
         "DURATION": _clock(worked),
@@ -139,7 +144,7 @@ def _set(portal: PortalState, user: User, status: str) -> None:
 async def settings(portal: PortalState, who: Caller, params: Params) -> Json:
     user = _user(portal, "timeman.settings", who, params)
     return {
-        "UF_TIMEMAN": user.timeman_status != "NOT_INSTALLED",
+        "UF_TIMEMAN": _keeps_days(user),
         "UF_TM_FREE": False,
         "UF_TM_MAX_START": "09:15:00",
         "UF_TM_MIN_FINISH": "17:45:00",
