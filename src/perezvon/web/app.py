@@ -232,8 +232,8 @@ def _to_the_door(request: Request) -> Response:
 
 
 def endpoints(routes: Iterable[Any]) -> Iterator[tuple[str, str, object]]:
-    """Method, path and function of every route, those of the rooms too; mounted applications (static files) are not. HEAD is
-    told only where there is no GET: the gate takes one for the other."""
+    """Method, path and function of every route, those of the rooms too; mounted applications (static files) are not.
+    HEAD is told only where there is no GET: the gate takes one for the other."""
     for route in routes:
         inner = getattr(route, "original_router", None)
         if inner is not None:
