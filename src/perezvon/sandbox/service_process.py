@@ -15,6 +15,12 @@ from typing import Any
 
 import aiohttp
 
+from perezvon.settings.load import merged, parse
+from perezvon.settings.place import database_place
+from perezvon.settings.secrets import SecretBox
+from perezvon.settings.store import SettingsStore
+from perezvon.storage.database import Database
+
 Json = Any
 
 START = 30.0
@@ -34,6 +40,7 @@ class ServiceProcess:
         self.data_dir = data_dir
         self.log = data_dir / "service.log"
         self.bind = f"127.0.0.1:{_free_port()}"
+        self._own_environment = bool(environment)
         self._environment = {**os.environ, **(environment or {})}
         self._command = (sys.executable, "-c", f"{first}\nfrom perezvon.cli import main\nmain()")
         self._process: asyncio.subprocess.Process | None = None
@@ -48,11 +55,20 @@ class ServiceProcess:
         return self._process.pid
 
     async def configure(self, toml: str) -> None:
-        """`perezvon config apply`. Raises ServiceTrouble with what it says."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        file = self.data_dir / "settings.toml"
-        file.write_text(toml, encoding="utf-8")
-        await self.command("config", "apply", str(file), "--data-dir", str(self.data_dir))
+        """What `perezvon config apply` saves, without a process of its own: its start takes longer than all the rest. Where
+        it does more (another database, fields of the portal's CRM) it is asked. Raises SettingsError, ServiceTrouble."""
+        named = parse(toml, "settings.toml")
+        if self._own_environment or "database" in named or "crm" in named:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            file = self.data_dir / "settings.toml"
+            file.write_text(toml, encoding="utf-8")
+            await self.command("config", "apply", str(file), "--data-dir", str(self.data_dir))
+            return
+        box = SecretBox.open(self.data_dir)
+        async with await Database.open(database_place(self.data_dir, box), own=False) as database:
+            store = SettingsStore(database, box)
+            current = (await store.load()).settings
+            await store.apply(merged(current, named, text=toml, source="settings.toml"), "sandbox", "configure")
 
     async def command(self, *arguments: str) -> str:
         """Runs a command of ours and returns what it prints. Raises ServiceTrouble when it fails."""

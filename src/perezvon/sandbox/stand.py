@@ -138,7 +138,7 @@ def is_ready(status: dict[str, Any]) -> bool:
 
 def _hears(events: dict[str, Any]) -> bool:
     """Whether a click on a number would be noticed."""
-    return events["mode"] in ("off", "handler") or bool(events["polled"])
+    return events["mode"] == "off" or bool(events["bound"] if events["mode"] == "handler" else events["polled"])
 
 
 @asynccontextmanager

@@ -244,6 +244,7 @@ class Reporter:
             last_error_at=sending.last_error_at or (failure[0] if failure else None),
             events=EventsStatus(
                 mode=link.settings.events,
+                bound=bool(link.bindings.offline or link.bindings.online),
                 polled=offline.last_poll or None if offline else None,
                 received=link.last_event,
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),

@@ -74,10 +74,12 @@ class PausedMethod:
 
 @dataclass(frozen=True, slots=True)
 class EventsStatus:
-    """How clicks on numbers come. `mode` as set: offline | handler | both | off. `polled`: when the offline queue was asked
-    last; `received`: when the last event came; `error`: why one of the ways does not work."""
+    """How clicks on numbers come. `mode` as set: offline | handler | both | off. `bound`: the portal was told to send them;
+    `polled`: when the offline queue was asked last; `received`: when the last event came; `error`: why one of the ways does
+    not work."""
 
     mode: str
+    bound: bool = False
     polled: float | None = None
     received: float | None = None
     error: str = ""
