@@ -223,6 +223,18 @@ def test_2g_replay_explains_the_task_of_a_missed_call(tmp_path: Path) -> None:
     assert asked["params"]["fields"]["TITLE"] == call["client"]
 
 
+def test_replay_explains_the_trigger_of_a_missed_call(tmp_path: Path) -> None:
+    portal = 'domain = "https://example.bitrix24.ru"\nclient_id = "local.1"\nclient_secret = "hunter3"'
+    webhook = 'webhook = "http://127.0.0.1:9/rest/1/hunter3/"'
+    file = tmp_path / "my.toml"
+    file.write_text(SETTINGS.replace(webhook, portal + "\n[portal.automation]\nmissed = true"))
+    recording = Path(__file__).parents[1] / "calls" / "recordings" / "incoming_client_gives_up.ami.gz"
+    (call,) = answer(perezvon("replay", "--json", recording, "--settings", file))
+    requests = [request for made in call["decisions"] for request in made["requests"]]
+    pulled = {"CODE": "perezvon.missed", "OWNER_TYPE_ID": "$object", "OWNER_ID": "$object"}
+    assert [one["params"] for one in requests if one["method"] == "crm.automation.trigger.execute"] == [pulled]
+
+
 def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     file.write_text("hello")

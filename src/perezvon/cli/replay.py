@@ -21,6 +21,7 @@ from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.customisation import Customiser
+from perezvon.delivery.kinds import KINDS
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
 from perezvon.rules.recordings import mode_of
@@ -34,21 +35,6 @@ from perezvon.storage import employees
 
 TASK = "$task"
 """In place of the number of the client's task."""
-
-METHODS = {
-    Kind.REGISTER: methods.REGISTER,
-    Kind.SHOW: methods.SHOW,
-    Kind.HIDE: methods.HIDE,
-    Kind.FINISH: methods.FINISH,
-    Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
-    Kind.ENTITY: methods.UPDATE_ITEM,
-    Kind.MISSED_TASK: methods.ADD_TASK,
-    Kind.CLOSE_TASK: methods.COMPLETE_TASK,
-    Kind.REMIND_TASK: methods.UPDATE_TASK,
-    Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
-    Kind.BIND: methods.BIND_ACTIVITY,
-    Kind.ANNOUNCE: methods.ADD_MESSAGE,
-}
 
 OBJECT = "$object"
 """In place of the number of an object of the CRM, and of an address that is known only when the portal has answered."""
@@ -259,6 +245,8 @@ def _after(step: StepDraft) -> list[dict[str, Any]]:
         asked = [(methods.ADD_MESSAGE if chat else methods.NOTIFY, {**named, "MESSAGE": message})]
     elif step.kind is Kind.BIND:
         asked = [(methods.BIND_ACTIVITY, {"activityId": OBJECT, "deals": params["deals"], "leads": params["leads"]})]
+    elif step.kind is Kind.TRIGGER:
+        asked = [(methods.EXECUTE_TRIGGER, {"CODE": params["CODE"], "OWNER_TYPE_ID": OBJECT, "OWNER_ID": OBJECT})]
     else:
         return []
     common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
@@ -268,7 +256,7 @@ def _after(step: StepDraft) -> list[dict[str, Any]]:
 def request(step: StepDraft) -> dict[str, Any]:
     """What the portal would be asked, as JSON."""
     return {
-        "method": METHODS[step.kind],
+        "method": KINDS[step.kind].method,
         "params": {name: _value(value) for name, value in step.params.items()},
         "priority": step.priority.name.lower(),
         "reason": str(step.reason),
