@@ -111,9 +111,13 @@ class _Desk:
         if fresh.loaded.broken:
             await fresh.end()
             return fresh.loaded
-        async with self._turn:
-            await self._drop()
-            self._process, self._of, self.edition = fresh, edition, edition
+        try:
+            async with self._turn:
+                await self._drop()
+                self._process, self._of, self.edition = fresh, edition, edition
+        except BaseException:
+            await fresh.end()
+            raise
         return fresh.loaded
 
     async def warm(self, limits: Limits) -> None:
