@@ -139,14 +139,19 @@ def test_root_leaves_no_files_that_the_service_could_not_use(data: Path) -> None
     assert {file.name: file.stat().st_uid for file in data.iterdir() if file.stat().st_uid != 65534} == {}
 
 
-def test_backup_holds_the_database_and_the_key(applied: Path, tmp_path: Path) -> None:
+def test_backup_holds_the_database_the_key_and_the_customisation(applied: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup.tgz"
+    (applied / "customisation" / "shop" / "__pycache__").mkdir(parents=True)
+    for name in ("hooks.py", "shop/prices.json", "shop/__pycache__/made.pyc"):
+        (applied / "customisation" / name).write_text(name)
     assert answer(perezvon("backup", file, "--json", "--data-dir", applied))["bytes"] == file.stat().st_size
     assert file.stat().st_mode & 0o777 == 0o600
     restored = tmp_path / "restored"
     with tarfile.open(file) as archive:
         archive.extractall(restored)
     assert "hunter2" in perezvon("config", "export", "--with-secrets", "--data-dir", restored).stdout
+    kept = [path for path in (restored / "customisation").rglob("*") if path.is_file()]
+    assert sorted(path.read_text() for path in kept) == ["hooks.py", "shop/prices.json"]
     assert perezvon("backup", file, "--data-dir", applied).exit_code == Exit.USAGE
     assert perezvon("backup", file, "--force", "--data-dir", applied).exit_code == Exit.OK
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
