@@ -128,11 +128,7 @@ class PortalLink:
             self.own_user = identity.grant.user_id
         async with self._database.read() as conn:
             rows, refreshed = await employees.load(conn, self.name)
-        self.directory = Directory.from_rows(
-            {"user_id": e.user_id, "extension": e.extension, "name": e.name, "active": e.active, "phones": e.phones,
-             "refreshed": refreshed or 0.0}
-            for e in rows
-        )  # fmt: skip
+        self.directory = policies.directory(rows, refreshed)
         await self.crm.load()
 
     async def close(self) -> None:
