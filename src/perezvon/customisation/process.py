@@ -36,6 +36,9 @@ DYING = 5.0
 PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
 """Of our environment: it may hold secrets, and these do not."""
 
+_ILLEGIBLE = re.compile("[\0\ud800-\udfff]")
+"""No database and no page takes it."""
+
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
 
 
@@ -131,7 +134,7 @@ class Process:
         started.loaded = Loaded(
             {point: f"{file}:{line}" for point, (file, line) in told["found"].items()},
             tuple((point, file) for point, file in told["twice"]),
-            told["broken"],
+            {file: _legible(why) for file, why in told["broken"].items()},
         )
         return started
 
@@ -142,9 +145,10 @@ class Process:
     async def ask(self, point: str, data: Any, limit: float) -> tuple[Any, str]:
         """The hook's answer, and what it printed. Raises HookFailed; TimedOut and Died, after which the process is over."""
         told = await self._exchange({"point": point, "data": data, "limit": limit}, limit)
+        printed = _legible(told.get("printed", ""))
         if "error" in told:
-            raise HookFailed(str(told["error"]), str(told.get("printed", "")))
-        return told.get("value"), str(told.get("printed", ""))
+            raise HookFailed(_legible(told["error"]), printed)
+        return told.get("value"), printed
 
     async def end(self) -> None:
         """Kills it with whatever it has started. One that the kernel holds is left to it."""
@@ -214,3 +218,7 @@ class Process:
         while chunk := await stderr.read(8192):
             self._noise += chunk
             del self._noise[:-MOST_NOISE]
+
+
+def _legible(said: Any) -> str:
+    return _ILLEGIBLE.sub("\ufffd", str(said))

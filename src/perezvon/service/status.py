@@ -250,7 +250,7 @@ class Reporter:
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
             automation=link.automation.problems,
-            lines_problem=link.lines_problem,
+            lines_problem=link.lines.problem,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,
