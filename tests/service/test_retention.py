@@ -107,6 +107,24 @@ async def test_the_pbxs_files_when_it_is_set(house: House) -> None:
     assert (house.at_pbx("old"), house.at_pbx("young")) == (0, 3)
 
 
+async def test_the_pbxs_files_where_a_hook_has_found_them(house: House) -> None:
+    """And under the name that the PBX told, where there is one too; after a kill one side may be left alone."""
+    await house.recorded("old", 31)
+    for place in ("", "client", "employee"):
+        (house.spool / "moved" / place).mkdir(exist_ok=True, parents=True)
+        (house.spool / "moved" / place / "old.wav").write_bytes(b"sound")
+
+    async def moved(conn: AsyncConnection) -> None:
+        (row,) = await recordings.of_call(conn, "old")
+        await recordings.found(conn, row.id, "moved/old.wav")
+
+    await house.database.write(moved)
+    (house.spool / "moved" / "client" / "old.wav").unlink()
+    assert house.at_pbx("old") == 5
+    assert await house.retention(pbx=True).sweep() == 1
+    assert house.at_pbx("old") == 0
+
+
 async def test_for_ever(house: House) -> None:
     file = await house.recorded("old", 9000)
     assert await house.retention(days=0).sweep() == 0

@@ -216,9 +216,9 @@ class RecordingWorker:
         now, seconds = self._clock(), sound.duration
         ours = sound.path.is_relative_to(self._folder)
         file = str(sound.path) if ours else ""
-        kept = where if ours or where.endswith(sound.path.suffix) else where + sound.path.suffix
-        if not ours and kept != recording.path:  # it is read from there again
-            await recordings.rename(conn, recording.id, kept)
+        name = where if ours or where.endswith(sound.path.suffix) else where + sound.path.suffix
+        if name != recording.name:  # it is read from there again, and deleted there
+            await recordings.found(conn, recording.id, name if name != recording.path else None)
         others = [one for one in await recordings.of_call(conn, recording.call) if one.id != recording.id]
         steps = (await lanes.load(conn, [recording.call])).get(recording.call, [])
         if finished_step(steps) is None:
