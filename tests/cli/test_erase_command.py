@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +177,14 @@ def test_whoever_says_no_keeps_all(house: House) -> None:
     assert house.rows() == before
 
 
-def test_what_is_on_its_way_is_left_and_told(house: House) -> None:
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_on_its_way_is_left_and_told(house: House, held: bool) -> None:
+    """`held`: for a hook."""
+
     async def more() -> None:
         async with await Database.open(house.data) as database:
             late = StepDraft("two:late", Kind.ATTACH_RECORD, {"CALL_ID": "x"}, Priority.RECORD, Reason("because"))
+            late = replace(late, held=held)
             await database.write(lambda conn: lanes.append(conn, "main", "two", [late], 1.0))
 
     asyncio.run(more())

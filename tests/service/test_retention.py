@@ -100,6 +100,16 @@ async def test_only_what_is_old_and_has_arrived(house: House) -> None:
     assert await house.retention().sweep() == 0
 
 
+async def test_what_is_held_for_a_hook_is_under_way(house: House) -> None:
+    """The portal has an earlier form of it."""
+    file = await house.recorded("joined", 90)
+    params = {"CALL_ID": "x", FILE: str(file)}
+    later = StepDraft("joined:record:1+2", Kind.ATTACH_RECORD, params, Priority.RECORD, Reason("because"), held=True)
+    await house.database.write(lambda conn: lanes.append(conn, "main", "joined", [later], house.now))
+    assert await house.retention().sweep() == 0
+    assert file.exists()
+
+
 async def test_the_pbxs_files_when_it_is_set(house: House) -> None:
     await house.recorded("old", 31)
     await house.recorded("young", 1)

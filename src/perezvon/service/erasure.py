@@ -161,7 +161,7 @@ def at_portal(portal: str, steps: Sequence[Step]) -> Iterator[AtPortal]:
 
 
 def _under_way(steps: Sequence[Step], rows: Sequence[Recording]) -> bool:
-    sent = any(step.pending or step.state is State.SENDING for step in steps)
+    sent = any(step.open for step in steps)
     return sent or any(row.state in _UNDER_WAY for row in rows)
 
 

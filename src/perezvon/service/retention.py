@@ -91,8 +91,7 @@ class Retention:
 def is_delivered(row: Recording, steps: Sequence[Step]) -> bool:
     """Whether the portal has it, or what holds the same talk."""
     done = [step for step in steps if step.state is State.DONE and _delivers(step)]
-    open_ = any(step.pending or step.state is State.SENDING for step in steps if _delivers(step))
-    if not done or open_:
+    if not done or any(step.open for step in steps if _delivers(step)):
         return False
     return row.state is RecordingState.READY or (row.state is RecordingState.SPARE and not row.error)
 
