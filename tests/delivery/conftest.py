@@ -40,6 +40,8 @@ async def run() -> AsyncIterator[Callable[[RecordingWorker], None]]:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
+    for task in tasks:
+        assert task.cancelled() or task.result() is None, "it ended before it was told to"
 
 
 Start = Callable[..., Sender]
@@ -66,8 +68,9 @@ def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
     """Waits until something is true of the database or the portal: nobody else tells when."""
 
     async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not await condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     return wait
 

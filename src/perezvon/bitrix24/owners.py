@@ -28,6 +28,9 @@ MOST_USERS = 24
 """In one batch, with their absences."""
 
 MOST_OBJECTS = 20
+LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+"""An absence for ever ends here: in every zone the day has a next one, and can be written."""
+
 DEAL, CONTACT, COMPANY = 2, 3, 4
 
 
@@ -152,11 +155,9 @@ def _absences(events: Json, zone: tzinfo | None) -> tuple[tuple[float, float], .
         begin, end = real(event.get("DATE_FROM_TS_UTC")), real(event.get("DATE_TO_TS_UTC"))
         if text(event.get("ACCESSIBILITY")) != ABSENT or begin is None or end is None:
             continue
+        end = min(max(end, 0.0), LATEST)
         if flag(event.get("DT_SKIP_TIME")):  # whole days: the last one to its end
-            try:
-                last = datetime.fromtimestamp(end, UTC).astimezone(zone)
-            except (ValueError, OverflowError, OSError):
-                continue
+            last = datetime.fromtimestamp(end, UTC).astimezone(zone)
             end = (last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).timestamp()
         spans.append((begin, end))
     return tuple(spans)
