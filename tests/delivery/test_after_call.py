@@ -98,6 +98,17 @@ async def test_1g_what_was_there_before_keeps_its_responsible(
     assert contact.responsible == (13 if hand_over else before)
 
 
+async def test_1g_it_is_not_handed_over_to_who_has_not_talked(
+    database: Database, portal: DirectPortal, start: Start, settled: Settled
+) -> None:
+    """150 is nobody at the portal: the call is finished for the fall-back user."""
+    contact = portal.state.crm.of("CONTACT")[0]
+    await happens(database, Story(("150",), client="+79165550011"), "[crm]\nhand_over = true\n")
+    start()
+    await settled()
+    assert contact.responsible == 12
+
+
 async def test_1c_simple_mode_makes_a_contact_and_a_deal(database: Database, start: Start, settled: Settled) -> None:
     portal = DirectPortal(crm_mode=2)
     more = '[crm]\nlead_responsible = "fixed"\nlead_user = 15\n' + field("deal", "UTM_SOURCE", "{line.name}")

@@ -54,7 +54,7 @@ def after_call(state: PlanState, call: Call, policy: Policy, people: People) -> 
     if policy.crm is not None:
         owner = _new_owner(state, call, policy, people)
         yield from (Wanted(reason) for reason in (owner[1] if owner is not None else ()))
-        yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy)
+        yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy, people)
         yield from _bound(state, call, policy.crm)
         yield from _announced(state, call, policy, policy.crm, words, people)
 
@@ -106,16 +106,24 @@ def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> 
 
 
 def _filled(
-    state: PlanState, call: Call, crm: CrmRules, words: Mapping[str, str], owner: str, policy: Policy
+    state: PlanState,
+    call: Call,
+    crm: CrmRules,
+    words: Mapping[str, str],
+    owner: str,
+    policy: Policy,
+    people: People,
 ) -> Iterator[Wanted]:
+    """Handed over is to who talked only, not to whoever stands in for an employee whom the portal does not know."""
     _, user = state.finishes[-1]
+    talked = user in map(people.user, (*call.talkers, call.forwarded_by))
     made = may_make_lead(state, call, policy)
     for of in _OBJECTS:
         fields, refused = fields_of_object(of, crm, words, made=made)
         yield from refused
         if owner and of in _made(crm):
             fields.append(_owner(owner, NEW))
-        if crm.hand_over and call.last_talker and of in ("lead", "contact", "company"):
+        if crm.hand_over and call.last_talker and talked and of in ("lead", "contact", "company"):
             fields.append(_owner(user, OLD))
         if not fields:
             continue
