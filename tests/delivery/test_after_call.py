@@ -299,6 +299,23 @@ async def test_3e_a_field_that_the_portal_refuses_holds_up_nothing(
     assert str(step.note).startswith("filled without UF_CRM_4, which the portal refuses: ")
 
 
+@pytest.mark.parametrize(
+    ("more", "waits"),
+    [
+        ("", True),
+        ('recordings = "off"\n', False),
+        ('[recordings]\nmode = "off"\n', False),
+        ('recordings = "upload"\n[recordings]\nmode = "off"\n', True),
+    ],
+)
+async def test_3e_a_text_waits_for_a_recording_that_comes_only(more: str, *, waits: bool) -> None:
+    """`more` begins in the section of the call's line."""
+    more += '[chat]\nleads = "16"\n' + field("lead", "COMMENTS", "{recording}")
+    steps = [step for _, some in decided(Story(more={"recordings": ("a.wav",)}), more) for step in some]
+    fill, announce = (next(step for step in steps if step.kind is kind) for kind in (Kind.FILL, Kind.ANNOUNCE))
+    assert [bool(step.params["wait"]) for step in (fill, announce)] == [waits, waits]
+
+
 # ---- 1h: who is told
 
 
