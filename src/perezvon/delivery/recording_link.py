@@ -6,15 +6,26 @@ tell it. Source: contract.json, voximplant.statistic.get (CALL_RECORD_URL).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.values import Json, mapping, rows, text
-from perezvon.delivery.after import Ask
+from perezvon.delivery.after import Ask, Later, awaits_recording
+from perezvon.rules.templates import late
 from perezvon.rules.vocabulary import Kind
 from perezvon.storage.steps import State, Step
 
 STAGE = "recording"
+
+
+def wanted(texts: Iterable[Json], step: Step, steps: Sequence[Step], finish_key: str, now: float) -> Ask | Later | None:
+    """What is to be done before the address is known; None when it is, or there is none, or none of the texts (in parts)
+    names it."""
+    if "url" in mapping(step.result) or not any("recording" in late(rows(parts)) for parts in texts):
+        return None
+    if (later := awaits_recording(step, steps, now)) is not None:
+        return later
+    return None if given(steps) else ask(steps, finish_key)
 
 
 def given(steps: Sequence[Step]) -> str:
