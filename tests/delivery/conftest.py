@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from direct_portal import DirectPortal
+from direct_portal import KILL, DirectPortal
 from recording_bench import Bench
 
 from perezvon.delivery import RecordingWorker, Sender
@@ -89,6 +89,26 @@ def settled(database: Database, until: Any) -> Callable[..., Awaitable[None]]:
             await until(nothing_left)
 
     return wait
+
+
+@pytest.fixture
+def survived(portal: DirectPortal, start: Start, settled: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Delivers, with a kill after `before` requests (if it takes more), without or with the work of the next one done."""
+
+    async def deliver(before: int, *, work_done: bool) -> None:
+        (portal.after if work_done else portal.before).extend([*[None] * before, KILL])
+        sender = start()
+        waits = [asyncio.ensure_future(one) for one in (portal.killed.wait(), settled())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+        await sender.stop(0.0)
+        portal.before.clear()
+        portal.after.clear()
+        start()
+        await settled()
+
+    return deliver
 
 
 DONE, DEAD, SKIPPED = State.DONE, State.DEAD, State.SKIPPED

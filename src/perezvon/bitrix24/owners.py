@@ -14,11 +14,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.errors import PortalError
-from perezvon.bitrix24.methods import SEARCH
+from perezvon.bitrix24.methods import GET_ITEM, LIST_ITEMS, SEARCH
 from perezvon.bitrix24.values import Json, flag, mapping, number, real, rows, text
 
-ITEMS = "crm.item.list"
-ITEM = "crm.item.get"
 WORKDAY = "timeman.status"
 KEEPS_DAYS = "timeman.settings"
 ACCESSIBILITY = "calendar.accessibility.get"
@@ -89,12 +87,12 @@ async def more(portal: Portal, found: Sequence[Found], *, deals: bool, company: 
                 wanted = {field: ids, "=closed": "N"}
                 select = ["id", "title", "assignedById"]
                 params = {"entityTypeId": DEAL, "filter": wanted, "select": select, "order": {"id": "DESC"}}
-                commands.append(Command(key, ITEMS, params))
+                commands.append(Command(key, LIST_ITEMS, params))
     if company and contacts and not companies:
         wanted = {"entityTypeId": CONTACT, "id": contacts[0]}
-        commands.append(Command("contact", ITEM, wanted))
+        commands.append(Command("contact", GET_ITEM, wanted))
         of_contact = ResultRef("contact", ("item", "companyId"))
-        commands.append(Command("company", ITEM, {"entityTypeId": COMPANY, "id": of_contact}))
+        commands.append(Command("company", GET_ITEM, {"entityTypeId": COMPANY, "id": of_contact}))
     if not commands:
         return More()
     told: dict[str, tuple[str, str, str]] = {}
@@ -104,7 +102,7 @@ async def more(portal: Portal, found: Sequence[Found], *, deals: bool, company: 
             continue
         if command.key == "company":
             name = text(mapping(mapping(part.result).get("item")).get("title")).strip()
-        elif command.method == ITEMS:
+        elif command.method == LIST_ITEMS:
             for row in map(mapping, rows(mapping(part.result).get("items"))):
                 id_ = number(row.get("id"))
                 told.setdefault(id_, (id_, number(row.get("assignedById")), text(row.get("title")).strip()))

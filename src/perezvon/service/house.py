@@ -23,8 +23,9 @@ from perezvon.service import policies
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import Clicks, Exchange
+from perezvon.service.clicks import Clicks
 from perezvon.service.conversion import converter_of, recording_worker
+from perezvon.service.dialling import Exchange
 from perezvon.service.dialplan import Dialplan
 from perezvon.service.folders import RECORDINGS, folder_of
 from perezvon.service.hooks import CallHooks

@@ -235,7 +235,7 @@ def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRule
         bind_leads=wanted.bind_leads,
         fields=field_rules(wanted, known),
         mode=known.mode,
-        wait=wanted.wait_for_recording if settings.recordings.mode != "off" else 0.0,
+        wait=wanted.wait_for_recording,
         portal=_address(portal),
     )
 

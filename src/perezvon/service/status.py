@@ -20,7 +20,7 @@ from perezvon.customisation import CustomisationStatus
 from perezvon.delivery.status import SenderStatus
 from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
-from perezvon.service.clicks import Exchange
+from perezvon.service.dialling import Exchange
 from perezvon.service.house import House
 from perezvon.service.portals import PortalLink
 from perezvon.settings.store import SettingsStore
