@@ -45,7 +45,7 @@ async def test_kills_under_mixed_traffic_with_hooks(
     (data_dir / "customisation" / "hooks.py").write_text(hooks(), encoding="utf-8")
     async with (
         PortalServer(PortalConfig(rate=None, one_card_per_user=False)) as portal,
-        stand(pbx_session, portal, data_dir, more="[customisation]\ncard_time_limit = 2.0") as whole,
+        stand(pbx_session, portal, data_dir, more="[customisation]\ncard_time_limit = 5.0") as whole,
     ):
         await traffic.ready(whole)
         spoken = await traffic.under_kills(whole, KILLS, random.Random(21))
