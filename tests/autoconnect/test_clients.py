@@ -12,8 +12,9 @@ import pytest
 
 from perezvon.asking import OwnTables
 from perezvon.autoconnect import clients as room
-from perezvon.autoconnect.clients import Clients, Told
+from perezvon.autoconnect.clients import Clients, Known, Told
 from perezvon.bitrix24 import Bucket, Portal, Webhook
+from perezvon.rules.connecting import CrmObject
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.storage import Database, answers
 
@@ -156,6 +157,20 @@ async def test_what_was_known_is_known_after_a_restart_without_a_portal(
         one.now += 1000
         assert (await one.ask(MARIA)).late
         assert await one.ask("+79160000001") == Told(None, late=True)
+
+
+async def test_who_is_recalled_takes_the_place_of_another(storage: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many call while the portal is away."""
+    monkeypatch.setattr(room, "MOST_KEPT", 3)
+    body = Known((CrmObject("contact", "7", "11", "x"),)).body()
+    async with desk(None, storage) as one:
+        for n in range(8):
+            client = f"+7916000030{n}"
+            await storage.write(
+                lambda conn, client=client: answers.remember(conn, "autoconnect:main", client, body, one.now)
+            )
+            assert kinds(await one.ask(client)) == [("contact", "11")]
+            assert len(one.clients._known) <= 3  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_portal_that_has_failed_is_not_waited_for(portal: Portal, storage: Database, server: PortalServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -94,6 +94,19 @@ async def test_a_whole_day_lasts_until_midnight(desk: Desk, server: PortalServer
     absent(server, 11, midnight, midnight, skip_time="Y")
     await desk.ask("11")
     assert desk.presence.absent(midnight + 86399) == {"11": midnight + 86400}
+
+
+@pytest.mark.parametrize("skip_time", ["Y", "N"])
+async def test_an_absence_for_ever_leaves_what_is_told_of_others(desk: Desk, server: PortalServer, skip_time: str) -> None:
+    """Its last day has no next one."""
+    end = datetime(9999, 12, 31, 12, tzinfo=MOSCOW).timestamp()
+    absent(server, 11, desk.now - 60, end, skip_time=skip_time)
+    absent(server, 12, desk.now - 60, desk.now + 60)
+    await desk.ask("11", "12")
+    told = desk.presence.absent(desk.now)
+    assert told["12"] == desk.now + 60
+    assert datetime.fromtimestamp(told["11"], UTC).astimezone(MOSCOW).year == 9999
+    assert desk.presence.workday() == {"11": "OPENED", "12": "OPENED"}
 
 
 async def test_what_is_old_counts_no_more(desk: Desk, server: PortalServer) -> None:

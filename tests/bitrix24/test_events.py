@@ -222,7 +222,14 @@ def test_odd_members_of_a_click_are_read_or_refused(data: dict[str, Any]) -> Non
         return
     assert isinstance(click, CallStartClick)
     assert click.portal_call
-    assert click.user_id
+    assert int(click.user_id) > 0  # what the portal is told of a click that is refused
+    assert int(click.entity_id or 0) >= 0
+
+
+@pytest.mark.parametrize("user", ["x", "²", "9" * 5000, "-1", "1.0"])
+def test_a_click_of_a_user_who_is_no_number_is_refused(user: str) -> None:
+    with pytest.raises(BadEvent, match="USER_ID"):
+        typed(accept(body_of(CLICK | {"data": CLICK["data"] | {"USER_ID": user}}), FORM, [TOKEN], now=0))
 
 
 @pytest.mark.parametrize("missing", ["CALL_ID", "USER_ID"])

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 from ami_script import UP, Script, calls_of, facts_of, kinds, told
-from call_stories import TOLD
-from conference_script import (
-    CLIENT,
-    CLIENT_E164,
-    DID,
-    FOURTH,
-    FOURTH_E164,
-    PORTAL,
-    THIRD,
-    THIRD_E164,
-    Conference,
-)
+from conference_calls import NUMBERINGS, WAYS, all_numberings, both_ways, held, the_call, thirds, whole
+from conference_script import CLIENT, CLIENT_E164, FOURTH, FOURTH_E164, PORTAL, THIRD, THIRD_E164, Conference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pbx_model import PbxModel, snapshot_after
-from test_tracker_recordings import events_of, wanted
 
 from perezvon.calls import (
     Answered,
@@ -32,11 +18,8 @@ from perezvon.calls import (
     Event,
     Fact,
     Held,
-    InMenu,
     JoinedConference,
     LeftTalk,
-    MenuChosen,
-    MenuStep,
     Numbering,
     Ringing,
     Snapshot,
@@ -44,44 +27,8 @@ from perezvon.calls import (
     ThirdStep,
     Tracker,
 )
-from perezvon.calls.call import Call, Direction, Leg, LegOutcome, Outcome, Party
+from perezvon.calls.call import Direction, LegOutcome, Outcome, Party
 from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
-
-NUMBERINGS = {
-    "nothing told": Numbering(),
-    "trunks and lines told": Numbering(trunks=frozenset({"carrier", PORTAL}), lines=frozenset({"+74951234567"})),
-    "the portal told": Numbering(portals=frozenset({PORTAL})),
-}
-WAYS: dict[str, Callable[[], Conference]] = {
-    "incoming": lambda: Conference().incoming_talk(),
-    "outgoing": lambda: Conference().outgoing_talk(),
-}
-both_ways = pytest.mark.parametrize("way", WAYS)
-all_numberings = pytest.mark.parametrize("numbering", NUMBERINGS)
-
-
-def the_call(pbx: Script, numbering: Numbering | None = None) -> Call:
-    [call] = calls_of(pbx, numbering)
-    return call
-
-
-def thirds(call: Call) -> list[Leg]:
-    return [leg for leg in call.legs if leg.party is Party.THIRD_PARTY]
-
-
-def held(pbx: Script) -> list[bool]:
-    return [fact.on for fact in facts_of(pbx) if isinstance(fact, Held)]
-
-
-def whole(way: str) -> Conference:
-    pbx = WAYS[way]()
-    pbx.consult()
-    pbx.code()
-    pbx.rings()
-    pbx.private()
-    pbx.merge()
-    pbx.end_by_client()
-    return pbx
 
 
 @both_ways
@@ -418,198 +365,7 @@ def test_two_conferences_at_once_do_not_mix() -> None:
     assert [call.third_parties for call in calls] == [(THIRD_E164,)] * 2
 
 
-# ---- the voice menu
-
-
-def menu_call(*, answered_by_script: bool = True) -> Conference:
-    pbx = Conference()
-    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
-    if answered_by_script:
-        pbx.up(pbx.client)
-    pbx.menu(pbx.client, "began")
-    pbx.wait(0.2)
-    return pbx
-
-
-def test_a_key_of_the_menu_counts_once() -> None:
-    pbx = menu_call()
-    pbx.key(pbx.client, "2")
-    pbx.menu(pbx.client, "key", key="2", to="101")
-    pbx.hangup(pbx.client)
-    assert [fact.key for fact in facts_of(pbx) if isinstance(fact, MenuChosen)] == ["2"]
-    assert the_call(pbx).menu == ("2",)
-
-
-def test_a_key_counts_once_when_the_beginning_was_missed() -> None:
-    pbx = menu_call()
-    del pbx.events[-1]
-    pbx.key(pbx.client, "1")
-    pbx.key(pbx.client, "2")
-    pbx.menu(pbx.client, "key", key="12", to="101")
-    pbx.hangup(pbx.client)
-    assert "".join(the_call(pbx).menu) == "12"
-
-
-def test_keys_of_several_digits_and_wrong_ones_are_kept() -> None:
-    pbx = menu_call()
-    for digit in "9", "1", "2":
-        pbx.key(pbx.client, digit)
-    pbx.menu(pbx.client, "wrong", key="9")
-    pbx.menu(pbx.client, "key", key="12", to="101")
-    pbx.menu(pbx.client, "key", key="x, Event: Hangup")
-    pbx.hangup(pbx.client)
-    assert the_call(pbx).menu == ("9", "12")
-
-
-def test_a_caller_in_the_menu_is_told_of_at_once() -> None:
-    pbx = menu_call()
-    assert kinds(facts_of(pbx)) == ["CallStarted", "InMenu"]
-
-
-def test_the_way_through_the_menu_is_told() -> None:
-    pbx = menu_call()
-    pbx.menu(pbx.client, "wrong", key="9", heard="intro 1")
-    pbx.menu(pbx.client, "key", key="1", to=THIRD, heard="1 2")
-    pbx.menu(pbx.client, "rings", to=THIRD)
-    pbx.menu(pbx.client, "over", to=THIRD, result="NOANSWER")
-    pbx.menu(pbx.client, "no step of ours")
-    pbx.hangup(pbx.client)
-    told = [fact for fact in facts_of(pbx) if isinstance(fact, InMenu)]
-    assert [(fact.step, fact.key, fact.to, fact.heard, fact.result) for fact in told] == [
-        (MenuStep.BEGAN, "", "", (), ""),
-        (MenuStep.WRONG, "9", "", ("intro", "1"), ""),
-        (MenuStep.KEY, "1", THIRD_E164, ("1", "2"), ""),
-        (MenuStep.RINGS, "", THIRD_E164, (), ""),
-        (MenuStep.OVER, "", THIRD_E164, (), "NOANSWER"),
-    ]
-
-
-STEPS: list[dict[str, str]] = [
-    {"step": "began"},
-    {"step": "wrong", "key": "9", "heard": " intro 1"},
-    {"step": "key", "key": "1", "to": THIRD, "heard": " 1 2"},
-    {"step": "over", "to": THIRD, "result": "NOANSWER"},
-]
-WHOLE = [
-    (MenuStep.BEGAN, "", "", (), ""),
-    (MenuStep.WRONG, "9", "", ("intro", "1"), ""),
-    (MenuStep.KEY, "1", THIRD_E164, ("1", "2"), ""),
-    (MenuStep.RINGS, "", THIRD_E164, (), ""),
-    (MenuStep.OVER, "", THIRD_E164, (), "NOANSWER"),
-]
-
-
-def played_menu() -> tuple[Conference, list[Event]]:
-    """With the keys as AMI tells of them; and the menu's own events."""
-    pbx = Conference()
-    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
-    pbx.up(pbx.client)
-    for step in STEPS:
-        if "key" in step:
-            pbx.wait(1.5)
-            pbx.key(pbx.client, step["key"])
-        pbx.menu_plays(**step)
-    return pbx, [event for event in pbx.events if event.name == "UserEvent"]
-
-
-def way_of(facts: Iterable[Fact]) -> list[tuple[MenuStep, str, str, tuple[str, ...], str]]:
-    told = [fact for fact in facts if isinstance(fact, InMenu)]
-    seconds = [int(fact.at) for fact in told]  # so the story tells them
-    assert seconds == sorted(seconds)
-    return [(fact.step, fact.key, fact.to, fact.heard, fact.result) for fact in told]
-
-
-@pytest.mark.parametrize("lost", range(8))
-def test_steps_that_nobody_has_seen_are_told_by_the_next(lost: int) -> None:
-    """`lost`: bit by bit, which of the menu's events but the last."""
-    pbx, told = played_menu()
-    gone = [event for place, event in enumerate(told) if lost >> place & 1]
-    pbx.events = [event for event in pbx.events if event not in gone]
-    pbx.hangup(pbx.client)
-    assert way_of(facts_of(pbx)) == WHOLE
-    assert "".join(the_call(pbx).menu) == "91"
-
-
-@pytest.mark.parametrize("seen", range(len(STEPS) + 1))
-def test_steps_that_nobody_has_seen_are_told_by_the_dump(seen: int) -> None:
-    """The service was away after so many of them; what came while the PBX was dumped is not told twice."""
-    pbx, told = played_menu()
-    missed = pbx.events.index(told[seen]) if seen < len(told) else len(pbx.events)
-    before = Tracker("pbx", Numbering())
-    facts = [fact for event in pbx.events[:missed] for fact in before.feed(event)]
-    tracker = Tracker("pbx", Numbering())
-    tracker.restore(json.loads(json.dumps([before.export(call.id) for call in before.live()])))
-    facts += tracker.resync(snapshot_after(pbx.events))
-    facts += [fact for event in pbx.events[missed:] if event.name == "UserEvent" for fact in tracker.feed(event)]
-    assert way_of(facts) == WHOLE
-    assert [fact.key for fact in facts if isinstance(fact, MenuChosen)] == ["9", "1"]
-
-
-@pytest.mark.parametrize(("exten", "expected"), [("2", [MenuStep.KEY, MenuStep.RINGS]), ("typed", [MenuStep.RINGS])])
-def test_whom_a_key_rang_is_known_from_the_channel_event_log(exten: str, expected: list[MenuStep]) -> None:
-    """Which the service reads when all was over before it came back."""
-    pbx = Conference()
-    pbx.client = pbx.incoming("PJSIP/carrier-00000001", CLIENT, DID, context="perezvon-in")
-    pbx.up(pbx.client)
-    pbx.menu_plays("began")
-    for _ in range(2):
-        pbx.exten(pbx.client, "Dial", f"PJSIP/{THIRD}@carrier,20,rg", context="perezvon-menu-keys", exten=exten)
-    pbx.hangup(pbx.client)
-    key = exten if exten == "2" else ""
-    assert [(one[0], one[1], one[2]) for one in way_of(facts_of(pbx))[1:]] == [
-        (step, key if step is MenuStep.KEY else "", THIRD_E164) for step in expected
-    ]
-    assert the_call(pbx).menu == ((key,) if key else ())
-
-
-def test_a_second_visit_of_the_menu_has_a_story_of_its_own() -> None:
-    pbx, _ = played_menu()
-    pbx.story = ""
-    pbx.wait(5)
-    for step in STEPS:
-        pbx.menu_plays(**step)
-    pbx.hangup(pbx.client)
-    assert way_of(facts_of(pbx)) == WHOLE * 2
-
-
-@given(st.text("|:0123456789abkey.", max_size=60))
-def test_a_story_that_is_none_does_no_harm(story: str) -> None:
-    pbx = menu_call()
-    pbx.menu(pbx.client, "key", key="1", story=story)
-    pbx.hangup(pbx.client)
-    assert kinds(facts_of(pbx))[-1] == "CallEnded"
-
-
-def test_the_menu_leads_to_an_outside_number() -> None:
-    """Incoming, answered by that number; nobody calls out, nobody forwards an extension."""
-    pbx = menu_call()
-    pbx.menu(pbx.client, "key", key="1", to=THIRD)
-    pbx.menu(pbx.client, "rings", to=THIRD)
-    outside = pbx.dial(pbx.client, "PJSIP/carrier-00000005", f"{THIRD}@carrier", number=THIRD)
-    pbx.answer(outside)
-    pbx.talk(outside, pbx.client)
-    pbx.wait(9)
-    pbx.hangup(pbx.client, outside)
-    call = the_call(pbx)
-    assert (call.direction, call.client, call.outcome) == (Direction.INCOMING, CLIENT_E164, Outcome.ANSWERED)
-    assert (call.talkers, call.forwarded_to, call.menu) == ((THIRD_E164,), THIRD_E164, ("1",))
-
-
-def test_then_to_bitrix24() -> None:
-    pbx = menu_call()
-    pbx.menu(pbx.client, "rings", to=THIRD)
-    outside = pbx.dial(pbx.client, "PJSIP/carrier-00000005", f"{THIRD}@carrier", number=THIRD)
-    pbx.wait(20)
-    pbx.end(outside, "NOANSWER")
-    pbx.hangup(outside, cause=19)
-    pbx.menu(pbx.client, "over", result="NOANSWER")
-    portal = pbx.dial(pbx.client, f"PJSIP/{PORTAL}-00000006", f"{DID}@{PORTAL}", number=DID)
-    pbx.answer(portal)
-    pbx.talk(portal, pbx.client)
-    pbx.wait(3)
-    pbx.hangup(pbx.client, portal)
-    call = the_call(pbx)
-    assert (call.rung, call.talkers, call.last_talker) == ((THIRD_E164, PORTAL), (PORTAL,), PORTAL)
+# ---- the portal
 
 
 @all_numberings
@@ -632,110 +388,6 @@ def test_an_extension_that_the_portal_tells_is_the_employees() -> None:
     assert (call.direction, call.talkers) == (Direction.OUTGOING, ("12",))
     [started] = [fact for fact in facts_of(pbx, Numbering(portals=frozenset({PORTAL}))) if isinstance(fact, CallStarted)]
     assert started.channel == caller.name
-
-
-# ---- starting in the middle
-
-
-STATES: dict[str, Callable[[Conference], None]] = {
-    "code": lambda pbx: None,
-    "rings": lambda pbx: ignore(pbx.rings()),
-    "private": lambda pbx: ignore(pbx.rings(), pbx.private()),
-    "room": lambda pbx: ignore(pbx.rings(), pbx.private(), pbx.merge()),
-}
-
-
-def ignore(*_: object) -> None: ...
-
-
-def in_state(way: str, state: str) -> Conference:
-    pbx = WAYS[way]()
-    pbx.consult()
-    STATES[state](pbx)
-    return pbx
-
-
-@both_ways
-@all_numberings
-@pytest.mark.parametrize("state", STATES)
-def test_resync_without_any_memory(way: str, state: str, numbering: str) -> None:
-    pbx = in_state(way, state)
-    snapshot = snapshot_after(pbx.events)
-    tracker = Tracker("pbx", NUMBERINGS[numbering])
-    facts = tracker.resync(snapshot)
-    assert [fact.direction for fact in facts if isinstance(fact, CallStarted)] == [Direction(way)]
-    assert tracker.resync(snapshot) == []
-    [call] = tracker.live()
-    assert (call.client, call.talkers, call.last_talker) == (CLIENT_E164, (PORTAL,), PORTAL)
-    assert call.third_parties == ((THIRD_E164,) if state in {"private", "room"} else ())
-    assert [fact.on for fact in facts if isinstance(fact, Held)] == ([] if state == "room" else [True])
-    assert {fact.extension for fact in facts if isinstance(fact, Ringing)} <= {PORTAL}
-    seen = len(pbx.events)
-    if state == "private":
-        pbx.merge()
-    pbx.end_by_client()
-    facts += [fact for event in pbx.events[seen:] for fact in tracker.feed(event)]
-    assert kinds(facts).count("CallStarted") == 1
-    assert kinds(facts)[-1] == "CallEnded"
-    assert tracker.live() == []
-
-
-@both_ways
-@pytest.mark.parametrize("state", STATES)
-def test_restart_in_the_middle(way: str, state: str) -> None:
-    """With the state that was kept nothing is told twice."""
-    pbx = in_state(way, state)
-    before = Tracker("pbx", Numbering())
-    for event in pbx.events:
-        before.feed(event)
-    [call] = before.live()
-    kept = json.loads(json.dumps(before.export(call.id)))
-    snapshot = snapshot_after(pbx.events)
-    assert before.resync(snapshot) == []
-    after = Tracker("pbx", Numbering())
-    after.restore([kept])
-    assert after.resync(snapshot) == []
-    assert after.live() == [call]
-    seen = len(pbx.events)
-    pbx.end_by_client()
-    ends = [[fact for event in pbx.events[seen:] for fact in tracker.feed(event)] for tracker in (before, after)]
-    assert ends[0] == ends[1]
-
-
-@both_ways
-def test_whoever_talks_on_without_the_client_is_no_call_after_a_restart(way: str) -> None:
-    pbx = in_state(way, "room")
-    pbx.goes(pbx.client, "client")
-    tracker = Tracker("pbx", Numbering())
-    assert tracker.resync(snapshot_after(pbx.events)) == []
-    seen = len(pbx.events)
-    pbx.consult()
-    pbx.rings(FOURTH)
-    pbx.private()
-    pbx.everybody_else_goes()
-    assert [fact for event in pbx.events[seen:] for fact in tracker.feed(event)] == []
-    assert tracker.export_loose()["channels"] == []
-
-
-@pytest.mark.parametrize("name", [name for name in TOLD if name.startswith("conference_")])
-def test_found_at_any_moment_of_a_real_conference(name: str) -> None:
-    """By a tracker that has never heard of it, with nothing but a dump of the PBX."""
-    events = wanted(events_of(TOLD[name]))
-    [whole] = calls_of(events)
-    model = PbxModel()
-    for cut, event in enumerate(events):
-        model.feed(event)
-        snapshot = model.snapshot(event.at)
-        if not {"perezvon-room-client", "perezvon-callback"} & {channel["context"] for channel in snapshot.channels}:
-            continue
-        tracker = Tracker("pbx", Numbering())
-        facts = tracker.resync(snapshot)
-        assert tracker.resync(snapshot) == []
-        for later in events[cut + 1 :]:
-            facts += tracker.feed(later)
-        assert tracker.live() == []
-        ended = [fact.record for fact in facts if isinstance(fact, CallEnded) and not fact.record.absorbed_into]
-        assert [(call.direction, call.client) for call in ended] == [(whole.direction, whole.client)], f"after {cut}"
 
 
 # ---- whatever comes

@@ -64,6 +64,18 @@ def test_in_working_hours_and_out_of_them(data_dir: Path) -> None:
     assert (late["to"], late["reasons"][2]) == ("", "101 is out of working hours")
 
 
+def test_the_integrators_function_is_asked(data_dir: Path) -> None:
+    (data_dir / "customisation").mkdir()
+    (data_dir / "customisation" / "hooks.py").write_text(
+        "def customize_autodistribution(data):\n"
+        "    assert (data['call']['client'], data['call']['line']) == ('8 916 123-45-67', '+74951234567')\n"
+        "    return data['found'] | {'extension': '105', 'name': 'VIP ' + data['found']['name']}\n"
+    )
+    found = json.loads(tried(data_dir, "--line", "+74951234567", "--at", "2026-07-06T12:00", "--json").stdout)
+    assert (found["to"], found["name"]) == ("105", "VIP Moscow")
+    assert found["reasons"][-2:] == ["changed by customisation", "105 is rung for 20 s"]
+
+
 def test_in_russian(data_dir: Path) -> None:
     told = tried(data_dir, "--line", "+74951234567", "--at", "2026-07-06T12:00").stdout
     assert "Rung: 101" in told

@@ -139,14 +139,19 @@ def test_root_leaves_no_files_that_the_service_could_not_use(data: Path) -> None
     assert {file.name: file.stat().st_uid for file in data.iterdir() if file.stat().st_uid != 65534} == {}
 
 
-def test_backup_holds_the_database_and_the_key(applied: Path, tmp_path: Path) -> None:
+def test_backup_holds_the_database_the_key_and_the_customisation(applied: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup.tgz"
+    (applied / "customisation" / "shop" / "__pycache__").mkdir(parents=True)
+    for name in ("hooks.py", "shop/prices.json", "shop/__pycache__/made.pyc"):
+        (applied / "customisation" / name).write_text(name)
     assert answer(perezvon("backup", file, "--json", "--data-dir", applied))["bytes"] == file.stat().st_size
     assert file.stat().st_mode & 0o777 == 0o600
     restored = tmp_path / "restored"
     with tarfile.open(file) as archive:
         archive.extractall(restored)
     assert "hunter2" in perezvon("config", "export", "--with-secrets", "--data-dir", restored).stdout
+    kept = [path for path in (restored / "customisation").rglob("*") if path.is_file()]
+    assert sorted(path.read_text() for path in kept) == ["hooks.py", "shop/prices.json"]
     assert perezvon("backup", file, "--data-dir", applied).exit_code == Exit.USAGE
     assert perezvon("backup", file, "--force", "--data-dir", applied).exit_code == Exit.OK
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -221,6 +226,18 @@ def test_2g_replay_explains_the_task_of_a_missed_call(tmp_path: Path) -> None:
     (asked,) = made["requests"]
     assert asked["method"] == "tasks.task.add"
     assert asked["params"]["fields"]["TITLE"] == call["client"]
+
+
+def test_replay_explains_the_trigger_of_a_missed_call(tmp_path: Path) -> None:
+    portal = 'domain = "https://example.bitrix24.ru"\nclient_id = "local.1"\nclient_secret = "hunter3"'
+    webhook = 'webhook = "http://127.0.0.1:9/rest/1/hunter3/"'
+    file = tmp_path / "my.toml"
+    file.write_text(SETTINGS.replace(webhook, portal + "\n[portal.automation]\nmissed = true"))
+    recording = Path(__file__).parents[1] / "calls" / "recordings" / "incoming_client_gives_up.ami.gz"
+    (call,) = answer(perezvon("replay", "--json", recording, "--settings", file))
+    requests = [request for made in call["decisions"] for request in made["requests"]]
+    pulled = {"CODE": "perezvon.missed", "OWNER_TYPE_ID": "$object", "OWNER_ID": "$object"}
+    assert [one["params"] for one in requests if one["method"] == "crm.automation.trigger.execute"] == [pulled]
 
 
 def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_call import started, talk
 from typer.testing import CliRunner, Result
 
-from perezvon.calls.call import Call, Direction, Outcome
-from perezvon.calls.facts import Answered, CallEnded, CallStarted, Ringing
+from perezvon.calls.call import Direction
+from perezvon.calls.facts import Answered, CallEnded, Ringing
 from perezvon.cli import app
 from perezvon.cli.exits import Exit
 from perezvon.customisation import Point
@@ -32,32 +33,7 @@ number = "+74951234567"
 source = "CALL"
 """
 T = 1_795_251_052.0
-RECORD = Call(
-    id="main-1",
-    direction=Direction.INCOMING,
-    client="+79161234567",
-    client_raw="79161234567",
-    client_name="",
-    line="+74951234567",
-    line_raw="74951234567",
-    trunk="multifon",
-    started=T,
-    answered=T + 5,
-    ended=T + 15,
-    outcome=Outcome.ANSWERED,
-    duration=10.0,
-    rung=("101",),
-    talkers=("101",),
-    last_talker="101",
-    transfers=(),
-    picked_up_by="",
-    forwarded_to="",
-    queue="",
-    menu=(),
-    third_parties=(),
-    recordings=("a.wav",),
-    legs=(),
-)
+RECORD = talk(T, id="main-1", trunk="multifon", recordings=("a.wav",))
 
 
 def perezvon(*arguments: object, language: str = "C.UTF-8") -> Result:
@@ -78,12 +54,8 @@ def data_dir(tmp_path: Path) -> Path:
     (folder / "customisation").mkdir()
 
     async def store() -> None:
-        started = CallStarted(
-            "main-1", T, Direction.INCOMING, "+79161234567", "79161234567", "", "+74951234567", "74951234567", "multifon",
-            "", "",
-        )  # fmt: skip
         facts = [
-            started,
+            started(call="main-1", at=T, trunk="multifon"),
             Ringing("main-1", T + 1, "101", "PJSIP/101-1"),
             Answered("main-1", T + 5, "101", "PJSIP/101-1"),
             CallEnded("main-1", T + 15, RECORD),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,29 @@ def test_nothing_is_left_here(house: House) -> None:
     assert json.loads(again.stdout)["calls"] == []
 
 
+def test_what_a_hook_has_found_elsewhere_goes_with_both_sides(house: House) -> None:
+    """Files whose names do not tell his number."""
+
+    async def moved(conn: AsyncConnection) -> None:
+        await recordings.add(conn, pbx="office", portal="main", paths=[("one", "1795251052.12.wav")], now=1.0)
+        kept = (await recordings.of_call(conn, "one"))[-1]
+        await recordings.found(conn, kept.id, "moved/talk.wav")
+        await recordings.settle(conn, kept.id, RecordingState.READY)
+
+    async def more() -> None:
+        async with await Database.open(house.data) as database:
+            await database.write(moved)
+
+    asyncio.run(more())
+    for name in ("talk.wav", "client/talk.wav", "employee/talk.wav", "of-another.wav"):
+        file = house.spool / "moved" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"sound")
+    done = perezvon("erase", "--client", CLIENT, "--yes", "--pbx-files", "--data-dir", house.data)
+    assert done.exit_code == Exit.OK, done.output
+    assert [file.name for file in (house.spool / "moved").rglob("*.wav")] == ["of-another.wav"]
+
+
 def test_the_pbxs_files_stay_unless_wanted(house: House) -> None:
     done = perezvon("erase", "--client", CLIENT, "--yes", "--data-dir", house.data)
     assert "4 recordings on the PBX (--pbx-files)" in done.stdout
@@ -155,10 +179,14 @@ def test_whoever_says_no_keeps_all(house: House) -> None:
     assert house.rows() == before
 
 
-def test_what_is_on_its_way_is_left_and_told(house: House) -> None:
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_on_its_way_is_left_and_told(house: House, held: bool) -> None:
+    """`held`: for a hook."""
+
     async def more() -> None:
         async with await Database.open(house.data) as database:
             late = StepDraft("two:late", Kind.ATTACH_RECORD, {"CALL_ID": "x"}, Priority.RECORD, Reason("because"))
+            late = replace(late, held=held)
             await database.write(lambda conn: lanes.append(conn, "main", "two", [late], 1.0))
 
     asyncio.run(more())

@@ -113,7 +113,7 @@ async def test_the_good_files_beside_a_broken_one_work(opened: Open, write: Writ
 
 
 async def test_a_file_that_loops_while_it_is_loaded(opened: Open, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perezvon.customisation.customiser.LOADING", 2.0)
+    monkeypatch.setattr("perezvon.customisation.desk.LOADING", 2.0)
     write("def process_client_phone(data): return '+71'")
     customiser = await opened()
     write("while True: pass")

@@ -100,6 +100,21 @@ async def test_what_it_prints_is_told_and_cut(opened: Open, write: Write) -> Non
     assert str(answer.note) == 'customisation process_client_phone: "+79161234567" -> "+70000000000"'
 
 
+@pytest.mark.parametrize("name", ["hooks.py", "broken.py"])
+async def test_what_it_says_can_be_stored_and_shown(opened: Open, write: Write, name: str) -> None:
+    """A text with half a character would lose the call whose page it is for, and the page with the status."""
+    said = r"print('a\ud800b\0c'); raise ValueError('a\ud800b\0c')"
+    write(f"def process_client_phone(data):\n {said}\n")
+    write(said if name == "broken.py" else "", "broken.py")
+    customiser = await opened()
+    answer = await ask(customiser, PHONE)
+    assert "ValueError: a\ufffdb\ufffdc" in str(answer.note)
+    assert answer.printed == "a\ufffdb\ufffdc\n"
+    assert [str(seen)[-17:] for seen, _fix in customiser.status().troubles] == ["ValueError: a\ufffdb\ufffdc"] * (
+        name == "broken.py"
+    )
+
+
 async def test_printing_for_ever_costs_one_time_out(opened: Open, write: Write) -> None:
     write("def process_client_phone(data):\n while True: print('x' * 10000, flush=True)\n")
     customiser = await opened(Limits(urgent=0.3))
@@ -168,6 +183,21 @@ async def test_left_alone_after_three_time_outs_in_a_row(opened: Open, write: Wr
     write("def process_client_phone(data): return '+75'\n")
     await customiser._look()
     assert (await ask(customiser, PHONE)).value == "+75"
+
+
+async def test_nobody_is_left_when_it_ends_while_new_files_are_loaded(opened: Open, write: Write, folder: Path) -> None:
+    write(FINE)
+    customiser = await opened()
+    write("import os, pathlib\npathlib.Path('me').write_text(str(os.getpid()))\n" + FINE)
+    async with customiser._urgent._turn:  # a question is under way
+        loading = asyncio.create_task(customiser._look())
+        async with asyncio.timeout(10):
+            while not customiser._urgent._turn._waiters:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        loading.cancel()
+        await asyncio.wait([loading])
+    await customiser.close()
+    assert members(int((folder / "me").read_text())) == []
 
 
 async def test_nobody_is_left_when_it_is_closed(opened: Open, write: Write) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from direct_portal import DirectPortal
+from direct_portal import KILL, DirectPortal
 from recording_bench import Bench
 
 from perezvon.delivery import RecordingWorker, Sender
@@ -40,6 +40,8 @@ async def run() -> AsyncIterator[Callable[[RecordingWorker], None]]:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
+    for task in tasks:
+        assert task.cancelled() or task.result() is None, "it ended before it was told to"
 
 
 Start = Callable[..., Sender]
@@ -66,8 +68,9 @@ def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
     """Waits until something is true of the database or the portal: nobody else tells when."""
 
     async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not await condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     return wait
 
@@ -86,6 +89,26 @@ def settled(database: Database, until: Any) -> Callable[..., Awaitable[None]]:
             await until(nothing_left)
 
     return wait
+
+
+@pytest.fixture
+def survived(portal: DirectPortal, start: Start, settled: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Delivers, with a kill after `before` requests (if it takes more), without or with the work of the next one done."""
+
+    async def deliver(before: int, *, work_done: bool) -> None:
+        (portal.after if work_done else portal.before).extend([*[None] * before, KILL])
+        sender = start()
+        waits = [asyncio.ensure_future(one) for one in (portal.killed.wait(), settled())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+        await sender.stop(0.0)
+        portal.before.clear()
+        portal.after.clear()
+        start()
+        await settled()
+
+    return deliver
 
 
 DONE, DEAD, SKIPPED = State.DONE, State.DEAD, State.SKIPPED

@@ -3,7 +3,6 @@ that are missing, an employee's own words, and kills in between."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from call_steps import finish, put, record, register, states, steps_of, stored
-from direct_portal import KILL, DirectPortal
+from direct_portal import DirectPortal
 
 from perezvon.bitrix24.answers import Answer
 from perezvon.bitrix24.errors import Ambiguous, MissingScope, PortalError, RateLimited, Temporary, refusal
@@ -99,21 +98,11 @@ async def test_an_answer_that_was_lost_writes_nothing_twice(
 @pytest.mark.parametrize("before", [0, 1, 2, 3])
 @pytest.mark.parametrize("work_done", [True, False], ids=["done", "not done"])
 async def test_a_kill_at_any_moment_leaves_it_there_once(
-    database: Database, portal: DirectPortal, start: Start, settled: Wait, before: int, *, work_done: bool
+    database: Database, portal: DirectPortal, survived: Wait, before: int, *, work_done: bool
 ) -> None:
     """`before`: how many requests get through. (The fourth is never needed.)"""
     await put(database, "c", *call())
-    (portal.after if work_done else portal.before).extend([*[None] * before, KILL])
-    sender = start()
-    waits = [asyncio.ensure_future(one) for one in (portal.killed.wait(), settled())]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for one in waits:
-        one.cancel()
-    await sender.stop(0.0)
-    portal.before.clear()
-    portal.after.clear()
-    start()
-    await settled()
+    await survived(before, work_done=work_done)
     assert await states(database, "c") == [DONE] * 3
     assert activity(portal).fields["DESCRIPTION"] == TOLD
 

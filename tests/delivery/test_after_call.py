@@ -98,6 +98,17 @@ async def test_1g_what_was_there_before_keeps_its_responsible(
     assert contact.responsible == (13 if hand_over else before)
 
 
+async def test_1g_it_is_not_handed_over_to_who_has_not_talked(
+    database: Database, portal: DirectPortal, start: Start, settled: Settled
+) -> None:
+    """150 is nobody at the portal: the call is finished for the fall-back user."""
+    contact = portal.state.crm.of("CONTACT")[0]
+    await happens(database, Story(("150",), client="+79165550011"), "[crm]\nhand_over = true\n")
+    start()
+    await settled()
+    assert contact.responsible == 12
+
+
 async def test_1c_simple_mode_makes_a_contact_and_a_deal(database: Database, start: Start, settled: Settled) -> None:
     portal = DirectPortal(crm_mode=2)
     more = '[crm]\nlead_responsible = "fixed"\nlead_user = 15\n' + field("deal", "UTM_SOURCE", "{line.name}")
@@ -286,6 +297,23 @@ async def test_3e_a_field_that_the_portal_refuses_holds_up_nothing(
     step = (await steps_of(database))["fill:lead"]
     assert step.state is State.DONE
     assert str(step.note).startswith("filled without UF_CRM_4, which the portal refuses: ")
+
+
+@pytest.mark.parametrize(
+    ("more", "waits"),
+    [
+        ("", True),
+        ('recordings = "off"\n', False),
+        ('[recordings]\nmode = "off"\n', False),
+        ('recordings = "upload"\n[recordings]\nmode = "off"\n', True),
+    ],
+)
+async def test_3e_a_text_waits_for_a_recording_that_comes_only(more: str, *, waits: bool) -> None:
+    """`more` begins in the section of the call's line."""
+    more += '[chat]\nleads = "16"\n' + field("lead", "COMMENTS", "{recording}")
+    steps = [step for _, some in decided(Story(more={"recordings": ("a.wav",)}), more) for step in some]
+    fill, announce = (next(step for step in steps if step.kind is kind) for kind in (Kind.FILL, Kind.ANNOUNCE))
+    assert [bool(step.params["wait"]) for step in (fill, announce)] == [waits, waits]
 
 
 # ---- 1h: who is told

@@ -10,8 +10,9 @@ import pytest
 from call_steps import WHY, finish, stored
 
 from perezvon.bitrix24.answers import Answer
-from perezvon.delivery.after import Ask
+from perezvon.delivery.after import Ask, Later
 from perezvon.delivery.announcing import ASSUMED, PATIENCE, beside, next_of, told
+from perezvon.delivery.joining import Sent, tell
 from perezvon.rules.vocabulary import Kind, Priority, StepDraft
 from perezvon.storage.steps import State, Step
 
@@ -82,3 +83,18 @@ def test_a_look_that_was_cut_off_is_no_sending() -> None:
     asked = next_of(step, steps, 1000.0)
     assert isinstance(asked, Ask)
     assert asked.stage == "look"
+
+
+@pytest.mark.parametrize("sent", [State.NEW, State.DONE])
+def test_an_address_that_stands_in_the_activity_is_told_as_soon_as_it_stands_there(sent: State) -> None:
+    url = "https://pbx.example.com/recordings/1.x"
+    linked = tell("c:record", "c:finish", Sent(None, 12.0), f"Recording of the call: {url}")
+    params = {**PARAMS, "to": "16", "wait": 45.0, "parts": ["heard at ", {"place": "recording", "filters": []}]}
+    draft = StepDraft("c:announce", Kind.ANNOUNCE, params, Priority.CRM, WHY)
+    steps = stored([finish("c"), draft, linked], (State.DONE, {"CALL_ID": "x"}), State.NEW, sent)
+    asked = next_of(steps[1], steps, 1001.0)
+    if sent is State.NEW:
+        assert isinstance(asked, Later)
+    else:
+        assert isinstance(asked, Ask)
+        assert asked.params["MESSAGE"] == f"heard at {url}"

@@ -13,7 +13,7 @@ from perezvon.delivery.kinds import FILE
 from perezvon.recordings.errors import EmptyRecording, NotAudio, NotThere
 from perezvon.rules.vocabulary import Kind, Ref
 from perezvon.storage import recordings
-from perezvon.storage.recordings import RecordingState
+from perezvon.storage.recordings import Recording, RecordingState
 
 Wait = Callable[..., Awaitable[None]]
 
@@ -85,6 +85,32 @@ async def test_what_never_comes_is_given_up_visibly(
     assert str(error) in row.error
     assert [step.kind for step in await steps_of(bench.database, "c")] == [Kind.REGISTER, Kind.FINISH]
     assert bench.queued == []
+
+
+async def test_a_defect_with_one_is_told_and_the_next_goes_on(bench: Bench, run: Any, until: Wait) -> None:
+    def link_text(recording: Recording) -> str:
+        if recording.call == "c":
+            raise ValueError("a defect")
+        return "here"
+
+    bench.answers = {"/a.wav": [3.0], "/b.wav": [3.0]}
+    await bench.end_call("/a.wav", mode="link")
+    worker = bench.worker(patience=3600.0, link_text=link_text)
+    run(worker)
+    await until(lambda: told(bench))
+    assert (await bench.rows())[0].state is RecordingState.NEW
+    await bench.end_call("/b.wav", call="d", mode="link")
+    worker.notify()
+    await until(lambda: ready(bench, "d"))
+    assert len(await bench.attached()) == 0
+
+
+async def told(bench: Bench) -> bool:
+    return any("a defect" in row.error for row in await bench.rows())
+
+
+async def ready(bench: Bench, call: str) -> bool:
+    return [row.state for row in await bench.rows(call)] == [RecordingState.READY]
 
 
 @pytest.mark.parametrize(("talk", "state"), [(1.2, RecordingState.SPARE), (12.0, RecordingState.FAILED)])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from call_steps import finish, put, register, states, steps_of
-from direct_portal import KILL, DirectPortal
+from direct_portal import DirectPortal
 
 from perezvon.bitrix24.errors import Ambiguous
 from perezvon.delivery import Sender
@@ -101,26 +100,14 @@ async def test_contacts_have_none_their_newest_deal_has(
 @pytest.mark.parametrize("work_done", [True, False], ids=["done", "not done"])
 async def test_a_kill_at_any_moment_pulls_it_once(
     database: Database,
-    portal: DirectPortal,
-    start: Start,
-    settled: Wait,
+    survived: Wait,
     automation: Automation,
     before: int,
     *,
     work_done: bool,
 ) -> None:
     await put(database, "c", *call())
-    (portal.after if work_done else portal.before).extend([*[None] * before, KILL])
-    sender = start()
-    waits = [asyncio.ensure_future(one) for one in (portal.killed.wait(), settled())]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for one in waits:
-        one.cancel()
-    await sender.stop(0.0)
-    portal.before.clear()
-    portal.after.clear()
-    start()
-    await settled()
+    await survived(before, work_done=work_done)
     assert await states(database, "c") == [DONE] * 3
     assert executed(automation) == [(MISSED, "LEAD", 1)]
 

@@ -21,6 +21,7 @@ from recording_bench import Bench
 
 from perezvon.bitrix24.errors import Ambiguous, NotFound
 from perezvon.calls.call import Direction
+from perezvon.calls.facts import Recorded
 from perezvon.customisation import Customiser, Limits
 from perezvon.delivery import Sender
 from perezvon.delivery.customising import Customising
@@ -28,12 +29,13 @@ from perezvon.delivery.entity import GONE, NO_ENTITY
 from perezvon.delivery.kinds import LINK
 from perezvon.delivery.prepare import command
 from perezvon.delivery.runs import Move, plan_run
+from perezvon.recordings import Converted
 from perezvon.rules.vocabulary import Kind, Priority, Reason, Ref, StepDraft
 from perezvon.sandbox.portal.crm import Entity
 from perezvon.service.missed import follow
 from perezvon.storage import Database, calls, journal, lanes
 from perezvon.storage.calls import StoredCall
-from perezvon.storage.recordings import RecordingState
+from perezvon.storage.recordings import Recording, RecordingState
 from perezvon.storage.steps import State
 
 DONE, DEAD, SKIPPED, NEW, HELD, UNSURE = State.DONE, State.DEAD, State.SKIPPED, State.NEW, State.HELD, State.UNSURE
@@ -348,7 +350,32 @@ async def test_where_a_recording_is(
         while [row.state for row in await bench.rows()] != [state]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert [path for _pbx, path in bench.asked] == ([asked] if asked else [])
+    (row,) = await bench.rows()
+    assert (row.path, row.name) == ("a.wav", asked or "a.wav"), "it is deleted under both names one day"
     assert any("process_record_file_path" in reason for reason in await told(bench.database))
+
+
+async def test_the_same_file_for_two_recordings(bench: Bench, run: Callable[..., None], hooked: Hooked) -> None:
+    """Each is known by its own name still: by that they are put in order."""
+    customiser = await hooked("def process_record_file_path(data): return 'whole.wav'")
+    hooks = Customising(bench.database, customiser, ["main"], lambda _portal: None)
+    elsewhere = bench.folder.parent / "pbx" / "whole.wav"
+
+    async def as_it_is(recording: Recording, _target: Path, _outgoing: bool) -> Converted:
+        return Converted(elsewhere, 5.0, 1000)
+
+    facts = [Recorded("c", 2.0, "b.wav"), Recorded("c", 9.0, "a.wav")]
+    await bench.end_call("a.wav", "b.wav", mode="link", facts=facts)
+    bench.convert = as_it_is  # type: ignore[method-assign]
+    run(bench.worker(hooks=hooks))
+    async with asyncio.timeout(10):
+        while not bench.joined:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while not all(row.joined for row in await bench.rows()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert bench.joined == [["whole.wav", "whole.wav"]]
+    told = [(row.path, row.name, row.mark) for row in await bench.rows()]
+    assert told == [("a.wav", "whole.wav", 10.0), ("b.wav", "whole.wav", 0.0)]
 
 
 async def test_a_recording_whose_name_was_looked_for(bench: Bench, run: Callable[..., None], hooked: Hooked) -> None:

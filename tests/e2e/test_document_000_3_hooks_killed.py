@@ -3,7 +3,6 @@ twice, and every call as its hooks want it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 
@@ -41,30 +40,15 @@ def hooks() -> str:
 async def test_kills_under_mixed_traffic_with_hooks(
     pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    chance = random.Random(21)
     data_dir = tmp_path_factory.mktemp("killed")
     (data_dir / "customisation").mkdir()
     (data_dir / "customisation" / "hooks.py").write_text(hooks(), encoding="utf-8")
     async with (
         PortalServer(PortalConfig(rate=None, one_card_per_user=False)) as portal,
-        stand(pbx_session, portal, data_dir, more="[customisation]\ncard_time_limit = 2.0") as whole,
+        stand(pbx_session, portal, data_dir, more="[customisation]\ncard_time_limit = 5.0") as whole,
     ):
         await traffic.ready(whole)
-        spoken: list[traffic.Spoken] = []
-        enough = asyncio.Event()
-
-        async def speak() -> None:
-            while not enough.is_set():
-                spoken.extend(await traffic.one_of_each(whole))
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(speak())
-            for _ in range(KILLS):
-                await asyncio.sleep(chance.uniform(0.2, 2.0))  # a random moment is the point
-                await whole.service.kill()
-                await whole.service.start()
-                await whole.ready()
-            enough.set()
+        spoken = await traffic.under_kills(whole, KILLS, random.Random(21))
         await traffic.told_right(whole, spoken, within=120)
         calls = portal.calls()
         assert len(calls) == len(spoken)

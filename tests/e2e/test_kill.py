@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import os
@@ -26,27 +25,12 @@ KILLS = int(os.environ.get("PEREZVON_KILLS", "20"))
 
 @pytest.mark.timeout(120 + 12 * KILLS)
 async def test_kills_under_mixed_traffic(pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
-    chance = random.Random(20)
     async with (
         PortalServer(PortalConfig(rate=None, one_card_per_user=False)) as portal,
         stand(pbx_session, portal, tmp_path_factory.mktemp("kill")) as whole,
     ):
         await traffic.ready(whole)
-        spoken: list[traffic.Spoken] = []
-        enough = asyncio.Event()
-
-        async def speak() -> None:
-            while not enough.is_set():
-                spoken.extend(await traffic.one_of_each(whole))
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(speak())
-            for _ in range(KILLS):
-                await asyncio.sleep(chance.uniform(0.2, 2.0))  # a random moment is the point
-                await whole.service.kill()
-                await whole.service.start()
-                await whole.ready()
-            enough.set()
+        spoken = await traffic.under_kills(whole, KILLS, random.Random(20))
         await traffic.told_right(whole, spoken, within=120)
         calls = portal.calls()
         assert len(calls) == len(spoken)

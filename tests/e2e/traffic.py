@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,26 @@ async def ready(stand: Stand) -> None:
     await world.phone("101").answers(after=0.3)
     for extension in ("102", "103", "104"):
         await world.phone(extension).rings()
+
+
+async def under_kills(stand: Stand, kills: int, chance: random.Random) -> list[Spoken]:
+    """Calls of every kind one after the other, while the service is killed so many times and started again."""
+    spoken: list[Spoken] = []
+    enough = asyncio.Event()
+
+    async def speak() -> None:
+        while not enough.is_set():
+            spoken.extend(await one_of_each(stand))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(speak(), name="calls under kills")
+        for _ in range(kills):
+            await asyncio.sleep(chance.uniform(0.2, 2.0))  # a random moment is the point
+            await stand.service.kill()
+            await stand.service.start()
+            await stand.ready()
+        enough.set()
+    return spoken
 
 
 async def told_right(stand: Stand, spoken: Sequence[Spoken], within: float = 60.0) -> None:

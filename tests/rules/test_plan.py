@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from plain_call import T, record, started
 
-from perezvon.calls.call import Call, Direction, Leg, LegOutcome, Outcome, Party
-from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, LeftTalk, Ringing, StoppedRinging
+from perezvon.calls.call import Direction, Leg, LegOutcome, Outcome, Party
+from perezvon.calls.facts import Answered, CallEnded, Fact, LeftTalk, Ringing, StoppedRinging
 from perezvon.rules import Decision, Line, People, PlanState, Policy, Ref, plan, refuse_click
 from perezvon.rules.vocabulary import Reason, StepDraft
 
@@ -19,58 +20,6 @@ POLICY = Policy(
     lines={"+74951234567": Line("+74951234567", "ADVERTISING"), "office": Line("+74950000000")},
 )
 PEOPLE = People({"101": "11", "102": "12", "103": "13"})
-T = 1_000.0
-
-
-def started(**changes: Any) -> CallStarted:
-    return replace(
-        CallStarted(
-            call="c",
-            at=T,
-            direction=Direction.INCOMING,
-            client="+79161234567",
-            client_raw="79161234567",
-            client_name="",
-            line="+74951234567",
-            line_raw="74951234567",
-            trunk="carrier",
-            extension="",
-            expected="",
-        ),
-        **changes,
-    )
-
-
-def record(**changes: Any) -> Call:
-    return replace(
-        Call(
-            id="c",
-            direction=Direction.INCOMING,
-            client="+79161234567",
-            client_raw="79161234567",
-            client_name="",
-            line="+74951234567",
-            line_raw="74951234567",
-            trunk="carrier",
-            started=T,
-            answered=None,
-            ended=T + 9,
-            outcome=Outcome.MISSED,
-            duration=0.0,
-            rung=(),
-            talkers=(),
-            last_talker="",
-            transfers=(),
-            picked_up_by="",
-            forwarded_to="",
-            queue="",
-            menu=(),
-            third_parties=(),
-            recordings=(),
-            legs=(),
-        ),
-        **changes,
-    )
 
 
 def ring(extension: str, channel: str = "") -> Ringing:

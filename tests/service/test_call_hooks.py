@@ -10,56 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_call import T, started, talk
 
-from perezvon.calls.call import Call, Direction, Outcome
-from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, Ringing
+from perezvon.calls.call import Direction
+from perezvon.calls.facts import Answered, CallEnded, Fact, Ringing
 from perezvon.customisation import Customiser, Limits
 from perezvon.rules import Decision, Kind, Order, Ordered, People, PlanState, Policy, StepDraft
 from perezvon.service.hooks import CallHooks
 
 POLICY = Policy(installation="inst", fallback_user="1")
 PEOPLE = People({"101": "11", "102": "12"})
-T = 1_000.0
 
-STARTED = CallStarted(
-    call="main-c",
-    at=T,
-    direction=Direction.INCOMING,
-    client="+79161234567",
-    client_raw="79161234567",
-    client_name="",
-    line="+74951234567",
-    line_raw="74951234567",
-    trunk="multifon",
-    extension="",
-    expected="",
-)
-CALL = Call(
-    id="main-c",
-    direction=Direction.INCOMING,
-    client="+79161234567",
-    client_raw="79161234567",
-    client_name="",
-    line="+74951234567",
-    line_raw="74951234567",
-    trunk="multifon",
-    started=T,
-    answered=T + 5,
-    ended=T + 15,
-    outcome=Outcome.ANSWERED,
-    duration=10.0,
-    rung=("101",),
-    talkers=("101",),
-    last_talker="101",
-    transfers=(),
-    picked_up_by="",
-    forwarded_to="",
-    queue="",
-    menu=(),
-    third_parties=(),
-    recordings=(),
-    legs=(),
-)
+STARTED = started(call="main-c")
+CALL = talk(id="main-c")
 RINGS = [STARTED, Ringing("main-c", T + 1, "101", "PJSIP/101-1")]
 ANSWERS = [Answered("main-c", T + 5, "101", "PJSIP/101-1")]
 ENDS: list[Fact] = [CallEnded("main-c", T + 15, CALL)]

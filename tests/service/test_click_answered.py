@@ -20,7 +20,8 @@ from perezvon.rules import Kind
 from perezvon.rules.policy import People, Policy
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import Clicks, Exchange
+from perezvon.service.clicks import Clicks
+from perezvon.service.dialling import Exchange
 from perezvon.service.policies import PortalRules
 from perezvon.service.switchboard import Switchboard
 from perezvon.settings.pbx import AsteriskSettings

@@ -16,7 +16,8 @@ from perezvon.bitrix24.events import CallStartClick
 from perezvon.calls import Numbering
 from perezvon.rules import NumberRule
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import Clicks, Exchange, dialled
+from perezvon.service.clicks import Clicks
+from perezvon.service.dialling import Exchange, dialled
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.storage import Database, calls, journal
 

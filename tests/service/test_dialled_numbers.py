@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perezvon.calls import Numbering
-from perezvon.service.clicks import dialled
+from perezvon.service.dialling import dialled
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from perezvon.calls.facts import LeftTalk
 from perezvon.service.held import Held
-from perezvon.service.switchboard import Taken
+from perezvon.service.rounds import Taken
 
 
 def taken(call: str, at: float) -> Taken:

@@ -20,9 +20,9 @@ from perezvon.calls import Numbering
 from perezvon.rules import Kind, Triggers
 from perezvon.rules.policy import People, Policy
 from perezvon.sandbox.portal import PortalConfig, PortalServer
-from perezvon.service import orders as room
+from perezvon.service import dialling as room
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import Exchange
+from perezvon.service.dialling import Exchange
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
 from perezvon.settings.automation import AutomationSettings

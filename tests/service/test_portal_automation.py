@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from portal_links import Links, offer, running
 
-from perezvon.bitrix24.events import EventAuth
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.config import ALL_SCOPES
 from perezvon.sandbox.portal.handlers.bizproc import Bizproc
@@ -50,36 +49,12 @@ def settings(server: PortalServer, more: str) -> Settings:
 
 @pytest.fixture
 async def made(tmp_path: Path, server: PortalServer) -> AsyncIterator[Made]:
-    links: list[PortalLink] = []
-    async with await Database.open(tmp_path) as database:
-        box = SecretBox.open(tmp_path)
+    async with Links(tmp_path, lambda: 1_800_000_000.0) as links:
 
         async def make(more: str) -> PortalLink:
-            whole = settings(server, more)
-            link = PortalLink(whole.portal[0], whole, database, box, "test", clock=lambda: 1_800_000_000.0)
-            await link.open()
-            links.append(link)
-            return link
+            return await links.open(settings(server, more))
 
         yield make
-        for link in links:
-            await link.close()
-
-
-def offer(server: PortalServer) -> EventAuth:
-    access, refresh = server.install()
-    host = server.url.removeprefix("http://")
-    return EventAuth(domain=host, member_id=server.config.member_id, access_token=access, refresh_token=refresh)
-
-
-@asynccontextmanager
-async def running(link: PortalLink) -> AsyncIterator[None]:
-    task = asyncio.create_task(link.run(), name="link under test")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def happened(look: Callable[[], bool]) -> None:

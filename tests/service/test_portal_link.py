@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from portal_links import Links, offer, running
 
 from perezvon.bitrix24.errors import AuthRefused, PortalError
 from perezvon.bitrix24.events import TELEPHONY, EventAuth, Forged
@@ -15,8 +15,6 @@ from perezvon.sandbox.portal import PortalConfig, PortalServer, desk
 from perezvon.service import portals
 from perezvon.service.portals import LOST, PortalLink
 from perezvon.settings.load import parse, settings_from
-from perezvon.settings.secrets import SecretBox
-from perezvon.storage import Database
 
 SETTINGS = """
 [[portal]]
@@ -45,41 +43,17 @@ def now() -> list[float]:
 @pytest.fixture
 async def made(server: PortalServer, tmp_path: Path, now: list[float]) -> AsyncIterator[Made]:
     """Opens a link with what is stored, as a start of the service does. The authorization server stays where it was."""
-    links: list[PortalLink] = []
     first = server.url
-    async with await Database.open(tmp_path) as database:
-        box = SecretBox.open(tmp_path)
+    async with Links(tmp_path, lambda: now[0]) as links:
 
         async def make(domain: str = first) -> PortalLink:
             config = server.config
             text = SETTINGS.format(
                 domain=domain, client_id=config.client_id, client_secret=config.client_secret, server=first
             )
-            settings = settings_from(parse(text))
-            link = PortalLink(settings.portal[0], settings, database, box, "test", clock=lambda: now[0])
-            await link.open()
-            links.append(link)
-            return link
+            return await links.open(settings_from(parse(text)))
 
         yield make
-        for link in links:
-            await link.close()
-
-
-def offer(server: PortalServer) -> EventAuth:
-    access, refresh = server.install()
-    host = server.url.removeprefix("http://")
-    return EventAuth(domain=host, member_id=server.config.member_id, access_token=access, refresh_token=refresh)
-
-
-@asynccontextmanager
-async def running(link: PortalLink) -> AsyncIterator[None]:
-    task = asyncio.create_task(link.run(), name="link under test")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def bound(server: PortalServer) -> None:

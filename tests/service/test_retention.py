@@ -100,11 +100,39 @@ async def test_only_what_is_old_and_has_arrived(house: House) -> None:
     assert await house.retention().sweep() == 0
 
 
+async def test_what_is_held_for_a_hook_is_under_way(house: House) -> None:
+    """The portal has an earlier form of it."""
+    file = await house.recorded("joined", 90)
+    params = {"CALL_ID": "x", FILE: str(file)}
+    later = StepDraft("joined:record:1+2", Kind.ATTACH_RECORD, params, Priority.RECORD, Reason("because"), held=True)
+    await house.database.write(lambda conn: lanes.append(conn, "main", "joined", [later], house.now))
+    assert await house.retention().sweep() == 0
+    assert file.exists()
+
+
 async def test_the_pbxs_files_when_it_is_set(house: House) -> None:
     await house.recorded("old", 31)
     await house.recorded("young", 1)
     assert await house.retention(pbx=True).sweep() == 1
     assert (house.at_pbx("old"), house.at_pbx("young")) == (0, 3)
+
+
+async def test_the_pbxs_files_where_a_hook_has_found_them(house: House) -> None:
+    """And under the name that the PBX told, where there is one too; after a kill one side may be left alone."""
+    await house.recorded("old", 31)
+    for place in ("", "client", "employee"):
+        (house.spool / "moved" / place).mkdir(exist_ok=True, parents=True)
+        (house.spool / "moved" / place / "old.wav").write_bytes(b"sound")
+
+    async def moved(conn: AsyncConnection) -> None:
+        (row,) = await recordings.of_call(conn, "old")
+        await recordings.found(conn, row.id, "moved/old.wav")
+
+    await house.database.write(moved)
+    (house.spool / "moved" / "client" / "old.wav").unlink()
+    assert house.at_pbx("old") == 5
+    assert await house.retention(pbx=True).sweep() == 1
+    assert house.at_pbx("old") == 0
 
 
 async def test_for_ever(house: House) -> None:

@@ -13,10 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, func, select, text
+from sqlalchemy import Column, Connection, MetaData, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from perezvon.storage import Database, NeedsUpgrade, NewerThanCode
+from perezvon.storage import Database, NeedsUpgrade, NewerThanCode, recordings
 from perezvon.storage import upgrade as upgrading
 from perezvon.storage.schema import metadata
 from perezvon.storage.upgrade import HEAD, configuration
@@ -63,6 +63,37 @@ async def test_a_migration_keeps_what_is_stored(place: str, revision: str) -> No
             await conn.run_sync(_populate)  # the new form takes rows too
     finally:
         await engine.dispose()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+async def test_an_old_database_opens_with_all_that_it_held(place: str, revision: str) -> None:
+    """As that version made it, through all later migrations; and it is the present schema then, ready to be written."""
+    async with await Database.open(place) as made:
+        url = made.url
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as conn:
+            await conn.run_sync(metadata.drop_all)
+            await conn.execute(text("DELETE FROM alembic_version"))
+            await conn.run_sync(_migrate, revision)
+            await conn.run_sync(_fill)
+            before = await conn.run_sync(_content)
+    finally:
+        await engine.dispose()
+    assert all(len(rows) == 3 for rows in before.values())
+
+    async with await Database.open(place) as database:
+        async with database.read() as conn:
+            after = await conn.run_sync(_content)
+            assert await conn.run_sync(_differences) == []
+            (recorded, *_) = await recordings.of_call(conn, "id-0")
+        for table, rows in before.items():
+            kept = [{name: row[name] for name in rows[0]} for row in after[table]]
+            opened = table in ("owner", "installation")  # a row of its own comes with the opening
+            assert [row for row in kept if row in rows or not opened] == rows, table
+        assert recorded.path == "path-0"
+        assert recorded.mode == ("upload" if revision < "0006" else "mode-0")
+        await database.write(_write_more)
 
 
 async def test_an_upgrade_keeps_the_rows_and_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +193,47 @@ def _tables(conn: Connection) -> MetaData:
 def _rows(conn: Connection) -> dict[str, int]:
     tables = _tables(conn).tables
     return {name: conn.execute(select(func.count()).select_from(table)).scalar_one() for name, table in tables.items()}
+
+
+def _fill(conn: Connection) -> None:
+    """Three rows in each table, each column with words or numbers of its own."""
+    for table in _tables(conn).sorted_tables:
+        for number in range(3):
+            row = {column.name: _value(column, number, place) for place, column in enumerate(table.columns)}
+            if isinstance(row.get("id"), int):
+                del row["id"]  # the database counts
+            conn.execute(table.insert().values(row))
+
+
+def _value(column: Column[Any], number: int, place: int) -> object:
+    if column.foreign_keys:
+        (parent,) = column.foreign_keys
+        return f"{parent.column.name}-{number}"
+    match column.type.python_type:
+        case kind if kind is str:
+            given = {"state": "new", "talkers": "[]"} if column.table.name == "recording" else {}
+            return given.get(column.name, f"{column.name}-{number}")
+        case kind if kind is bool:
+            return number % 2 == 1
+        case kind if kind is bytes:
+            return f"{column.name}-{number}".encode()
+        case kind:
+            return kind(100 * place + number + 1)
+
+
+def _content(conn: Connection) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [dict(row) for row in conn.execute(select(table).order_by(*table.primary_key)).mappings()]
+        for name, table in _tables(conn).tables.items()
+    }
+
+
+async def _write_more(conn: AsyncConnection) -> None:
+    """Ids go on after those that were there."""
+    told = [("id-0", "another.wav")]
+    await recordings.add(conn, pbx="pbx-0", portal="portal-0", paths=told, now=1.0)
+    found = await recordings.of_call(conn, "id-0")
+    assert [one.path for one in found] == ["path-0", "another.wav"]
 
 
 def _populate(conn: Connection) -> None:

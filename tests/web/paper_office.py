@@ -20,8 +20,8 @@ from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.calls import Numbering, Tracker
 from perezvon.company import DatabaseTrouble
 from perezvon.conference import Control, Dialling, Found, Origin, RoomBook
-from perezvon.service.clicks import Exchange
 from perezvon.service.conferences import Conferences
+from perezvon.service.dialling import Exchange
 from perezvon.service.house import House
 
 CODES = {"1": "74952223344", "2": "78123334455"}

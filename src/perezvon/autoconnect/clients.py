@@ -122,7 +122,7 @@ class Clients:
             patience = 0.0
         if patience > 0:
             await asyncio.wait({asking}, timeout=patience)
-        latest = self._known.get(client)
+        latest = self._known.get(client, known)
         return Told(latest, late=latest is None or latest is known, before=known is not None)
 
     def _begin(self, client: str, phone: str, *, deals: bool, company: bool) -> asyncio.Task[None] | None:
@@ -174,11 +174,14 @@ class Clients:
         self.trouble = str(error)
         log.warning("autoconnect: the portal cannot be asked for a client", portal=self._name, error=self.trouble)
 
-    def _keep(self, client: str, known: Known) -> None:
+    def _have(self, client: str, known: Known) -> None:
         self._known.pop(client, None)
         if len(self._known) >= MOST_KEPT:
             del self._known[next(iter(self._known))]
         self._known[client] = known
+
+    def _keep(self, client: str, known: Known) -> None:
+        self._have(client, known)
         if not known.whole or not self._remember:
             return
         question, key, now = self._question, client[: answers.LONGEST], self._clock()
@@ -203,9 +206,11 @@ class Clients:
             lambda conn: answers.recall(conn, self._question, client[: answers.LONGEST]), deadline
         )
         if stored is None:
-            return self._known.get(client)  # another call of his may have asked meanwhile
+            return self._known.get(client)
         try:
             known = Known.read(stored.body, stored.at)
         except (ValueError, KeyError, TypeError):  # of another version
             return None
-        return self._known.setdefault(client, known)
+        if client not in self._known:  # another call of his may have asked meanwhile
+            self._have(client, known)
+        return self._known[client]

@@ -144,6 +144,9 @@ class Presence:
         except PortalError as error:
             self._tell(str(error))
             return
+        except Exception:  # callers, and whoever owns `run`, must go on
+            log.exception("autoconnect: a defect of ours while the portal was asked who is at work", portal=self._name)
+            return
         self._workday.update({user: (status, now) for user, status in told.workday.items()})
         self._keeps.update({user: (does, now) for user, does in told.keeps.items()})
         self._absences.update({user: (spans, now) for user, spans in told.absences.items()})

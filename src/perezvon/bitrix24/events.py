@@ -157,7 +157,7 @@ class RobotCall:
     def entity(self) -> tuple[str, str]:
         """Type and id."""
         type_, _, id_ = self.document.rpartition("_")
-        return (type_, id_) if type_ and id_.isdigit() else ("", "")
+        return (type_, id_) if type_ and id_.isdecimal() else ("", "")
 
 
 Typed = CallStartClick | CallbackRequested | ApplicationChanged

@@ -379,7 +379,7 @@ async def responsible_of(portal: Portal, entity_type: str, entity_id: str) -> st
     PortalError."""
     dynamic = entity_type.removeprefix("DYNAMIC_")
     type_ = _TYPES.get(entity_type) or (int(dynamic) if dynamic.isascii() and dynamic.isdigit() else 0)
-    if not type_ or not entity_id.isdigit():
+    if not type_ or not entity_id.isdecimal():
         return ""
     try:
         answer = await portal.call(GET_ITEM, {"entityTypeId": type_, "id": int(entity_id)})

@@ -14,11 +14,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.encoding import Command, ResultRef
 from perezvon.bitrix24.errors import PortalError
-from perezvon.bitrix24.methods import SEARCH
+from perezvon.bitrix24.methods import GET_ITEM, LIST_ITEMS, SEARCH
 from perezvon.bitrix24.values import Json, flag, mapping, number, real, rows, text
 
-ITEMS = "crm.item.list"
-ITEM = "crm.item.get"
 WORKDAY = "timeman.status"
 KEEPS_DAYS = "timeman.settings"
 ACCESSIBILITY = "calendar.accessibility.get"
@@ -28,6 +26,9 @@ MOST_USERS = 24
 """In one batch, with their absences."""
 
 MOST_OBJECTS = 20
+LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+"""An absence for ever ends here: in every zone the day has a next one, and can be written."""
+
 DEAL, CONTACT, COMPANY = 2, 3, 4
 
 
@@ -86,12 +87,12 @@ async def more(portal: Portal, found: Sequence[Found], *, deals: bool, company: 
                 wanted = {field: ids, "=closed": "N"}
                 select = ["id", "title", "assignedById"]
                 params = {"entityTypeId": DEAL, "filter": wanted, "select": select, "order": {"id": "DESC"}}
-                commands.append(Command(key, ITEMS, params))
+                commands.append(Command(key, LIST_ITEMS, params))
     if company and contacts and not companies:
         wanted = {"entityTypeId": CONTACT, "id": contacts[0]}
-        commands.append(Command("contact", ITEM, wanted))
+        commands.append(Command("contact", GET_ITEM, wanted))
         of_contact = ResultRef("contact", ("item", "companyId"))
-        commands.append(Command("company", ITEM, {"entityTypeId": COMPANY, "id": of_contact}))
+        commands.append(Command("company", GET_ITEM, {"entityTypeId": COMPANY, "id": of_contact}))
     if not commands:
         return More()
     told: dict[str, tuple[str, str, str]] = {}
@@ -101,7 +102,7 @@ async def more(portal: Portal, found: Sequence[Found], *, deals: bool, company: 
             continue
         if command.key == "company":
             name = text(mapping(mapping(part.result).get("item")).get("title")).strip()
-        elif command.method == ITEMS:
+        elif command.method == LIST_ITEMS:
             for row in map(mapping, rows(mapping(part.result).get("items"))):
                 id_ = number(row.get("id"))
                 told.setdefault(id_, (id_, number(row.get("assignedById")), text(row.get("title")).strip()))
@@ -152,11 +153,9 @@ def _absences(events: Json, zone: tzinfo | None) -> tuple[tuple[float, float], .
         begin, end = real(event.get("DATE_FROM_TS_UTC")), real(event.get("DATE_TO_TS_UTC"))
         if text(event.get("ACCESSIBILITY")) != ABSENT or begin is None or end is None:
             continue
+        end = min(max(end, 0.0), LATEST)
         if flag(event.get("DT_SKIP_TIME")):  # whole days: the last one to its end
-            try:
-                last = datetime.fromtimestamp(end, UTC).astimezone(zone)
-            except (ValueError, OverflowError, OSError):
-                continue
+            last = datetime.fromtimestamp(end, UTC).astimezone(zone)
             end = (last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).timestamp()
         spans.append((begin, end))
     return tuple(spans)

@@ -6,6 +6,7 @@ Pure and total: a value of another kind becomes the empty one, never an exceptio
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -38,9 +39,9 @@ def text(value: Json) -> str:
 
 
 def number(value: Json) -> str:
-    """An id as text, however it was written; "" for none (null, false, 0, "0")."""
+    """An id as text, however it was written: digits only, which int() takes; "" for none (null, false, 0, "0")."""
     found = text(value).strip()
-    return "" if found == "0" else found
+    return found if found != "0" and re.fullmatch(r"[0-9]{1,18}", found) else ""
 
 
 def real(value: Json) -> float | None:

@@ -1,4 +1,6 @@
-"""`perezvon autoconnect`: whom a caller would be connected with now, and why. Calls nobody and changes nothing."""
+"""`perezvon autoconnect`: whom a caller would be connected with now, and why. Calls nobody and changes nothing; what the
+integrator's own function does when it is asked is done.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
+from perezvon.customisation import Customiser
 from perezvon.settings.errors import SecretMissing, told
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
@@ -111,13 +114,20 @@ async def _try(data_dir: Path, named: Settings | None, pbx: str, number: str, li
             await link.open()
             stack.push_async_callback(link.close)
             portals[portal.name] = link
-        receptions = Receptions(lambda: settings, portals, installation.database, clock=time.time, remember=False)
+        customiser = Customiser(settings.customisation.place(data_dir), settings.customisation.limits())
+        stack.push_async_callback(customiser.close)
+        await customiser.open()
+        receptions = Receptions(
+            lambda: settings, portals, installation.database, clock=time.time, remember=False, customiser=customiser
+        )
         stack.push_async_callback(receptions.close)
         phones = await stack.enter_async_context(_Phones(entry))
         reception = receptions.of(entry.name)
         assert reception is not None
         moment = _moment(at, settings, entry)
-        return _Tried(await reception.decide(line, number, phones.ask, moment), phones.trouble)
+        arriving = {"callerid": number, "dnid": line}
+        decided = await reception.decide(line, number, phones.ask, moment, environment=arriving)
+        return _Tried(decided, phones.trouble)
 
 
 def _moment(at: str, settings: Settings, pbx: AsteriskSettings) -> float | None:

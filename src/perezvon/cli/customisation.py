@@ -12,17 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.cli.exits import Exit, Refusal, answering
 from perezvon.cli.installation import Installation, opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
-from perezvon.customisation import POINTS, Answer, Customiser, Fate, Point
+from perezvon.customisation import POINTS, Answer, Customiser, Fate, Limits, Point
 from perezvon.customisation.answer import difference
 from perezvon.settings.errors import told
 from perezvon.settings.model import Settings
-from perezvon.settings.portal import PortalSettings
-from perezvon.settings.urls import WebhookUrl
 from perezvon.storage import calls, employees
 
 app = typer.Typer(no_args_is_help=True, help="Customisation: the integrator's own Python functions.")
@@ -95,7 +92,7 @@ def test(
 
     async def work() -> list[tuple[dict[str, Any], Answer]]:
         async with opened(data_dir, as_owner=True) as installation, _customiser(installation) as (customiser, settings):
-            customiser.change(customiser.limits.__class__(memory=customiser.limits.memory, ordinary=30.0, urgent=30.0))
+            customiser.change(Limits(ordinary=30.0, urgent=30.0, memory=customiser.limits.memory))
             if not customiser.wants(chosen):
                 wrong = "; ".join(str(seen) for seen, _fix in customiser.status().troubles)
                 raise Refusal(f"there is no function {chosen.value} in {customiser.folder}. {wrong}".strip(), Exit.USAGE)
@@ -214,12 +211,9 @@ async def _questions(installation: Installation, settings: Settings, point: Poin
         row = await calls.find(conn, call)
         if row is None:
             raise Refusal(f"there is no call {call}", Exit.USAGE)
-        portal = settings.portal_of(row.pbx) or PortalSettings(
-            name="portal", webhook=WebhookUrl("https://portal/rest/1/none/")
-        )
+        portal = policies.portal_or_nobodys(settings, row.pbx)
         people, refreshed = await employees.load(conn, portal.name)
-    known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in people)
-    directory = Directory.of(known, refreshed or 0.0)
     policy = policies.policy(settings, portal, "test", "1")
-    found = await questions(database, settings, policy, policies.people(directory), point, call)
+    known = policies.people(policies.directory(people, refreshed))
+    found = await questions(database, settings, policy, known, point, call)
     return found or []

@@ -119,11 +119,11 @@ def _towards_crm(understood: str, line: str, settings: Settings) -> _Tried:
 
 
 def _towards_pbx(number: str, line: str, settings: Settings) -> _Tried:
-    from perezvon.service import clicks, policies  # noqa: PLC0415  as above
+    from perezvon.service import dialling, policies  # noqa: PLC0415  as above
 
     numbering = Numbering(region=settings.calls.region)
     rules = policies.number_rules(settings, Towards.PBX)
-    outcome = clicks.dialled(number, numbering, line, rules)
+    outcome = dialling.dialled(number, numbering, line, rules)
     reasons = (outcome.reason,) if outcome.reason is not None else ()
     if not outcome.number:
         reasons = (Reason("{number} is no number that can be dialled", {"number": number[:40] or "—"}),)

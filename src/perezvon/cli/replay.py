@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.progress import track
 
 from perezvon.bitrix24 import methods
-from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.calls import Call, CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.customisation import Customiser
+from perezvon.delivery.kinds import KINDS
 from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
 from perezvon.rules.missed import Missed, after
 from perezvon.rules.recordings import mode_of
@@ -28,27 +28,10 @@ from perezvon.rules.templates import LATE, finished
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
-from perezvon.settings.urls import WebhookUrl
 from perezvon.storage import employees
 
 TASK = "$task"
 """In place of the number of the client's task."""
-
-METHODS = {
-    Kind.REGISTER: methods.REGISTER,
-    Kind.SHOW: methods.SHOW,
-    Kind.HIDE: methods.HIDE,
-    Kind.FINISH: methods.FINISH,
-    Kind.DESCRIBE: methods.UPDATE_ACTIVITY,
-    Kind.ENTITY: methods.UPDATE_ITEM,
-    Kind.MISSED_TASK: methods.ADD_TASK,
-    Kind.CLOSE_TASK: methods.COMPLETE_TASK,
-    Kind.REMIND_TASK: methods.UPDATE_TASK,
-    Kind.ATTACH_RECORD: methods.ATTACH_RECORD,
-    Kind.BIND: methods.BIND_ACTIVITY,
-    Kind.ANNOUNCE: methods.ADD_MESSAGE,
-}
 
 OBJECT = "$object"
 """In place of the number of an object of the CRM, and of an address that is known only when the portal has answered."""
@@ -127,8 +110,7 @@ def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Setting
             return wanted, None
         from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
 
-        known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in people)
-        return wanted, policies.people(Directory.of(known, refreshed)).users
+        return wanted, policies.people(policies.directory(people, refreshed)).users
 
     return asyncio.run(work(data_dir))
 
@@ -146,8 +128,7 @@ def _numbering(settings: Settings | None, entry: AsteriskSettings | None) -> Num
 def _policy(settings: Settings, entry: AsteriskSettings | None) -> Policy:
     from perezvon.service import policies  # noqa: PLC0415  as above
 
-    nobody = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
-    portal = settings.portal_of(entry.name if entry else "") or nobody
+    portal = policies.portal_or_nobodys(settings, entry.name if entry else "")
     return policies.policy(settings, portal, "replay", "1")
 
 
@@ -259,6 +240,8 @@ def _after(step: StepDraft) -> list[dict[str, Any]]:
         asked = [(methods.ADD_MESSAGE if chat else methods.NOTIFY, {**named, "MESSAGE": message})]
     elif step.kind is Kind.BIND:
         asked = [(methods.BIND_ACTIVITY, {"activityId": OBJECT, "deals": params["deals"], "leads": params["leads"]})]
+    elif step.kind is Kind.TRIGGER:
+        asked = [(methods.EXECUTE_TRIGGER, {"CODE": params["CODE"], "OWNER_TYPE_ID": OBJECT, "OWNER_ID": OBJECT})]
     else:
         return []
     common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
@@ -268,7 +251,7 @@ def _after(step: StepDraft) -> list[dict[str, Any]]:
 def request(step: StepDraft) -> dict[str, Any]:
     """What the portal would be asked, as JSON."""
     return {
-        "method": METHODS[step.kind],
+        "method": KINDS[step.kind].method,
         "params": {name: _value(value) for name, value in step.params.items()},
         "priority": step.priority.name.lower(),
         "reason": str(step.reason),

@@ -18,6 +18,7 @@ from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_BIND, DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
+from perezvon.settings.customisation import FOLDER
 from perezvon.settings.place import POINTER
 from perezvon.settings.secrets import KEY_FILE
 from perezvon.storage.database import SQLITE_FILE
@@ -53,7 +54,8 @@ def backup(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Copy the database (also while the service runs) and the key file into one archive. Keep it safe: it holds secrets.
+    """Copy the database (also while the service runs), the key file and customisation/ into one archive. Keep it safe: it
+    holds secrets.
 
     To restore: stop the service, unpack it into an empty data directory, start the service.
     """
@@ -79,9 +81,9 @@ def backup(
             asyncio.run(work(copy))
             with tarfile.open(fileobj=raw, mode="w:gz") as archive:
                 archive.add(copy, SQLITE_FILE)
-                for name in (KEY_FILE, POINTER):
+                for name in (KEY_FILE, POINTER, FOLDER):
                     if (data_dir / name).exists():
-                        archive.add(data_dir / name, name)
+                        archive.add((data_dir / name).resolve(), name, filter=_worth_keeping)
             raw.flush()
             os.fsync(raw.fileno())
         fresh.replace(file)
@@ -92,6 +94,10 @@ def backup(
     speech.say(
         speech.translate("{file}: {size} bytes. It holds secrets: keep it safe.").format(file=file, size=size), "green"
     )
+
+
+def _worth_keeping(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if entry.name.endswith("/__pycache__") else entry
 
 
 @kindly

@@ -61,7 +61,8 @@ SOON = 3.0
 
 PROMPT = 0.15
 """Seconds after the step in which the prompt for a code has surely begun. A redirect just before lets it play on in the
-room: Read then goes without stopping it (ast_app_getdata, ast_readstring)."""
+room: Read then goes without stopping it (ast_app_getdata, ast_readstring). There is no event to wait for: Newexten comes
+before Read opens the file, and AMI tells nothing of a file that is played."""
 
 _NO_CALL = Reason("there is no running call {call} with {employee}")
 _NOT_WIRED = Reason(

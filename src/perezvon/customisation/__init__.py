@@ -2,7 +2,8 @@
 
 from perezvon.customisation.answer import Answer, Fate
 from perezvon.customisation.call import call_data
-from perezvon.customisation.customiser import Customiser, Limits
+from perezvon.customisation.customiser import Customiser
+from perezvon.customisation.desk import Limits
 from perezvon.customisation.points import POINTS, CallData, Point
 from perezvon.customisation.status import CustomisationStatus, PointStatus
 

@@ -30,11 +30,20 @@ MOST_OUTPUT = 256 * 1024
 MOST_NOISE = 16 * 1024
 """Bytes that are kept of what the process writes by itself."""
 
+TELLS_WHERE = 0.8
+"""Share of a hook's time after which it is asked where it is, in case that it does not come back."""
+
 DYING = 5.0
 """Seconds that the kernel gets to end a process that was killed."""
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
 """Of our environment: it may hold secrets, and these do not."""
+
+_ILLEGIBLE = re.compile("[\0\ud800-\udfff]")
+"""No database and no page takes it."""
+
+_STACK = "Stack (most recent call first):"
+"""How faulthandler begins."""
 
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
 
@@ -131,7 +140,7 @@ class Process:
         started.loaded = Loaded(
             {point: f"{file}:{line}" for point, (file, line) in told["found"].items()},
             tuple((point, file) for point, file in told["twice"]),
-            told["broken"],
+            {file: _legible(why) for file, why in told["broken"].items()},
         )
         return started
 
@@ -142,9 +151,10 @@ class Process:
     async def ask(self, point: str, data: Any, limit: float) -> tuple[Any, str]:
         """The hook's answer, and what it printed. Raises HookFailed; TimedOut and Died, after which the process is over."""
         told = await self._exchange({"point": point, "data": data, "limit": limit}, limit)
+        printed = _legible(told.get("printed", ""))
         if "error" in told:
-            raise HookFailed(str(told["error"]), str(told.get("printed", "")))
-        return told.get("value"), str(told.get("printed", ""))
+            raise HookFailed(_legible(told["error"]), printed)
+        return told.get("value"), printed
 
     async def end(self) -> None:
         """Kills it with whatever it has started. One that the kernel holds is left to it."""
@@ -166,6 +176,7 @@ class Process:
         assert stdin is not None
         assert stdout is not None
         answer = asyncio.create_task(stdout.readline(), name="hooks' process: its answer")
+        asking = asyncio.get_running_loop().call_later(limit * TELLS_WHERE, self._ask_where)
         try:
             async with asyncio.timeout(limit):
                 stdin.write(json.dumps(question).encode() + b"\n")
@@ -179,6 +190,7 @@ class Process:
         except (ConnectionError, ValueError) as error:
             raise Died(await self._end_of_it(f"it said what nobody understands: {type(error).__name__}")) from error
         finally:
+            asking.cancel()
             if not answer.done():
                 answer.cancel()
                 await asyncio.wait([answer])
@@ -197,9 +209,13 @@ class Process:
         last = next((row.strip() for row in reversed(self._said().splitlines()) if row.strip()), "")
         return f"the hooks' process ended by itself ({how}){f': {last[:200]}' if last else ''}"
 
+    def _ask_where(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(program.ASKS_WHERE)
+
     def _where(self) -> str:
         """The place in the hooks' files where it hangs, as the process itself wrote it down a moment ago."""
-        for found in _FRAME.finditer(self._said().rpartition("Timeout (")[2]):
+        for found in _FRAME.finditer(self._said().rpartition(_STACK)[2]):
             file = Path(found["file"])
             if str(file.parent) == self._folder:
                 return f" ({file.name}:{found['line']})"
@@ -214,3 +230,7 @@ class Process:
         while chunk := await stderr.read(8192):
             self._noise += chunk
             del self._noise[:-MOST_NOISE]
+
+
+def _legible(said: Any) -> str:
+    return _ILLEGIBLE.sub("\ufffd", str(said))

@@ -2,7 +2,8 @@
 
 Run as a file of its own (`python -P worker.py`): it imports nothing of ours, starts in some 30 ms, and knows none of our
 secrets. The first line has the hooks' sources, so that what runs is what was checked, whatever becomes of the files. It
-ends when stdin does; an alarm ends it when a hook does not come back and nobody is left to kill it.
+ends when stdin does; an alarm ends it when a hook does not come back and nobody is left to kill it. Asked with ASKS_WHERE
+it writes to stderr where it is, whatever a hook is doing just then.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from typing import Any, BinaryIO
 MOST_PRINTED = 4000
 """Characters of what a hook prints that are told."""
 
+ASKS_WHERE = signal.SIGURG
+"""Ignored by whoever does not know it: it may come before we do."""
+
 LAST_MOMENT = 1.0
 """Seconds beyond a hook's time after which the process ends itself."""
-
-TELLS_WHERE = 0.8
-"""Share of a hook's time after which it is written down where it is, in case that it does not come back."""
 
 
 class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -144,6 +145,7 @@ class Hooks:
 
 
 def main() -> None:
+    faulthandler.register(ASKS_WHERE, file=2, all_threads=False)  # in C: also in the middle of a regular expression
     results, jobs, own = _channels()
     order = json.loads(jobs.readline())
     _bound(order["memory"])
@@ -186,11 +188,9 @@ def _say(results: BinaryIO, line: bytes, own: int) -> None:
 def _in_time(limit: float) -> Generator[None]:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit + LAST_MOMENT)
-    faulthandler.dump_traceback_later(limit * TELLS_WHERE, file=2)
     try:
         yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -145,7 +145,7 @@ def fields_of(step: Step) -> dict[str, Json]:
 
 def was_asked(step: Step, asked: Question, outcome: Answer | PortalError) -> Settled:
     if isinstance(outcome, PortalError):
-        return _refused(step, outcome)
+        return refused(step, outcome, outcome.as_json(), GONE)
     if isinstance(asked, FindOwnCall):
         if activity := asked.found(outcome.result):
             return Settled(step.id, State.NEW, {_ACTIVITY: activity}, note=step.note)
@@ -162,22 +162,22 @@ def was_asked(step: Step, asked: Question, outcome: Answer | PortalError) -> Set
 
 def was_written(step: Step, outcome: Answer | PortalError) -> Settled:
     if isinstance(outcome, PortalError):
-        return _refused(step, outcome)
+        return refused(step, outcome, outcome.as_json(), GONE)
     try:
         return Settled(step.id, State.DONE, KINDS[step.kind].read(outcome.result).result, note=step.note)
     except Ambiguous as error:
-        return _refused(step, error)
+        return refused(step, error, error.as_json(), GONE)
 
 
-def _refused(step: Step, error: PortalError) -> Settled:
-    """Neither a deleted activity nor a portal that will not have it is tried for ever."""
-    told, words = error.as_json(), str(error)
+def refused(step: Step, error: PortalError, kept: Json, gone: Reason) -> Settled:
+    """Neither an object that was deleted nor a portal that will not have it is tried for ever. `kept`: of what was read."""
+    words = str(error)
     if isinstance(error, NotFound) and not isinstance(error, MethodNotFound):
-        return Settled(step.id, State.SKIPPED, told, words, GONE)
+        return Settled(step.id, State.SKIPPED, kept, words, gone)
     old = step.sent is not None and step.sent > step.created + PATIENCE and step.attempts > MANY_TRIES
     if isinstance(error, _REFUSED) or (old and not isinstance(error, PORTAL_WIDE)):
-        return Settled(step.id, State.DEAD, told, words, step.note)
-    return Settled(step.id, State.UNSURE, told, words, step.note)
+        return Settled(step.id, State.DEAD, kept, words, step.note)
+    return Settled(step.id, State.UNSURE, kept, words, step.note)
 
 
 def _digits(phone: str) -> str:

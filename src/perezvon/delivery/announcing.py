@@ -27,7 +27,6 @@ from perezvon.delivery.after import (
     Ask,
     Next,
     Told,
-    awaits_recording,
     dead,
     done,
     failed,
@@ -38,7 +37,7 @@ from perezvon.delivery.after import (
     skipped,
 )
 from perezvon.delivery.objects import CallObjects, address, made_by_call, objects_of
-from perezvon.rules.templates import finished, late
+from perezvon.rules.templates import finished
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage.steps import Settled, State, Step
 
@@ -67,13 +66,8 @@ def next_of(step: Step, steps: Sequence[Step], now: float) -> Next:
         if objects.told or type_ not in _MADE:
             return NOT_NEW
         return Ask(_CHECK, f"{methods.OBJECT[type_.lower()]}.get", {"id": id_})
-    parts = rows(step.params.get("parts"))
-    if "recording" in late(parts) and "url" not in progress:
-        if (later := awaits_recording(step, steps, now)) is not None:
-            return later
-        asked = None if recording_link.given(steps) else recording_link.ask(steps, finish)
-        if asked is not None:
-            return asked
+    if (first := recording_link.wanted([step.params.get("parts")], step, steps, finish, now)) is not None:
+        return first
     to, message = text(step.params.get("to")), _message(step, steps, objects, progress)
     if not to.startswith("chat"):
         tag = {"TAG": f"PEREZVON|{text(step.params.get('tag'))}", "CLIENT_ID": CLIENT_ID}

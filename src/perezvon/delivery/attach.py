@@ -26,6 +26,7 @@ from perezvon.recordings.layout import is_layout
 from perezvon.rules.vocabulary import StepDraft
 from perezvon.storage import calls, journal, lanes, recordings
 from perezvon.storage.database import Database
+from perezvon.storage.errors import StorageError
 from perezvon.storage.insist import insist
 from perezvon.storage.recordings import Recording, RecordingState
 
@@ -175,6 +176,17 @@ class RecordingWorker:
         self._wake.set()
 
     async def _handle(self, recording: Recording) -> None:
+        """A defect with one never stops the others."""
+        try:
+            await self._convert_one(recording)
+        except StorageError:
+            raise
+        except Exception as error:
+            log.exception("a recording's state could not be stored", call=recording.call, path=recording.path)
+            failure = f"defect: {error!r}"
+            await stored(self._database, lambda conn: self._failed(conn, recording, failure, hopeless=False))
+
+    async def _convert_one(self, recording: Recording) -> None:
         try:
             if is_layout(recording.path):
                 names = await self._look(recording.pbx, recording.path)
@@ -216,9 +228,9 @@ class RecordingWorker:
         now, seconds = self._clock(), sound.duration
         ours = sound.path.is_relative_to(self._folder)
         file = str(sound.path) if ours else ""
-        kept = where if ours or where.endswith(sound.path.suffix) else where + sound.path.suffix
-        if not ours and kept != recording.path:  # it is read from there again
-            await recordings.rename(conn, recording.id, kept)
+        name = where if ours or where.endswith(sound.path.suffix) else where + sound.path.suffix
+        if name != recording.name:  # it is read from there again, and deleted there
+            await recordings.found(conn, recording.id, name if name != recording.path else None)
         others = [one for one in await recordings.of_call(conn, recording.call) if one.id != recording.id]
         steps = (await lanes.load(conn, [recording.call])).get(recording.call, [])
         if finished_step(steps) is None:

@@ -72,7 +72,7 @@ def told(step: Step, asked: Ask, answer: Answer | PortalError, steps: Sequence[S
         most = 1 if text(step.params.get(asked.stage)) == "newest" else MOST
         owner = _LISTS[asked.stage][2]
         ids = (number(mapping(row).get("ID")) for row in rows(answer.result))
-        found = [[owner, int(one)] for one in ids if one.isdigit()][:most]
+        found = [[owner, int(one)] for one in ids if one.isdecimal()][:most]
     return go_on(step, progress, **{asked.stage: len(found)}, queue=[*rows(progress.get("queue")), *found])
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.answers import Answer
-from perezvon.bitrix24.errors import AppContextRequired, MissingScope, NotFound, Permanent, PortalError
+from perezvon.bitrix24.errors import PortalError
 from perezvon.bitrix24.values import Json, mapping, number, rows, text
-from perezvon.delivery.weather import PORTAL_WIDE
+from perezvon.delivery.activity import refused
 from perezvon.rules.vocabulary import Kind, Reason
 from perezvon.storage.steps import Settled, State, Step
 
@@ -24,11 +24,6 @@ NO_ENTITY = Reason("not sent: the call has no object in the CRM")
 GONE = Reason("not sent: the CRM object has been deleted in the portal")
 
 TYPES = {"LEAD": 1, "DEAL": 2, "CONTACT": 3, "COMPANY": 4}
-PATIENCE = 24 * 3600.0
-MANY_TRIES = 20
-"""Seconds and tries after which a portal that answers others, and not this, is not asked any more."""
-
-_REFUSED = (Permanent, MissingScope, AppContextRequired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ def size_of(step: Step) -> int:
 
 def was_read(step: Step, asked: ReadEntity, outcome: Answer | PortalError, lane: Sequence[Step]) -> Settled:
     if isinstance(outcome, PortalError):
-        return _refused(step, outcome)
+        return refused(step, outcome, step.result, GONE)
     found = mapping(mapping(outcome.result).get("item"))
     told = {"type": asked.type, "id": asked.id, "is_new": _is_new(asked, lane), "found": dict(found)}
     return Settled(step.id, State.HELD, told, note=step.note)
@@ -88,7 +83,7 @@ def was_read(step: Step, asked: ReadEntity, outcome: Answer | PortalError, lane:
 
 def was_written(step: Step, outcome: Answer | PortalError) -> Settled:
     if isinstance(outcome, PortalError):
-        return _refused(step, outcome)
+        return refused(step, outcome, step.result, GONE)
     told = {name: value for name, value in mapping(step.result).items() if name != "found"}
     return Settled(step.id, State.DONE, told, note=step.note)
 
@@ -104,14 +99,3 @@ def _is_new(asked: ReadEntity, lane: Sequence[Step]) -> bool:
                 if text(row.get("ENTITY_TYPE")) == asked.type and number(row.get("ENTITY_ID")) == str(asked.id):
                     return True
     return False
-
-
-def _refused(step: Step, error: PortalError) -> Settled:
-    """What is known of the object is kept for the next try."""
-    told, words = step.result, str(error)
-    if isinstance(error, NotFound):
-        return Settled(step.id, State.SKIPPED, told, words, GONE)
-    old = step.sent is not None and step.sent > step.created + PATIENCE and step.attempts > MANY_TRIES
-    if isinstance(error, _REFUSED) or (old and not isinstance(error, PORTAL_WIDE)):
-        return Settled(step.id, State.DEAD, told, words, step.note)
-    return Settled(step.id, State.UNSURE, told, words, step.note)

@@ -25,7 +25,6 @@ from perezvon.delivery.after import (
     Ask,
     Next,
     Told,
-    awaits_recording,
     dead,
     done,
     failed,
@@ -39,7 +38,7 @@ from perezvon.delivery.objects import CallObjects, address, made_by_call, object
 from perezvon.delivery.weather import METHOD_WIDE
 from perezvon.rules.after_call import ALL, NEW, OLD
 from perezvon.rules.field_values import MULTIFIELDS, FieldType, Refused, converted
-from perezvon.rules.templates import finished, late
+from perezvon.rules.templates import finished
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage.steps import Step
 
@@ -73,12 +72,9 @@ def next_of(step: Step, steps: Sequence[Step], now: float) -> Next:
     new = _is_new(of, objects, progress)
     if new is not None and not _for(step, new=new):
         return NOT_NEW
-    if "url" not in progress and any("recording" in late(rows(one.get("parts"))) for one in _entries(step)):
-        if (later := awaits_recording(step, steps, now)) is not None:
-            return later
-        asked = None if recording_link.given(steps) else recording_link.ask(steps, finish)
-        if asked is not None:
-            return asked
+    texts = (one.get("parts") for one in _entries(step))
+    if (first := recording_link.wanted(texts, step, steps, finish, now)) is not None:
+        return first
     if progress.get("todo") and fresh(step, now):
         return Ask(WRITE, _method(of, "update"), {"id": found, "fields": _of_group(progress)})
     return Ask(READ, _method(of, "get"), {"id": found})

@@ -4,13 +4,14 @@ recordings, its lane and its journal in, a plan out."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
 from perezvon.calls.facts import Answered, CallEnded, CallStarted, Fact, LeftTalk, Recorded, RecordingPaused
-from perezvon.delivery.kinds import FILE, LINK
+from perezvon.delivery.kinds import FILE, HEARD_AT, LINK
 from perezvon.recordings.parts import Part, Talk, arrange, talkers
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, Ref, StepDraft
 from perezvon.storage.recordings import Mark, Recording, RecordingState
@@ -21,6 +22,7 @@ HEARD = (RecordingState.PART, RecordingState.JOINED, RecordingState.READY, Recor
 
 _LONGEST_NAME = 40
 
+_ADDRESS = re.compile(r"https?://\S+")
 _TOLD_LATER = 0.5
 """Seconds by which a pause may be told to be over after the recording has gone on."""
 
@@ -173,6 +175,8 @@ def tell(key: str, finish: str, sent: Sent, text: str) -> StepDraft:
         "fields": {"DESCRIPTION": text},
         **({FILE: str(sent.file)} if sent.file is not None else {}),
     }
+    if address := _ADDRESS.search(text):
+        params[HEARD_AT] = address[0]
     return StepDraft(key, Kind.DESCRIBE, params, Priority.RECORD, _why(sent))
 
 

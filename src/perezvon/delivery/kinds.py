@@ -21,6 +21,9 @@ FILE = "@file"
 # A parameter that names a recording of ours (`subject_of`), to which the portal gets an address, made when it is sent.
 LINK = "@link"
 
+# A parameter that names the address of the call's recording, for other texts that name it (recording_link.py).
+HEARD_AT = "@heard_at"
+
 OVER_ALREADY = Reason("the call was over at the portal already")
 NO_LEAD = Reason("the portal made no lead: {error}")
 REMARKS = Reason("the portal remarks: {error}")

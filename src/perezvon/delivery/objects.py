@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from perezvon.bitrix24.values import Json, mapping, moment, number, real, rows, text
+from perezvon.delivery.kinds import HEARD_AT
 from perezvon.rules.vocabulary import Kind
 from perezvon.storage.steps import State, Step
 
@@ -77,5 +78,5 @@ def address(portal: str, type_: str, number_: str) -> str:
 
 def ended(steps: Sequence[Step]) -> bool:
     """Whether the call's recording has come, or will not: nothing of it is under way."""
-    records = [one for one in steps if one.kind is Kind.ATTACH_RECORD]
+    records = [one for one in steps if one.kind is Kind.ATTACH_RECORD or HEARD_AT in one.params]
     return bool(records) and all(one.state in (State.DONE, State.DEAD, State.SKIPPED) for one in records)

@@ -6,21 +6,33 @@ tell it. Source: contract.json, voximplant.statistic.get (CALL_RECORD_URL).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.values import Json, mapping, rows, text
-from perezvon.delivery.after import Ask
+from perezvon.delivery.after import Ask, Later, awaits_recording
+from perezvon.delivery.kinds import HEARD_AT
+from perezvon.rules.templates import late
 from perezvon.rules.vocabulary import Kind
 from perezvon.storage.steps import State, Step
 
 STAGE = "recording"
 
 
+def wanted(texts: Iterable[Json], step: Step, steps: Sequence[Step], finish_key: str, now: float) -> Ask | Later | None:
+    """What is to be done before the address is known; None when it is, or there is none, or none of the texts (in parts)
+    names it."""
+    if "url" in mapping(step.result) or not any("recording" in late(rows(parts)) for parts in texts):
+        return None
+    if (later := awaits_recording(step, steps, now)) is not None:
+        return later
+    return None if given(steps) else ask(steps, finish_key)
+
+
 def given(steps: Sequence[Step]) -> str:
-    """The address that the portal was told."""
-    records = [one for one in steps if one.kind is Kind.ATTACH_RECORD]
-    return next((url for one in reversed(records) if (url := text(one.params.get("RECORD_URL")))), "")
+    """The address that the portal was told, with the recording or in the activity's text."""
+    told = (text(one.params.get(HEARD_AT) or one.params.get("RECORD_URL")) for one in reversed(steps))
+    return next(filter(None, told), "")
 
 
 def ask(steps: Sequence[Step], finish_key: str) -> Ask | None:

@@ -16,8 +16,7 @@ Source: contract.json, methods tasks.task.*, task.commentitem.*, telephony.exter
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 from perezvon.bitrix24 import methods
@@ -29,13 +28,24 @@ from perezvon.bitrix24.errors import (
     Permanent,
     PortalError,
 )
-from perezvon.bitrix24.values import Json, mapping, moment, number, real, rows, text
+from perezvon.bitrix24.values import Json, mapping, moment, number, rows, text
 from perezvon.calls.call import iso
-from perezvon.delivery.kinds import KINDS
+from perezvon.delivery.task_progress import (
+    Outcome,
+    Progress,
+    Stage,
+    behind,
+    done,
+    go_on,
+    known_before,
+    over,
+    progress_of,
+    seen,
+    unsettled,
+)
 from perezvon.delivery.weather import METHOD_WIDE, PORTAL_WIDE
 from perezvon.rules.missed import OWNER
 from perezvon.rules.vocabulary import Kind, Reason
-from perezvon.storage.missed import Seen
 from perezvon.storage.steps import Settled, State, Step
 
 MADE = Reason("the task was made")
@@ -73,16 +83,6 @@ _PREFIX = {"CONTACT": "C_", "LEAD": "L_", "COMPANY": "CO_"}
 _REFUSED = (Permanent, MissingScope, AppContextRequired)
 
 
-class Stage(StrEnum):
-    SEARCH = "search"
-    ADD = "add"
-    READ = "read"
-    RENEW = "renew"
-    CHANGE = "change"
-    COMMENT = "comment"
-    COMPLETE = "complete"
-
-
 @dataclass(frozen=True, slots=True)
 class Errand:
     """One request. `verifies`: asks whether what the stage does was done already."""
@@ -93,62 +93,22 @@ class Errand:
     verifies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What becomes of the step; `wait`: seconds for which its lane is left alone; `seen`: for the client's row."""
-
-    settled: Settled
-    wait: float = 0.0
-    seen: Seen | None = None
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Kept as the step's result. `who`: place in the chain of users; `start`: where the next page of tasks begins.
-    `users`: the chain with the owner put in, once he is known. `title`: as we have written it last, `their_title`: as it
-    was read. `stays_closed`: the portal would not open the task again. `completing`: we have asked for its end. `anew`: it
-    takes the place of one that was closed by hand. `bare`: without what the portal may have refused."""
-
-    stage: Stage
-    task: str = ""
-    title: str = ""
-    responsible: str = ""
-    who: int = 0
-    users: list[str] = field(default_factory=list[str])
-    links: list[str] = field(default_factory=list[str])
-    auditors: list[str] = field(default_factory=list[str])
-    their_title: str = ""
-    start: int = 0
-    tries: int = 0
-    changed: bool = False
-    commented: bool = False
-    renewed: bool = False
-    stays_closed: bool = False
-    completing: bool = False
-    anew: bool = False
-    bare: bool = False
-    error: str = ""
-
-    def as_json(self) -> dict[str, Json]:
-        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name)}
-
-
 def useless(step: Step, steps: Sequence[Step]) -> Reason | None:
     """Why the step is not worth a request (any more)."""
     if step.state is not State.NEW:
         return None
-    known = _before(step, steps)
+    known = known_before(step, steps)
     if step.kind is not Kind.MISSED_TASK:
-        return None if known.get("task") or _unsettled(step, steps) else NONE_MADE
-    later = any(one.kind is Kind.CLOSE_TASK and one.pending and one.params.get("close") for one in _after(step, steps))
+        return None if known.get("task") or unsettled(step, steps) else NONE_MADE
+    later = any(one.kind is Kind.CLOSE_TASK and one.pending and one.params.get("close") for one in behind(step, steps))
     made = known.get("task") or mapping(step.result).get("task")
-    unconditional = all(one.params.get("only") is None for one in _after(step, steps) if one.kind is Kind.CLOSE_TASK)
-    return IN_TIME if later and unconditional and not made and not _unsettled(step, steps) else None
+    unconditional = all(one.params.get("only") is None for one in behind(step, steps) if one.kind is Kind.CLOSE_TASK)
+    return IN_TIME if later and unconditional and not made and not unsettled(step, steps) else None
 
 
 def errand(step: Step, steps: Sequence[Step], now: float, paused: Mapping[str, float]) -> Errand:
     """The next request. `paused`: methods that the portal refuses, until when (POSIX seconds)."""
-    progress = _progress(step, steps)
+    progress = progress_of(step, steps)
     stage = progress.stage
     unsure = step.state is State.UNSURE
     if stage is Stage.SEARCH and paused.get(methods.SEARCH, 0.0) > now:
@@ -185,7 +145,7 @@ def errand(step: Step, steps: Sequence[Step], now: float, paused: Mapping[str, f
 
 def told(step: Step, asked: Errand, answer: Answer | PortalError, steps: Sequence[Step], substitute: str) -> Outcome:
     """What the answer means. `substitute`: the user who takes the place of those whom the portal refuses."""
-    progress = _progress(step, steps)
+    progress = progress_of(step, steps)
     progress.stage = asked.stage
     if isinstance(answer, PortalError):
         return _failed(step, asked, answer, progress, substitute)
@@ -194,7 +154,7 @@ def told(step: Step, asked: Errand, answer: Answer | PortalError, steps: Sequenc
     match asked.stage:
         case Stage.SEARCH:
             _owned(step, result, progress)
-            return _go_on(step, progress, Stage.ADD)
+            return go_on(step, progress, Stage.ADD)
         case Stage.ADD:
             return _looked_for(step, result, progress) if asked.verifies else _added(step, result, progress)
         case Stage.READ:
@@ -207,7 +167,7 @@ def told(step: Step, asked: Errand, answer: Answer | PortalError, steps: Sequenc
             progress.title = text(_change(step, progress).get("TITLE")) or progress.title
             return _next(step, progress)
         case Stage.COMMENT if asked.verifies and not _marked(step, result, "POST_MESSAGE"):
-            return _go_on(step, progress, Stage.COMMENT)
+            return go_on(step, progress, Stage.COMMENT)
         case Stage.COMMENT:
             progress.commented = True
             return _next(step, progress)
@@ -218,7 +178,7 @@ def told(step: Step, asked: Errand, answer: Answer | PortalError, steps: Sequenc
 # ---- a new task
 
 
-def _fields(step: Step, progress: _Progress) -> dict[str, Json]:
+def _fields(step: Step, progress: Progress) -> dict[str, Json]:
     fields: dict[str, Json] = dict(mapping(step.params.get("task")))
     users = progress.users or _without_owner(step)
     fields["RESPONSIBLE_ID"] = users[min(progress.who, len(users) - 1)]
@@ -233,7 +193,7 @@ def _without_owner(step: Step) -> list[str]:
     return [user for user in map(text, rows(step.params.get("chain"))) if user != OWNER]
 
 
-def _owned(step: Step, result: Json, progress: _Progress) -> None:
+def _owned(step: Step, result: Json, progress: Progress) -> None:
     found = [mapping(row) for row in rows(result)]
     owner = next((user for row in found if (user := number(row.get("ASSIGNED_BY_ID"))) and user != "0"), "")
     chain = [owner if user == OWNER else user for user in map(text, rows(step.params.get("chain")))]
@@ -242,7 +202,7 @@ def _owned(step: Step, result: Json, progress: _Progress) -> None:
     progress.links = [f"{prefix}{entity}" for prefix, entity in prefixed if prefix and entity]
 
 
-def _added(step: Step, result: Json, progress: _Progress) -> Outcome:
+def _added(step: Step, result: Json, progress: Progress) -> Outcome:
     task = mapping(mapping(result).get("task"))
     if not number(task.get("id")):
         error = Ambiguous(f"{methods.ADD_TASK}: the answer names no task", method=methods.ADD_TASK)
@@ -250,7 +210,7 @@ def _added(step: Step, result: Json, progress: _Progress) -> Outcome:
     return _made(step, progress, task, ANEW if progress.anew else MADE)
 
 
-def _looked_for(step: Step, result: Json, progress: _Progress) -> Outcome:
+def _looked_for(step: Step, result: Json, progress: Progress) -> Outcome:
     """The portal is asked page after page: it cannot look for our mark itself."""
     page = [mapping(row) for row in rows(mapping(result).get("tasks"))]
     mark = text(step.params.get("mark"))
@@ -261,28 +221,28 @@ def _looked_for(step: Step, result: Json, progress: _Progress) -> Outcome:
         progress.start += PAGE
         return Outcome(Settled(step.id, State.UNSURE, progress.as_json(), note=step.note))
     progress.start = 0
-    return _go_on(step, progress, Stage.ADD)
+    return go_on(step, progress, Stage.ADD)
 
 
-def _made(step: Step, progress: _Progress, task: Mapping[str, Json], note: Reason) -> Outcome:
+def _made(step: Step, progress: Progress, task: Mapping[str, Json], note: Reason) -> Outcome:
     fields = _fields(step, progress)
     progress.task = number(task.get("id"))
     progress.title = text(fields["TITLE"])
     if progress.bare:
         note = Reason(BARE.text, {"error": progress.error})
     progress.responsible = number(task.get("responsibleId")) or text(fields["RESPONSIBLE_ID"])
-    return _done(step, progress, note)
+    return done(step, progress, note)
 
 
 # ---- a task that is there
 
 
-def _read(step: Step, result: Json, progress: _Progress) -> Outcome:
+def _read(step: Step, result: Json, progress: Progress) -> Outcome:
     task = mapping(mapping(result).get("task"))
     if not number(task.get("id")):
         if step.kind is Kind.MISSED_TASK:
             return _make_anew(step, progress)
-        return Outcome(Settled(step.id, State.SKIPPED, {}, note=GONE), seen=_over(step, progress))
+        return Outcome(Settled(step.id, State.SKIPPED, {}, note=GONE), seen=over(step, progress))
     progress.responsible = number(task.get("responsibleId"))
     progress.auditors = [number(user) for user in rows(task.get("auditors"))]
     progress.their_title = text(task.get("title"))
@@ -291,11 +251,11 @@ def _read(step: Step, result: Json, progress: _Progress) -> Outcome:
     only = step.params.get("only")
     if only is not None and progress.responsible not in map(text, rows(only)):
         note = Reason(OTHERS.text, {"user": progress.responsible})
-        return Outcome(Settled(step.id, State.SKIPPED, progress.as_json(), note=note), seen=_seen(step, progress))
+        return Outcome(Settled(step.id, State.SKIPPED, progress.as_json(), note=note), seen=seen(step, progress))
     return _next(step, progress)
 
 
-def _read_closed(step: Step, task: Mapping[str, Json], progress: _Progress) -> Outcome:
+def _read_closed(step: Step, task: Mapping[str, Json], progress: Progress) -> Outcome:
     if step.kind is Kind.CLOSE_TASK:
         return _closed(step, progress, CLOSED if progress.completing else CLOSED_BY_HAND)
     if step.kind is Kind.REMIND_TASK:
@@ -304,15 +264,15 @@ def _read_closed(step: Step, task: Mapping[str, Json], progress: _Progress) -> O
     closed = moment(task.get("closedDate"))
     late = not isinstance(since, (int, float)) or (closed is not None and closed < since)
     if not late and not progress.stays_closed:
-        return _go_on(step, progress, Stage.RENEW)
+        return go_on(step, progress, Stage.RENEW)
     return _make_anew(step, progress)
 
 
-def _make_anew(step: Step, progress: _Progress) -> Outcome:
-    return _go_on(step, _Progress(Stage.SEARCH, anew=True, tries=progress.tries), Stage.SEARCH)
+def _make_anew(step: Step, progress: Progress) -> Outcome:
+    return go_on(step, Progress(Stage.SEARCH, anew=True, tries=progress.tries), Stage.SEARCH)
 
 
-def _change(step: Step, progress: _Progress) -> dict[str, Json]:
+def _change(step: Step, progress: Progress) -> dict[str, Json]:
     """A title that an employee has written stays."""
     change = dict(mapping(step.params.get("change")))
     if progress.their_title != progress.title:
@@ -323,54 +283,31 @@ def _change(step: Step, progress: _Progress) -> dict[str, Json]:
     return change
 
 
-def _next(step: Step, progress: _Progress) -> Outcome:
+def _next(step: Step, progress: Progress) -> Outcome:
     if not progress.changed and _change(step, progress):
-        return _go_on(step, progress, Stage.CHANGE)
+        return go_on(step, progress, Stage.CHANGE)
     if not progress.commented and step.params.get("comment"):
-        return _go_on(step, progress, Stage.COMMENT)
+        return go_on(step, progress, Stage.COMMENT)
     if step.params.get("close"):
-        return _go_on(step, progress, Stage.COMPLETE)
+        return go_on(step, progress, Stage.COMPLETE)
     if progress.error:
-        return _done(step, progress, Reason(SILENT.text, {"error": progress.error}))
-    return _done(step, progress, RENEWED if progress.renewed else TOLD)
+        return done(step, progress, Reason(SILENT.text, {"error": progress.error}))
+    return done(step, progress, RENEWED if progress.renewed else TOLD)
 
 
-def _closed(step: Step, progress: _Progress, note: Reason) -> Outcome:
-    return Outcome(Settled(step.id, State.DONE, progress.as_json(), note=note), seen=_over(step, progress))
+def _closed(step: Step, progress: Progress, note: Reason) -> Outcome:
+    return Outcome(Settled(step.id, State.DONE, progress.as_json(), note=note), seen=over(step, progress))
 
 
-# ---- what is kept
+# ---- errors
 
 
-def _go_on(step: Step, progress: _Progress, stage: Stage) -> Outcome:
-    progress.stage = stage
-    return Outcome(Settled(step.id, State.NEW, progress.as_json(), note=step.note))
-
-
-def _done(step: Step, progress: _Progress, note: Reason) -> Outcome:
-    return Outcome(Settled(step.id, State.DONE, progress.as_json(), note=note), seen=_seen(step, progress))
-
-
-def _seen(step: Step, progress: _Progress) -> Seen:
-    at = step.params.get("at")
-    anew = float(at) if progress.anew and isinstance(at, (int, float)) else None
-    remind = real(step.params.get("remind")) if anew is not None else None
-    return Seen(step.lane, progress.task, progress.responsible, anew=anew, remind=remind)
-
-
-def _over(step: Step, progress: _Progress) -> Seen:
-    at = step.params.get("at")
-    if step.params.get("only") is None or not isinstance(at, (int, float)):  # else it is known already
-        return _seen(step, progress)
-    return Seen(step.lane, progress.task, progress.responsible, over=float(at))
-
-
-def _failed(step: Step, asked: Errand, error: PortalError, progress: _Progress, substitute: str) -> Outcome:
+def _failed(step: Step, asked: Errand, error: PortalError, progress: Progress, substitute: str) -> Outcome:
     progress.completing |= asked.stage is Stage.COMPLETE and isinstance(error, Ambiguous)
     wide = isinstance(error, PORTAL_WIDE) or (isinstance(error, METHOD_WIDE) and not isinstance(error, Permanent))
     refused = isinstance(error, _REFUSED)
     if refused and asked.stage is Stage.SEARCH:
-        return _go_on(step, progress, Stage.ADD)
+        return go_on(step, progress, Stage.ADD)
     if refused and asked.stage in (Stage.CHANGE, Stage.COMMENT) and not isinstance(error, MissingScope):
         progress.changed |= asked.stage is Stage.CHANGE
         progress.commented |= asked.stage is Stage.COMMENT
@@ -389,7 +326,7 @@ def _failed(step: Step, asked: Errand, error: PortalError, progress: _Progress, 
     return _again(step, asked, error, progress, wait)
 
 
-def _refused(step: Step, asked: Errand, error: PortalError, progress: _Progress, substitute: str) -> Outcome:
+def _refused(step: Step, asked: Errand, error: PortalError, progress: Progress, substitute: str) -> Outcome:
     """The next of the chain may be somebody whom the portal knows; an employee may just have closed the task."""
     if asked.stage is Stage.ADD and not asked.verifies:
         users = progress.users or _without_owner(step)
@@ -398,15 +335,15 @@ def _refused(step: Step, asked: Errand, error: PortalError, progress: _Progress,
         progress.users = users
         if progress.who + 1 < len(users):
             progress.who += 1
-            return _go_on(step, progress, Stage.ADD)
+            return go_on(step, progress, Stage.ADD)
         if not progress.bare:
             progress.bare, progress.who, progress.error = True, 0, str(error)
-            return _go_on(step, progress, Stage.ADD)
+            return go_on(step, progress, Stage.ADD)
     elif asked.stage is Stage.READ:
         return _read(step, [], progress)
     elif asked.stage is Stage.RENEW:
         progress.stays_closed = True
-        return _go_on(step, progress, Stage.READ)
+        return go_on(step, progress, Stage.READ)
     elif progress.tries <= PATIENCE:
         stage = Stage.READ if asked.stage is Stage.COMPLETE else asked.stage
         progress.stage = stage
@@ -415,44 +352,17 @@ def _refused(step: Step, asked: Errand, error: PortalError, progress: _Progress,
     return Outcome(Settled(step.id, State.DEAD, progress.as_json(), str(error), step.note))
 
 
-def _again(step: Step, asked: Errand, error: PortalError, progress: _Progress, wait: float) -> Outcome:
+def _again(step: Step, asked: Errand, error: PortalError, progress: Progress, wait: float) -> Outcome:
     state = State.UNSURE if asked.verifies else State.NEW
     return Outcome(Settled(step.id, state, progress.as_json(), str(error), step.note), wait)
 
 
-def _unsure(step: Step, progress: _Progress, error: PortalError) -> Outcome:
+def _unsure(step: Step, progress: Progress, error: PortalError) -> Outcome:
     return Outcome(Settled(step.id, State.UNSURE, progress.as_json(), str(error), step.note), max(_wait(progress), _LATE))
 
 
-def _wait(progress: _Progress) -> float:
+def _wait(progress: Progress) -> float:
     return min(_FIRST_WAIT * 2.0 ** max(progress.tries - 1, 0), _LONGEST_WAIT)
-
-
-def _progress(step: Step, steps: Sequence[Step]) -> _Progress:
-    kept = mapping(step.result)
-    if "stage" in kept:
-        known = {name: kept[name] for name in _Progress.__slots__ if name in kept}
-        return _Progress(**dict(known, stage=Stage(text(kept["stage"]))))
-    before = _before(step, steps)
-    task = text(before.get("task"))
-    return _Progress(Stage.READ if task else Stage.SEARCH, task=task, title=text(before.get("title")))
-
-
-def _before(step: Step, steps: Sequence[Step]) -> Mapping[str, Json]:
-    """What the last step before it that knew of a task has left."""
-    for one in reversed([one for one in steps if one.sequence < step.sequence and KINDS[one.kind].task]):
-        if (kept := mapping(one.result)).get("task"):
-            return kept
-    return {}
-
-
-def _after(step: Step, steps: Sequence[Step]) -> list[Step]:
-    return [one for one in steps if one.sequence > step.sequence]
-
-
-def _unsettled(step: Step, steps: Sequence[Step]) -> bool:
-    """Whether it is open what comes of the steps before it."""
-    return any(one.sequence < step.sequence and one.open for one in steps)
 
 
 def _marked(step: Step, result: Json, name: str) -> bool:

@@ -153,7 +153,7 @@ def _object(finish: Step, register: Step | None) -> tuple[str, str]:
 def _chosen(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """A lead, else the newest deal."""
     for type_ in (LEAD, DEAL):
-        ids = [int(id_) for of, id_ in pairs if of == type_ and id_.isdigit()]
+        ids = [int(id_) for of, id_ in pairs if of == type_ and id_.isdecimal()]
         if ids:
             return type_, str(max(ids))
     return "", ""
@@ -170,7 +170,7 @@ def _searched(step: Step, result: Json) -> Settled:
     if lead := [id_ for type_, id_ in known if type_ == "LEAD" and id_]:
         return _found(step, (LEAD, lead[0]))
     for type_, id_ in known:
-        if type_ in (CONTACT, COMPANY) and id_.isdigit():
+        if type_ in (CONTACT, COMPANY) and id_.isdecimal():
             return Settled(step.id, State.NEW, {"client": id_, "client_type": type_}, note=step.note)
     return Settled(step.id, State.SKIPPED, note=NO_OBJECT)
 

@@ -133,7 +133,7 @@ class WholeCalls:
             await self._store(plan, lambda conn: self._queue(conn, plan, None))
             return
         first = plan.kept[0]
-        parts = [(row.path, Path(row.file) if row.file else None) for row in plan.kept]
+        parts = [(row.name, Path(row.file) if row.file else None) for row in plan.kept]
         failure: RecordingError
         try:
             whole = await self._join(first.pbx, parts, self._target(first, name_of(plan.kept)), plan.gaps)
@@ -192,7 +192,7 @@ class WholeCalls:
     async def _attach_one(self, conn: AsyncConnection, row: Recording, known: _Known, now: float) -> None:
         await recordings.settle(conn, row.id, RecordingState.READY, file=row.file, seconds=row.seconds)
         link = row if row.mode == "link" else None
-        name = f"{self._target(row, str(row.id)).stem}{Path(row.path).suffix.lower()}"
+        name = f"{self._target(row, str(row.id)).stem}{Path(row.name).suffix.lower()}"
         sent = Sent(Path(row.file) if row.file else None, row.seconds, name, link)
         step = self._hold_for_hook(step_for(key_of([row]), known.steps, sent, self._link_text(row) if link else ""))
         if not any(one.key == step.key for one in known.steps):

@@ -23,14 +23,18 @@ class Sides:
 
     def beside(self, recording: Path, root: Path) -> tuple[Path, Path] | None:
         """Both files, where both are there: regular files below `root`, links followed."""
+        found = self.there(recording, root)
+        return (found[0], found[1]) if len(found) == 2 else None
+
+    def there(self, recording: Path, root: Path) -> list[Path]:
+        """As `beside`, also one of them alone."""
         found: list[Path] = []
         for pattern in (self.received, self.sent):
             told = pattern.replace("{stem}", recording.stem).replace("{ext}", recording.suffix)
             real = Path(os.path.realpath(recording.parent / told))
-            if unfit(pattern) or not real.is_relative_to(os.path.realpath(root)) or not real.is_file():
-                return None
-            found.append(real)
-        return found[0], found[1]
+            if not unfit(pattern) and real.is_relative_to(os.path.realpath(root)) and real.is_file():
+                found.append(real)
+        return found
 
 
 def unfit(pattern: str) -> bool:

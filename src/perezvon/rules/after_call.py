@@ -22,7 +22,8 @@ from perezvon.rules.account import DESCRIBED, describe
 from perezvon.rules.call_words import words_of
 from perezvon.rules.field_values import FieldType, Refused, converted
 from perezvon.rules.left_out import heard
-from perezvon.rules.policy import CrmRules, Line, Object, People, Policy
+from perezvon.rules.policy import CrmRules, Object, People, Policy
+from perezvon.rules.recordings import mode_of
 from perezvon.rules.responsible import responsible
 from perezvon.rules.state import PlanState
 from perezvon.rules.templates import Template, filled, finished, late
@@ -54,7 +55,7 @@ def after_call(state: PlanState, call: Call, policy: Policy, people: People) -> 
     if policy.crm is not None:
         owner = _new_owner(state, call, policy, people)
         yield from (Wanted(reason) for reason in (owner[1] if owner is not None else ()))
-        yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy)
+        yield from _filled(state, call, policy.crm, words, owner[0] if owner else "", policy, people)
         yield from _bound(state, call, policy.crm)
         yield from _announced(state, call, policy, policy.crm, words, people)
 
@@ -63,7 +64,7 @@ def may_make_lead(state: PlanState, call: Call, policy: Policy) -> bool:
     """Whether the portal may have made a lead (contact, deal) for the call. Of a click it decides that by itself."""
     if state.lead:
         return True
-    line = _line(call, policy)
+    line = policy.line_of(call)
     return bool(state.portal_call) and policy.lead(line, incoming=False)
 
 
@@ -86,7 +87,7 @@ def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> 
     crm, started = policy.crm, state.started
     if crm is None or started is None or not may_make_lead(state, call, policy):
         return None
-    line = _line(call, policy)
+    line = policy.line_of(call)
     if line.lead_user:
         args = {"user": line.lead_user, "line": line.name or line.number}
         found = line.lead_user, (Reason("new lead: for user {user}, who gets those of the line {line}", args),)
@@ -106,16 +107,24 @@ def _new_owner(state: PlanState, call: Call, policy: Policy, people: People) -> 
 
 
 def _filled(
-    state: PlanState, call: Call, crm: CrmRules, words: Mapping[str, str], owner: str, policy: Policy
+    state: PlanState,
+    call: Call,
+    crm: CrmRules,
+    words: Mapping[str, str],
+    owner: str,
+    policy: Policy,
+    people: People,
 ) -> Iterator[Wanted]:
+    """Handed over is to who talked only, not to whoever stands in for an employee whom the portal does not know."""
     _, user = state.finishes[-1]
+    talked = user in map(people.user, (*call.talkers, call.forwarded_by))
     made = may_make_lead(state, call, policy)
     for of in _OBJECTS:
         fields, refused = fields_of_object(of, crm, words, made=made)
         yield from refused
         if owner and of in _made(crm):
             fields.append(_owner(owner, NEW))
-        if crm.hand_over and call.last_talker and of in ("lead", "contact", "company"):
+        if crm.hand_over and call.last_talker and talked and of in ("lead", "contact", "company"):
             fields.append(_owner(user, OLD))
         if not fields:
             continue
@@ -129,7 +138,7 @@ def _filled(
                 "fields": fields,
                 "finish": key,
                 "started": call.started,
-                "wait": crm.wait if call.recordings and not state.recording_stays else 0.0,
+                "wait": _wait(state, call, policy, crm),
                 "portal": crm.portal,
             }
             reason = Reason("fields of the {object} are filled: {fields}", {"object": of, "fields": _names(fields)})
@@ -164,6 +173,12 @@ def fields_of_object(of: Object, crm: CrmRules, words: Mapping[str, str], *, mad
         elif value is not None:
             fields.append({**entry, "value": value})
     return fields, refused
+
+
+def _wait(state: PlanState, call: Call, policy: Policy, crm: CrmRules) -> float:
+    """Seconds for which a text waits for the recording that it names: none where it does not come."""
+    comes = call.recordings and not state.recording_stays and mode_of(policy.line_of(call), policy)[0] != "off"
+    return crm.wait if comes else 0.0
 
 
 def _owner(user: str, objects: str) -> Json:
@@ -204,7 +219,7 @@ def _announced(
     state: PlanState, call: Call, policy: Policy, crm: CrmRules, words: Mapping[str, str], people: People
 ) -> Iterator[Wanted]:
     chat = policy.chat
-    wait = crm.wait if call.recordings and not state.recording_stays else 0.0
+    wait = _wait(state, call, policy, crm)
     if chat.leads and may_make_lead(state, call, policy):
         reason = Reason("a new lead is announced to {to}", {"to": chat.leads})
         yield _announcement(
@@ -250,7 +265,3 @@ def _announcement(
         "portal": crm.portal,
     }
     return Wanted(reason, (StepDraft(key, Kind.ANNOUNCE, params, Priority.CRM, reason),))
-
-
-def _line(call: Call, policy: Policy) -> Line:
-    return policy.line(call.line, call.line_raw, call.trunk)

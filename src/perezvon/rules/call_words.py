@@ -45,7 +45,7 @@ def words_of(call: Call, policy: Policy, people: People, telling: Telling) -> di
     """`duration`, `waited`: seconds; `talked_for`, `waited_for`: the same in words. `started`, `ended`: ISO 8601."""
     translate = telling.translate
     at = datetime.fromtimestamp(call.started, UTC).astimezone(telling.zone)
-    line = policy.line(call.line, call.line_raw, call.trunk)
+    line = policy.line_of(call)
     until = call.answered if call.answered is not None else call.ended
     waited = max(0.0, (until if until is not None else call.started) - call.started)
     return {

@@ -14,6 +14,7 @@ from perezvon.calls.facts import CallStarted, Fact, Ringing
 from perezvon.rules.filters import LeftOut
 from perezvon.rules.policy import People, Policy
 from perezvon.rules.state import PlanState
+from perezvon.rules.vocabulary import Decision
 
 
 def call_left_out(state: PlanState, policy: Policy) -> LeftOut | None:
@@ -22,6 +23,13 @@ def call_left_out(state: PlanState, policy: Policy) -> LeftOut | None:
     if started is None:
         return None
     return policy.filters.call(started, policy.line(started.line, started.line_raw, started.trunk).number)
+
+
+def tell_left_out(state: PlanState, why: LeftOut) -> tuple[PlanState, list[Decision]]:
+    """What is told of it: once that the portal never hears of the call."""
+    if state.told:  # in an earlier turn
+        return state, [Decision(why.reason)]
+    return replace(state, left_out=why.setting), [Decision(why.reason, left_out=why.setting)]
 
 
 def employee_left_out(extension: str, state: PlanState, policy: Policy, people: People) -> LeftOut | None:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from perezvon.calls.call import Call, Direction, Outcome, iso
 from perezvon.rules.account import plain
+from perezvon.rules.call_words import who
 from perezvon.rules.policy import MissedTasks, People, Policy, Telling
 from perezvon.rules.vocabulary import Json, Kind, Priority, Reason, StepDraft
 
@@ -152,7 +153,7 @@ def _talked(known: Missed | None, call: Call, tasks: MissedTasks, policy: Policy
     at = call.answered if call.answered is not None else call.started
     if known.called_back is not None and tasks.close == "off":
         return NOTHING
-    who = [extension for extension in call.talkers if people.user(extension)]
+    known_users = [user for extension in call.talkers if (user := people.user(extension))]
     row = known
     reason = Reason("talked with {client}: the task of his missed calls is closed", {"client": call.client})
     if tasks.close == "responsible":
@@ -165,7 +166,7 @@ def _talked(known: Missed | None, call: Call, tasks: MissedTasks, policy: Policy
         closed = call.ended if call.ended is not None else at
         row = replace(known, called_back=_first(known, at), closed=closed, remind=None)
     translate = tasks.telling.translate
-    named = ", ".join(_who(extension, people) for extension in call.talkers) or "?"
+    named = ", ".join(who(extension, people) for extension in call.talkers) or "?"
     text = (
         translate("{time}: {who} talked with the client, {span} after the missed call.")
         if call.direction is Direction.INCOMING
@@ -178,7 +179,7 @@ def _talked(known: Missed | None, call: Call, tasks: MissedTasks, policy: Policy
         "at": at,
         "comment": _signed(told, mark),
         "mark": mark,
-        "only": [people.user(extension) for extension in who] if tasks.close == "responsible" else None,
+        "only": known_users if tasks.close == "responsible" else None,
         "close": tasks.close != "off",
     }
     return row, reason, StepDraft(key, Kind.CLOSE_TASK, params, Priority.CRM, reason)
@@ -194,7 +195,7 @@ def _reopens(tasks: MissedTasks, closed: float, at: float) -> bool:
 
 def _chain(call: Call, policy: Policy, people: People) -> list[str]:
     """Users in order; OWNER has to be asked of the portal. The last one is always somebody."""
-    line = policy.line(call.line, call.line_raw, call.trunk)
+    line = policy.line_of(call)
     rung = next((user for extension in reversed(call.rung) if (user := people.user(extension))), "")
     default = policy.missed_user or policy.fallback_user
     found = {OWNER: OWNER, "last_rung": rung, "line": line.missed_user, "default": default}
@@ -239,8 +240,8 @@ def _usual_comment(telling: Telling) -> str:
 def _places(call: Call, count: int, policy: Policy, people: People, telling: Telling) -> dict[str, str]:
     """All are one line each, without anything that could be taken for markup."""
     at = datetime.fromtimestamp(call.started, UTC).astimezone(telling.zone)
-    line = policy.line(call.line, call.line_raw, call.trunk)
-    rung = ", ".join(_who(extension, people) for extension in call.rung[:10]) or telling.translate("nobody")
+    line = policy.line_of(call)
+    rung = ", ".join(who(extension, people) for extension in call.rung[:10]) or telling.translate("nobody")
     ended = call.ended if call.ended is not None else call.started
     return {
         "client": plain(call.client),
@@ -269,11 +270,6 @@ def _signed(text: str, mark: str) -> str:
 def _mark(installation: str, key: str) -> str:
     """By which the task or the comment is found again when the portal's answer was lost."""
     return hashlib.sha256(f"{installation} {key}".encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def _who(extension: str, people: People) -> str:
-    name = plain(people.names.get(extension, ""))
-    return f"{name} ({plain(extension)})" if name else plain(extension)
 
 
 def _clock(at: float, telling: Telling) -> str:

@@ -132,7 +132,7 @@ def check_rule(match: str, replace: str, towards: Towards) -> None:
 
 def _group(place: re.Match[str]) -> int | str:
     name = place["number"] or place["name"]
-    return int(name) if name.isdigit() else name
+    return int(name) if name.isdecimal() else name
 
 
 @lru_cache(maxsize=256)

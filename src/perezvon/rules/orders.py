@@ -72,7 +72,7 @@ def registration(order: Order, source: str) -> dict[str, Json]:
     params: dict[str, Json] = {}
     if order.ordered is Ordered.CALLBACK:
         params |= {"TYPE": CALLBACK, "CRM_SOURCE": source or SOURCE}
-    if order.entity_type in REGISTRABLE and order.entity_id.isdigit():
+    if order.entity_type in REGISTRABLE and order.entity_id.isdecimal():
         params |= {"CRM_ENTITY_TYPE": order.entity_type, "CRM_ENTITY_ID": int(order.entity_id), "CRM_CREATE": 0}
     return params
 

@@ -38,7 +38,7 @@ def _of_missed(who: str, call: Call, policy: Policy, people: People) -> tuple[st
             if user := people.user(extension):
                 return user, Reason("responsible: {extension} was rung last, nobody answered", {"extension": extension})
     if who == "line":
-        line = policy.line(call.line, call.line_raw, call.trunk)
+        line = policy.line_of(call)
         if line.missed_user:
             args = {"user": line.missed_user, "line": line.name or line.number}
             return line.missed_user, Reason("responsible: user {user}, who has the missed calls of {line}", args)

@@ -76,3 +76,16 @@ class StepDraft:
     reason: Reason
     expires: float | None = None
     held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, why, and what the portal is to be asked for. `unmapped`: extensions without a portal user.
+    `left_out`: the filter for which the portal never hears of the call, told once. `unknown_line`: a company number that is
+    not in the settings, once a call."""
+
+    reason: Reason
+    steps: tuple[StepDraft, ...] = ()
+    unmapped: tuple[str, ...] = ()
+    left_out: str = ""
+    unknown_line: str = ""

@@ -57,18 +57,18 @@ class ServiceProcess:
     async def configure(self, toml: str) -> None:
         """What `perezvon config apply` saves, without a process of its own: its start takes longer than all the rest. Where
         it does more (another database, fields of the portal's CRM) it is asked. Raises SettingsError, ServiceTrouble."""
-        named = parse(toml, "settings.toml")
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        file = self.data_dir / "settings.toml"
+        file.write_text(toml, encoding="utf-8")
+        named = parse(toml, file.name)
         if self._own_environment or "database" in named or "crm" in named:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            file = self.data_dir / "settings.toml"
-            file.write_text(toml, encoding="utf-8")
             await self.command("config", "apply", str(file), "--data-dir", str(self.data_dir))
             return
         box = SecretBox.open(self.data_dir)
         async with await Database.open(database_place(self.data_dir, box), own=False) as database:
             store = SettingsStore(database, box)
             current = (await store.load()).settings
-            await store.apply(merged(current, named, text=toml, source="settings.toml"), "sandbox", "configure")
+            await store.apply(merged(current, named, text=toml, source=file.name), "sandbox", "configure")
 
     async def command(self, *arguments: str) -> str:
         """Runs a command of ours and returns what it prints. Raises ServiceTrouble when it fails."""

@@ -29,7 +29,7 @@ from perezvon.service.absence import with_recordings
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.hooks import CallHooks
 from perezvon.service.policies import PortalRules
-from perezvon.service.switchboard import recordings_of
+from perezvon.service.rounds import recordings_of
 from perezvon.storage import calls, clicks, counters, journal, lanes, recordings
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.clicks import Click

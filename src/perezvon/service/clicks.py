@@ -8,30 +8,39 @@ whether it was dialled. Source: the telephony tutorial of the Bitrix24 REST docu
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.asterisk import AmiError, Fate, Originate, Originated, Supervisor
 from perezvon.bitrix24.directory import Directory
 from perezvon.bitrix24.events import CallStartClick
-from perezvon.calls import ExpectedCall, Numbering
-from perezvon.conference import Control, Matching, RoomBook
+from perezvon.calls import ExpectedCall
 from perezvon.customisation import Customiser, Point
-from perezvon.rules import NumberRule, Reason, Towards, refuse_click
-from perezvon.rules.numbers import Formatted, formatted
+from perezvon.rules import NumberRule, Reason, refuse_click
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.switchboard import Switchboard
-from perezvon.settings.pbx import AsteriskSettings
+from perezvon.service.dialling import (
+    BEHIND,
+    STOPPED,
+    Exchange,
+    Refused,
+    appeared,
+    came_about,
+    dialling,
+    expect_again,
+    guarded,
+    live,
+    originate,
+    ring,
+    to_dial,
+)
 from perezvon.storage import clicks, lanes
 from perezvon.storage.clicks import OPEN, Click, ClickState
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
 from perezvon.storage.insist import insist
 
 log = structlog.get_logger(__name__)
@@ -40,45 +49,6 @@ DOUBLE = 5.0
 """Seconds in which a second click of the same user on the same number is a slip of the finger."""
 STALE = 45.0
 """Seconds after which a click is not dialled any more: its author has long turned to something else."""
-APPEARANCE = 3.0
-"""Seconds that the events of a call get to be read after Asterisk said that it failed."""
-BEHIND = 300.0
-"""Seconds that the events of an answered call may be behind: until then it is known whose click it is. A phone that answers
-by itself is faster than we are when we are busy."""
-PBX_PATIENCE = 3.0
-"""Seconds that a PBX which is just being reconnected gets."""
-
-LONGEST = 20
-"""Digits: a number has at most 15 (E.164), and some more to get at an outside line."""
-_NUMBER = re.compile(
-    r"([ \t\u00a0]*\+?[0-9(][0-9 \t\u00a0().\-\u2010-\u2015/]*)"
-    r"(?:(?:,|;|доб|вн|ext|x)[a-z=.: \u00a0]{0,8}[0-9]{1,8}[ \t\u00a0]*)?",
-    re.IGNORECASE,
-)
-
-STATUS = {Fate.BUSY: "486", Fate.NO_ANSWER: "480", Fate.DECLINED: "603", Fate.CONGESTION: "503", Fate.UNREACHABLE: "480"}
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One PBX: watched, dialled through, who confers there, and how that is controlled."""
-
-    settings: AsteriskSettings
-    numbering: Numbering
-    supervisor: Supervisor
-    switchboard: Switchboard
-    rooms: RoomBook
-    matching: Matching
-    control: Control
-
-
-class Refused(Exception):
-    """The click cannot be dialled. `status`: what the portal's call is finished with."""
-
-    def __init__(self, status: str, reason: Reason) -> None:
-        super().__init__(str(reason))
-        self.status = status
-        self.reason = reason
 
 
 class Clicks:
@@ -121,7 +91,7 @@ class Clicks:
             number=event.international if event.international.startswith("+") else event.number,
             received=now,
             line=event.line,
-            call_list=event.call_list_id[:32] if event.call_list_id.isdigit() else "",
+            call_list=event.call_list_id[:32] if event.call_list_id.isdecimal() else "",
         )
 
         async def work(conn: AsyncConnection) -> Reason | bool:
@@ -160,38 +130,28 @@ class Clicks:
             elif click.state is ClickState.DIALLING:
                 self._unsure.append(click)
                 self._book.expect(click.uniqueid, click)
-                if exchange is not None and (employee := self._directory().by_user(click.user_id)):
-                    expected = ExpectedCall(click.received, click.uniqueid, employee.extension, click.number)
-                    await exchange.switchboard.expect(expected)
+                told = click.user_id, click.received, click.uniqueid, click.number
+                await expect_again(exchange, self._directory(), *told)
 
     async def run(self) -> None:
         """Dials until cancelled."""
-        async with asyncio.TaskGroup() as dialling:
+        async with asyncio.TaskGroup() as placing:
             for click in self._unsure:
-                dialling.create_task(self._settle(click), name=f"settle click {click.portal_call}")
+                placing.create_task(self._guarded(click, self._settle), name=f"settle click {click.portal_call}")
             while True:
                 click = await self._waiting.get()
-                dialling.create_task(self._dial(click), name=f"dial click {click.portal_call}")
+                placing.create_task(self._guarded(click, self._try), name=f"dial click {click.portal_call}")
 
-    async def _dial(self, click: Click) -> None:
-        try:
-            await self._try(click)
-        except Refused as refused:
-            await self._give_up(click, refused)
-        except Unavailable as error:
-            await self._give_up(click, Refused("503", Reason("the database was gone: {why}", {"why": str(error)})))
-        except Exception:
-            log.exception("click failed unexpectedly", portal=self._portal, portal_call=click.portal_call)
-            await self._give_up(click, Refused("503", Reason("an unexpected error, see the log")))
+    async def _guarded(self, click: Click, work: Callable[[Click], Awaitable[None]]) -> None:
+        give_up = partial(self._give_up, click)
+        await guarded(partial(work, click), give_up, portal=self._portal, portal_call=click.portal_call)
 
     async def _try(self, click: Click) -> None:
         if self._clock() - click.received > STALE:
             raise Refused("603-S", Reason("the service was down when the number was clicked: too late to dial it now"))
         extension = self._extension(click)
         exchange = await live(self._exchange())
-        told = dialled(click.number, exchange.numbering, click.line, self._to_pbx())
-        if not told.number:
-            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": shown(click.number)}))
+        told = to_dial(click.number, exchange, click.line, self._to_pbx())
         params = dialling(exchange.settings, extension, click.number, told.number)
         params, notes = await self._customised(click, extension, params)
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
@@ -208,15 +168,11 @@ class Clicks:
         self._book.expect(uniqueid, click, [*([told.reason] if told.reason is not None else []), *notes])
         try:
             await exchange.switchboard.expect(ExpectedCall(self._clock(), uniqueid, extension, click.number))
-            try:
-                outcome = await exchange.supervisor.originate(originate(params, extension, uniqueid))
-            except AmiError as error:
-                await self._unless_it_rings(
-                    exchange, uniqueid, "503", Reason("the PBX did not dial: {why}", {"why": str(error)})
-                )
-                return
-            if outcome.fate is not Fate.ANSWERED:
-                await self._unless_it_rings(exchange, uniqueid, STATUS[outcome.fate], explained(outcome, extension))
+            refused = await ring(exchange, originate(params, extension, uniqueid), extension)
+            if refused is not None:
+                # The call's own end finishes the click where the PBX has made a channel for it.
+                if not await came_about(exchange, uniqueid):
+                    raise refused
             elif not await appeared(exchange.switchboard, uniqueid, BEHIND):
                 log.warning("click answered, but its call is not seen", portal=self._portal, portal_call=click.portal_call)
         finally:
@@ -237,23 +193,12 @@ class Clicks:
 
     async def _settle(self, click: Click) -> None:
         """We stopped between writing that it will be dialled and knowing what came of it: look, but never dial again."""
-        exchange = self._exchange()
         try:
-            if exchange is None:
-                raise Refused("503", Reason("no PBX is set for this portal"))
-            await exchange.supervisor.until_live()
-            reason = Reason("the service stopped while it was dialling: not dialled a second time")
-            await self._unless_it_rings(exchange, click.uniqueid, "503", reason)
-        except Refused as refused:
-            await self._give_up(click, refused)
+            exchange = await live(self._exchange(), patience=None)
+            if not await came_about(exchange, click.uniqueid):
+                raise Refused("503", STOPPED)
         finally:
             self._book.forget(click.uniqueid)
-
-    async def _unless_it_rings(self, exchange: Exchange, uniqueid: str, status: str, reason: Reason) -> None:
-        """The call's own end finishes the click when the PBX has made a channel for it; else we do."""
-        if not await appeared(exchange.switchboard, uniqueid, APPEARANCE):
-            await exchange.switchboard.forget(uniqueid)
-            raise Refused(status, reason)
 
     def _extension(self, click: Click) -> str:
         employee = self._directory().by_user(click.user_id)
@@ -275,106 +220,3 @@ class Clicks:
             step = refuse_click(click.portal_call, click.user_id, refused.status, refused.reason)
             await lanes.append(conn, self._portal, f"click:{click.portal_call}", [step], self._clock())
         return refused.reason
-
-
-async def live(exchange: Exchange | None) -> Exchange:
-    """The PBX, once it can be dialled through. Raises Refused."""
-    if exchange is None:
-        raise Refused("503", Reason("no PBX is set for this portal"))
-    try:
-        async with asyncio.timeout(PBX_PATIENCE):
-            await exchange.supervisor.until_live()
-    except TimeoutError:
-        why = exchange.supervisor.status.error or str(exchange.supervisor.status.state)
-        raise Refused("503", Reason("the PBX is not connected: {why}", {"why": why})) from None
-    return exchange
-
-
-async def appeared(switchboard: Switchboard, uniqueid: str, patience: float) -> bool:
-    """Whether the call has begun, or begins to be seen in time."""
-    seen = asyncio.Event()
-
-    def look() -> None:
-        if switchboard.began(uniqueid):
-            seen.set()
-
-    stop = switchboard.on_progress(look)
-    try:
-        look()
-        async with asyncio.timeout(patience):
-            await seen.wait()
-    except TimeoutError:
-        return False
-    finally:
-        stop()
-    return True
-
-
-def dialling(settings: AsteriskSettings, extension: str, client: str, number: str) -> dict[str, Any]:
-    """How a click, or an order, is dialled: the employee's phone (`channel`), then `number` in the dialplan. `caller_id`:
-    what his phone shows."""
-    return {
-        "channel": settings.originate_channel.format(extension=extension),
-        "context": settings.originate_context,
-        "extension": number,
-        "priority": 1,
-        "caller_id": settings.originate_caller_id.format(client=client, extension=extension),
-        "timeout": float(settings.originate_timeout),
-        "variables": {},
-    }
-
-
-def originate(params: Mapping[str, Any], extension: str, uniqueid: str, *, told: str = "") -> Originate:
-    """The employee's phone rings first and shows the client; then the dialplan dials, in the employee's name. `params`: of
-    `dialling`. `told`: shown in the place of the client's name.
-
-    The Originate action's own CallerID would be both: the client's number would go out on the trunk as the caller's. So the
-    phone's display is the connected line, and the caller is the employee.
-    """
-    name, number_shown = _caller_id(params["caller_id"])
-    variables = {
-        "CALLERID(num)": extension,
-        "CALLERID(name)": "",
-        "CONNECTEDLINE(name,i)": told or name,
-        "CONNECTEDLINE(num,i)": number_shown,
-        **params["variables"],
-        "__PEREZVON_CLICK": uniqueid,
-    }
-    return Originate(
-        channel=params["channel"],
-        context=params["context"],
-        exten=params["extension"],
-        priority=params["priority"],
-        timeout=params["timeout"],
-        variables={key: value for key, value in variables.items() if value or key == "CALLERID(name)"},
-        channel_id=uniqueid,
-    )
-
-
-def dialled(number: str, numbering: Numbering, line: str = "", rules: Sequence[NumberRule] = ()) -> Formatted:
-    """What is dialled: digits only, unless a rule says otherwise. `number` is "" for anything that is not a phone number as
-    people write them (an extension behind it is left off): digits are not gathered out of other text. `line`: as the portal
-    names it."""
-    match = _NUMBER.fullmatch(number)
-    understood = "" if match is None else numbering.international(match[1])
-    digits = re.sub(r"[^0-9]", "", understood)
-    if not 1 <= len(digits) <= LONGEST:
-        return Formatted("")
-    line = numbering.international(line) or line
-    return formatted(f"+{digits}" if understood.startswith("+") else digits, line, rules, Towards.PBX)
-
-
-def shown(number: str) -> str:
-    """Foreign text, fit for a sentence."""
-    return repr(number if len(number) <= 40 else f"{number[:40]}…")
-
-
-def _caller_id(shown: str) -> tuple[str, str]:
-    """`"Name" <number>`, or a bare number."""
-    if match := re.fullmatch(r'\s*"?([^"<]*)"?\s*<([^>]*)>\s*', shown):
-        return match[1].strip(), match[2].strip()
-    return "", shown.strip()
-
-
-def explained(outcome: Originated, extension: str) -> Reason:
-    return Reason("the phone {extension} was not reached: {why}", {"extension": extension, "why": outcome.reason})

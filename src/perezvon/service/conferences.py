@@ -40,7 +40,7 @@ from perezvon.conference import (
     Whole,
 )
 from perezvon.rules.vocabulary import Reason
-from perezvon.service.clicks import Exchange
+from perezvon.service.dialling import Exchange
 from perezvon.service.house import House
 
 TICK = 0.5

@@ -18,9 +18,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.bitrix24.values import mapping, number, text
-from perezvon.recordings import RecordingError, find
 from perezvon.rules.vocabulary import Kind
-from perezvon.service.folders import RECORDINGS, folder_of
+from perezvon.service.folders import RECORDINGS
+from perezvon.service.retention import files_at_pbx
 from perezvon.settings.model import Settings
 from perezvon.storage import erasing, lanes, recordings
 from perezvon.storage.database import Database
@@ -84,9 +84,12 @@ class Erasure:
                 found.calls.append(row.id)
                 found.portal += at_portal(row.portal, steps)
                 told = (json.loads(row.state or "{}")).get("recordings") or ()
-                names = [*(one.path for one in parts), *(name for name in told if isinstance(name, str))]
+                names = [
+                    *(name for one in parts for name in (one.path, one.name)),
+                    *(name for name in told if isinstance(name, str)),
+                ]
                 found.files += await asyncio.to_thread(self._ours, parts, row.id)
-                found.pbx_files += await asyncio.to_thread(self._at_pbx, row.pbx, names)
+                found.pbx_files += await asyncio.to_thread(files_at_pbx, row.pbx, names, self._settings)
             for lane in await erasing.lanes_of_missed(conn, self._whose):
                 steps = (await lanes.load(conn, [lane])).get(lane, [])
                 if force or not _under_way(steps, ()):
@@ -129,17 +132,6 @@ class Erasure:
                 told += [file for file in folder.iterdir() if file.name.startswith(begins)]
         return [file for file in told if file.resolve().is_relative_to(root) and file.is_file()]
 
-    def _at_pbx(self, pbx: str, names: Sequence[str]) -> list[Path]:
-        entry = next((one for one in self._settings.asterisk if one.name == pbx), None)
-        found: list[Path] = []
-        for name in dict.fromkeys(names) if entry is not None else ():
-            assert entry is not None
-            try:
-                found.append(find(name, folder_of(entry)))
-            except RecordingError:
-                continue
-        return found
-
     def _named(self) -> list[Path]:
         """Files in the recordings' folders whose names tell his number: each side's, private talks, other programs'."""
         left, found = MOST_NAMES, list[Path]()
@@ -169,7 +161,7 @@ def at_portal(portal: str, steps: Sequence[Step]) -> Iterator[AtPortal]:
 
 
 def _under_way(steps: Sequence[Step], rows: Sequence[Recording]) -> bool:
-    sent = any(step.pending or step.state is State.SENDING for step in steps)
+    sent = any(step.open for step in steps)
     return sent or any(row.state in _UNDER_WAY for row in rows)
 
 

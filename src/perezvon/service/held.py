@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from perezvon.service.switchboard import Taken
+    from perezvon.service.rounds import Taken
 
 log = structlog.get_logger(__name__)
 

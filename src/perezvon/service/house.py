@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -15,18 +15,19 @@ from perezvon.conference import Control, Dialling, Matching, RoomBook, members_o
 from perezvon.customisation import Customiser
 from perezvon.delivery.attach import RecordingWorker
 from perezvon.delivery.customising import Customising
-from perezvon.delivery.joining import subject_of
 from perezvon.delivery.prepare import no_links
 from perezvon.delivery.sender import Sender
-from perezvon.recordings import Converted, Converter, Joined, Mp3, Recordings, Unreadable, matching
+from perezvon.recordings import Converter
 from perezvon.rules import Towards
 from perezvon.service import policies
 from perezvon.service.absence import Absence
 from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import Clicks, Exchange
+from perezvon.service.clicks import Clicks
+from perezvon.service.conversion import converter_of, recording_worker
+from perezvon.service.dialling import Exchange
 from perezvon.service.dialplan import Dialplan
-from perezvon.service.folders import RECORDINGS, folder_of, sides_of
+from perezvon.service.folders import RECORDINGS, folder_of
 from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import Reminder
 from perezvon.service.orders import Orders
@@ -43,8 +44,6 @@ from perezvon.settings.wiring import dialled_outside
 from perezvon.storage import counters, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
-from perezvon.storage.recordings import Recording
-from perezvon.web.translations import catalog
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +153,17 @@ class House:
                 clock=self._clock,
                 to_pbx=lambda: policies.number_rules(self.settings, Towards.PBX),
             )
-        self.worker = self._recording_worker()
+        self._converter = converter_of(self.settings.recordings)
+        self.worker = recording_worker(
+            lambda: self.settings,
+            self._converter,
+            self._links,
+            self._database,
+            self._data_dir / RECORDINGS,
+            self._queued,
+            self.customising,
+            clock=self._clock,
+        )
         await self._database.write(lambda conn: recordings.recover(conn, self._clock()))
         for exchange in self.exchanges.values():
             await exchange.switchboard.restore()
@@ -302,52 +311,6 @@ class House:
                 self._to_convert()
             known = queued
             await asyncio.sleep(HEED)
-
-    def _recording_worker(self) -> RecordingWorker:
-        wanted = self.settings.recordings
-        form = Mp3(wanted.bitrate, wanted.quality, wanted.channels)
-        converter = self._converter = Converter(form, workers=wanted.workers)
-        folders = {pbx.name: folder_of(pbx) for pbx in self.settings.asterisk}
-        archives = {name: Recordings(folder, converter, sides=sides_of(wanted)) for name, folder in folders.items()}
-
-        def archive(pbx: str) -> Recordings:
-            if pbx not in archives:
-                raise Unreadable(f"the PBX {pbx} is not in the settings any more")
-            return archives[pbx]
-
-        async def convert(row: Recording, target: Path, outgoing: bool) -> Converted:
-            as_it_is = row.mode == "link" and self.settings.recordings.link_format == "original"
-            if as_it_is and (plain := await archive(row.pbx).as_it_is(row.path)) is not None:
-                return plain
-            return await archive(row.pbx).convert(row.path, target, outgoing=outgoing)
-
-        async def join(pbx: str, parts: Sequence[tuple[str, Path | None]], target: Path, gaps: Sequence[float]) -> Joined:
-            return await archive(pbx).join(parts, target, gaps)
-
-        async def look(pbx: str, path: str) -> list[str]:
-            return await asyncio.to_thread(matching, path, archive(pbx).folder)
-
-        def link_text(row: Recording) -> str:
-            if self.settings.recordings.link_in == "record" or not self.settings.recordings.public_url:
-                return ""
-            entry = next((portal for portal in self.settings.portal if portal.name == row.portal), None)
-            translate = catalog(entry.language if entry is not None else "en").gettext
-            return translate("Recording of the call: {url}").format(
-                url=self._links.address(subject_of(row), since=row.created)
-            )
-
-        return RecordingWorker(
-            self._database,
-            convert,
-            join,
-            self._data_dir / RECORDINGS,
-            self._queued,
-            look=look,
-            link_text=link_text,
-            patience=wanted.deadline * 3600,
-            clock=self._clock,
-            hooks=self.customising,
-        )
 
     def _address(self, subject: str) -> str:
         """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""

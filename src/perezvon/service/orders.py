@@ -13,11 +13,12 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.asterisk import AmiError, Fate, Originate
+from perezvon.asterisk import Originate
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24 import methods as rest
 from perezvon.bitrix24.directory import Directory
@@ -29,26 +30,27 @@ from perezvon.rules.account import plain
 from perezvon.rules.numbers import PHONE, Towards, formatted
 from perezvon.rules.orders import NOT_CALLED, answer, not_called
 from perezvon.service.clickbook import ClickBook
-from perezvon.service.clicks import (
-    APPEARANCE,
+from perezvon.service.dialling import (
     BEHIND,
-    STATUS,
+    STOPPED,
     Exchange,
     Refused,
     appeared,
-    dialled,
+    came_about,
     dialling,
-    explained,
+    expect_again,
+    guarded,
     live,
     originate,
-    shown,
+    over,
+    ring,
+    to_dial,
 )
 from perezvon.service.policies import PortalRules
 from perezvon.settings.automation import AutomationSettings
 from perezvon.storage import lanes, orders
 from perezvon.storage.clicks import ClickState
 from perezvon.storage.database import Database
-from perezvon.storage.errors import Unavailable
 from perezvon.storage.insist import insist
 from perezvon.storage.orders import StoredOrder
 
@@ -149,9 +151,8 @@ class Orders:
             elif known.state is ClickState.DIALLING:
                 self._unsure.append(known)
                 self._book.expect_order(known.uniqueid, known.order)
-                if exchange is not None and (employee := self._directory().by_user(known.order.user)):
-                    expected = ExpectedCall(known.received, known.uniqueid, employee.extension, known.order.number)
-                    await exchange.switchboard.expect(expected)
+                told = known.order.user, known.received, known.uniqueid, known.order.number
+                await expect_again(exchange, self._directory(), *told)
 
     async def run(self) -> None:
         """Dials until cancelled."""
@@ -163,16 +164,8 @@ class Orders:
                 serving.create_task(self._guarded(known, self._serve), name=f"order {known.order.key}")
 
     async def _guarded(self, known: StoredOrder, work: Callable[[StoredOrder], Awaitable[None]]) -> None:
-        """A defect in one order never stops the next."""
-        try:
-            await work(known)
-        except Refused as refused:
-            await self._give_up(known, refused.reason)
-        except Unavailable as error:
-            await self._give_up(known, Reason("the database was gone: {why}", {"why": str(error)}))
-        except Exception:
-            log.exception("order failed unexpectedly", portal=self._portal, order=known.order.key)
-            await self._give_up(known, Reason("an unexpected error, see the log"))
+        give_up = partial(self._give_up, known)
+        await guarded(partial(work, known), give_up, portal=self._portal, order=known.order.key)
 
     # ---- whom to ring
 
@@ -261,9 +254,7 @@ class Orders:
         """Rings one employee. None when the order is on its way, or settled. Raises Refused when nobody else would do."""
         exchange = await live(self._exchange())
         order = replace(known.order, user=employee.user)
-        told = dialled(order.number, exchange.numbering, order.line, self._to_pbx())
-        if not told.number:
-            raise Refused("484", Reason("{number} is no number that can be dialled", {"number": shown(order.number)}))
+        told = to_dial(order.number, exchange, order.line, self._to_pbx())
         uniqueid = f"perezvon-{secrets.token_hex(8)}"
         key = order.key
         if not await self._database.write(
@@ -283,13 +274,8 @@ class Orders:
     async def _ring(
         self, exchange: Exchange, order: Order, employee: Employee, number: str, uniqueid: str
     ) -> Refused | None:
-        try:
-            outcome = await exchange.supervisor.originate(self._originate(exchange, order, employee, number, uniqueid))
-        except AmiError as error:
-            reason = Reason("the PBX did not dial: {why}", {"why": str(error)})
-            return await self._unless_told(exchange, order, uniqueid, Refused("503", reason))
-        if outcome.fate is not Fate.ANSWERED:
-            refused = Refused(STATUS[outcome.fate], explained(outcome, employee.extension))
+        refused = await ring(exchange, self._originate(exchange, order, employee, number, uniqueid), employee.extension)
+        if refused is not None:
             return await self._unless_told(exchange, order, uniqueid, refused)
         if not await appeared(exchange.switchboard, uniqueid, BEHIND):
             log.warning("order answered, but its call is not seen", portal=self._portal, order=order.key)
@@ -313,58 +299,35 @@ class Orders:
 
     async def _unless_told(self, exchange: Exchange, order: Order, uniqueid: str, refused: Refused) -> Refused | None:
         """A robot is answered by the end of a call that came about; for a form the attempt has to be over, untold."""
-        board = exchange.switchboard
-        if not await appeared(board, uniqueid, APPEARANCE):
-            await board.forget(uniqueid)
+        if not await came_about(exchange, uniqueid):
             return refused
         if order.ordered is Ordered.ROBOT:
             return None
-        await self._over(exchange, uniqueid)
+        if not await over(exchange.switchboard, uniqueid, OVER):
+            log.warning("an attempt does not end", portal=self._portal, channel=uniqueid)
         async with self._database.read() as conn:
             known = await orders.find(conn, self._portal, order.key)
         return refused if known is not None and known.state is ClickState.DIALLING else None
-
-    async def _over(self, exchange: Exchange, uniqueid: str) -> None:
-        """Returns when the call under this ChannelId is over."""
-        over = asyncio.Event()
-
-        def look() -> None:
-            if not exchange.switchboard.going_on(uniqueid):
-                over.set()
-
-        stop = exchange.switchboard.on_progress(look)
-        try:
-            look()
-            async with asyncio.timeout(OVER):
-                await over.wait()
-        except TimeoutError:
-            log.warning("an attempt does not end", portal=self._portal, channel=uniqueid)
-        finally:
-            stop()
 
     # ---- after a restart, and when nothing came of it
 
     async def _settle(self, known: StoredOrder) -> None:
         """We stopped between writing that it will be dialled and knowing what came of it: look, but never dial again.
         Raises Refused."""
-        exchange = self._exchange()
-        stopped = Refused("503", Reason("the service stopped while it was dialling: not dialled a second time"))
         try:
-            if exchange is None:
-                raise Refused("503", Reason("no PBX is set for this portal"))
-            await exchange.supervisor.until_live()
-            if not await appeared(exchange.switchboard, known.uniqueid, APPEARANCE):
-                await exchange.switchboard.forget(known.uniqueid)
-                raise stopped
+            exchange = await live(self._exchange(), patience=None)
+            if not await came_about(exchange, known.uniqueid):
+                raise Refused("503", STOPPED)
             if known.order.ordered is Ordered.ROBOT:
                 return
             # Told from now on, whether or not somebody is at the phone: it is one call for the portal in any case.
             if not await exchange.switchboard.pick_up(known.uniqueid):
-                raise stopped
+                raise Refused("503", STOPPED)
         finally:
             self._book.forget(known.uniqueid)
 
-    async def _give_up(self, known: StoredOrder, reason: Reason) -> None:
+    async def _give_up(self, known: StoredOrder, refused: Refused) -> None:
+        reason = refused.reason
         log.warning("order -> dropped", portal=self._portal, order=known.order.key, why=str(reason))
         drop = lambda: self._database.write(lambda conn: self._drop(conn, known, reason))  # noqa: E731
         await insist(drop, "order", portal=self._portal)

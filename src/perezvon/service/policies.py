@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from perezvon.autoconnect.presence import Wanted as Attended
 from perezvon.bitrix24.automation import Robot, Wanted
-from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.bitrix24.methods import Line as ExternalLine
 from perezvon.calls import Numbering
 from perezvon.rules import (
@@ -39,6 +39,8 @@ from perezvon.settings.filters import Chosen
 from perezvon.settings.model import LineSettings, Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.portal import PortalSettings, robot_handler_of
+from perezvon.settings.urls import WebhookUrl
+from perezvon.storage import employees
 from perezvon.web.translations import catalog
 
 
@@ -172,6 +174,18 @@ def number_rules(settings: Settings, towards: Towards) -> tuple[NumberRule, ...]
     return tuple(made)
 
 
+def portal_or_nobodys(settings: Settings, pbx: str) -> PortalSettings:
+    """The portal of a PBX; where it has none, one that is nowhere: to show what would be decided."""
+    nobodys = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
+    return settings.portal_of(pbx) or nobodys
+
+
+def directory(kept: Iterable[employees.Employee], refreshed: float | None) -> Directory:
+    """Of the employees as they are stored, and when (None: never)."""
+    known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in kept)
+    return Directory.of(known, refreshed or 0.0)
+
+
 def people(directory: Directory) -> People:
     """Extensions of the active employees; a doubled extension belongs to whom the directory says. Their own phones too (the
     mobile, work and personal numbers of their profiles), but none that several have: the office's number is nobody's."""
@@ -221,7 +235,7 @@ def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRule
         bind_leads=wanted.bind_leads,
         fields=field_rules(wanted, known),
         mode=known.mode,
-        wait=wanted.wait_for_recording if settings.recordings.mode != "off" else 0.0,
+        wait=wanted.wait_for_recording,
         portal=_address(portal),
     )
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import structlog
 
-from perezvon.bitrix24 import AuthorizationServer, Bucket, Exchange, GrantKeeper, OAuthGrant, Portal, Webhook, Wire, forms
+from perezvon.bitrix24 import Bucket, Exchange, GrantKeeper, OAuthGrant, Portal, Webhook, Wire, forms
 from perezvon.bitrix24 import methods as rest
 from perezvon.bitrix24.binding import Bindings, bind
 from perezvon.bitrix24.directory import Directory, refresh
@@ -29,7 +27,6 @@ from perezvon.bitrix24.events import (
     typed,
 )
 from perezvon.bitrix24.installation import offered_by_event, offered_by_page, proven_grant
-from perezvon.bitrix24.lines import keep_lines
 from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
@@ -37,15 +34,16 @@ from perezvon.service import policies
 from perezvon.service.automation import AutomationKeeper
 from perezvon.service.clicks import Clicks
 from perezvon.service.crm_knowledge import CrmKnowledge
+from perezvon.service.grants import keeper_of
 from perezvon.service.orders import Orders
 from perezvon.service.policies import PortalRules
+from perezvon.service.portal_lines import LineKeeper
 from perezvon.settings.model import Settings
 from perezvon.settings.portal import PortalSettings, handler_of
 from perezvon.settings.secrets import SecretBox
-from perezvon.storage import employees, tokens
+from perezvon.storage import employees
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
-from perezvon.storage.tokens import SealedToken
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +53,6 @@ BIND_RETRY = 60.0
 BIND_CHECK = 600.0
 """Seconds between two looks whether events are bound: an update of the application, a reinstallation and a portal restored
 from a backup lose them without a word."""
-LINES_RETRY = 60.0
-LINES_CHECK = 3600.0
-"""Seconds between two looks whether the company's numbers are lines of the portal as the settings name them."""
 GRANT_CHECK = 600.0
 LOST = 3600.0
 """Seconds without any answer from the portal after which we ask the authorization server where it is, once."""
@@ -103,12 +98,11 @@ class PortalLink:
         self._rules: PortalRules | None = None
         self._wake_directory = asyncio.Event()
         self._installing = asyncio.Event()
-        self._wake_lines = asyncio.Event()
+        self.lines = LineKeeper(self.name, lambda: self.client, lambda: self._whole, lambda: self.installed)
         self.automation = AutomationKeeper(
             self.name, database, lambda: self.client, lambda: self.settings, lambda: self.installed, clock=clock
         )
         self.orders: Orders | None = None
-        self.lines_problem = ""
         self.crm = CrmKnowledge(
             settings.name, database, lambda: self._whole, lambda: self.installed, self._forget_rules, clock=clock
         )
@@ -123,18 +117,18 @@ class PortalLink:
         settings = self.settings
         bucket = Bucket(settings.rate_per_second, settings.rate_burst)
         wire = self._wire()
-        identity = Webhook.parse(settings.webhook.reveal()) if settings.webhook else await self._make_keeper()
+        identity = (
+            Webhook.parse(settings.webhook.reveal())
+            if settings.webhook
+            else await keeper_of(settings, self._database, self._box, self._saved, self._clock)
+        )
         self.client = Portal(self.name, identity, bucket=bucket, wire=wire, observer=self._observe)
         if isinstance(identity, GrantKeeper):
             self._keeper = identity
             self.own_user = identity.grant.user_id
         async with self._database.read() as conn:
             rows, refreshed = await employees.load(conn, self.name)
-        self.directory = Directory.from_rows(
-            {"user_id": e.user_id, "extension": e.extension, "name": e.name, "active": e.active, "phones": e.phones,
-             "refreshed": refreshed or 0.0}
-            for e in rows
-        )  # fmt: skip
+        self.directory = policies.directory(rows, refreshed)
         await self.crm.load()
 
     async def close(self) -> None:
@@ -154,7 +148,7 @@ class PortalLink:
         self.settings = settings
         self._whole = whole
         self._forget_rules()
-        self._wake_lines.set()
+        self.lines.wake()
         self.crm.wake()
         self.automation.wake()
 
@@ -177,7 +171,7 @@ class PortalLink:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_directory(), name=f"employees of {self.name}")
             tasks.create_task(self._keep_events(tasks), name=f"events of {self.name}")
-            tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
+            tasks.create_task(self.lines.run(), name=f"lines of {self.name}")
             tasks.create_task(self.crm.run(self.client), name=f"CRM of {self.name}")
             tasks.create_task(self.automation.run(), name=f"automation of {self.name}")
             if self._keeper is not None:
@@ -189,39 +183,8 @@ class PortalLink:
         wanted = self.settings
         return Wire(total=wanted.request_timeout, ca_file=wanted.ca or None, verify=wanted.verify_tls)
 
-    async def _make_keeper(self) -> GrantKeeper:
-        settings = self.settings
-        server_host = urlsplit(settings.oauth_server).netloc
-        own_wire = Wire(total=30.0, ca_file=settings.ca or None, verify=settings.verify_tls)
-        server = AuthorizationServer(wire=own_wire, trusted=frozenset({server_host}))
-        assert settings.client_secret is not None
-        blank = OAuthGrant(
-            domain=urlsplit(settings.domain).netloc if "://" in settings.domain else settings.domain,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret.reveal(),
-            client_endpoint=f"{settings.domain}/rest/" if "://" in settings.domain else "",
-            server_endpoint=f"{settings.oauth_server.rstrip('/')}/rest/",
-        )
-        blank = replace(blank, named=blank.domain)
-
-        async def load() -> OAuthGrant | None:
-            stored = await self._load_grant()
-            if stored is not None and not server.trusts(stored.server_endpoint):  # the settings name another one now
-                stored = replace(stored, server_endpoint=blank.server_endpoint)
-            return None if stored is None else stored.settled(blank)
-
-        return GrantKeeper(await load() or blank, server=server, save=self._save_grant, load=load)
-
-    async def _save_grant(self, grant: OAuthGrant) -> None:
-        sealed = self._box.seal(json.dumps(grant.as_json()).encode())
-        row = SealedToken(self.name, sealed, grant.member_id, self._clock())
-        await self._database.write(lambda conn: tokens.save(conn, row))
+    def _saved(self, grant: OAuthGrant) -> None:
         self.own_user = grant.user_id or self.own_user
-
-    async def _load_grant(self) -> OAuthGrant | None:
-        async with self._database.read() as conn:
-            stored = await tokens.load(conn, self.name)
-        return None if stored is None else OAuthGrant.from_json(json.loads(self._box.unseal(stored.sealed)))
 
     async def _keep_grant(self, keeper: GrantKeeper) -> None:
         while True:
@@ -332,27 +295,6 @@ class PortalLink:
                 continue
             self._installing.clear()
 
-    async def _keep_lines(self) -> None:
-        """The company's numbers as lines of the portal. With several portals nobody knows whose a number is, until a call
-        has brought it there."""
-        while True:
-            self._wake_lines.clear()
-            if self.installed and self._whole.line:
-                try:
-                    await keep_lines(self.client, policies.external_lines(self._whole), add=len(self._whole.portal) == 1)
-                except PortalError as error:
-                    self.lines_problem = str(error)
-                    log.warning("lines not kept", portal=self.name, error=self.lines_problem)
-                else:
-                    self.lines_problem = ""
-            elif not self._whole.line:
-                self.lines_problem = ""
-            try:
-                async with asyncio.timeout(LINES_RETRY if self.lines_problem else LINES_CHECK):
-                    await self._wake_lines.wait()
-            except TimeoutError:
-                continue
-
     async def receive_robot(self, body: bytes, content_type: str) -> None:
         """What our robot in the portal shall do. Raises BadEvent, Forged, StorageError."""
         call = accept_robot(body, content_type, self._expected(), now=self._clock(), member_id=self._member())
@@ -405,7 +347,7 @@ class PortalLink:
         await self._keeper.replace(grant)
         log.info("application -> installed", portal=self.name, member_id=grant.member_id)
         self._wake_directory.set()
-        self._wake_lines.set()
+        self.lines.wake()
         self.crm.wake()
         self.automation.wake()
         self._installing.set()

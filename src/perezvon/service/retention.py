@@ -84,15 +84,14 @@ class Retention:
     def _unlink(self, row: Recording, *, at_pbx: bool) -> None:
         unlink_ours((row.file, row.joined), self._ours)
         if at_pbx:
-            for file in files_at_pbx(row, self._settings()):
+            for file in files_at_pbx(row.pbx, (row.path, row.name), self._settings()):
                 file.unlink(missing_ok=True)
 
 
 def is_delivered(row: Recording, steps: Sequence[Step]) -> bool:
     """Whether the portal has it, or what holds the same talk."""
     done = [step for step in steps if step.state is State.DONE and _delivers(step)]
-    open_ = any(step.pending or step.state is State.SENDING for step in steps if _delivers(step))
-    if not done or open_:
+    if not done or any(step.open for step in steps if _delivers(step)):
         return False
     return row.state is RecordingState.READY or (row.state is RecordingState.SPARE and not row.error)
 
@@ -110,16 +109,19 @@ def unlink_ours(files: Iterable[str], ours: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def files_at_pbx(row: Recording, settings: Settings) -> list[Path]:
-    """The PBX's own files of a recording: mixed, and each side's. Below its folder only."""
-    entry = next((one for one in settings.asterisk if one.name == row.pbx), None)
+def files_at_pbx(pbx: str, names: Iterable[str], settings: Settings) -> list[Path]:
+    """The PBX's own files of these recordings: each side's before the mixed one, which leads to them. Below its folder
+    only."""
+    entry = next((one for one in settings.asterisk if one.name == pbx), None)
     if entry is None:
         return []
-    folder = folder_of(entry)
-    try:
-        mixed = find(row.path, folder)
-    except RecordingError:
-        return []
-    wanted = settings.recordings
-    sides = Sides(wanted.stereo_client, wanted.stereo_employee).beside(mixed, folder.here)
-    return [mixed, *(sides or ())]
+    folder, wanted = folder_of(entry), settings.recordings
+    sides = Sides(wanted.stereo_client, wanted.stereo_employee)
+    found: list[Path] = []
+    for name in dict.fromkeys(names):
+        try:
+            mixed = find(name, folder)
+        except RecordingError:
+            continue
+        found += [*sides.there(mixed, folder.here), mixed]
+    return found

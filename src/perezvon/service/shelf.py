@@ -65,7 +65,7 @@ class RecordingShelf:
                 return file if file.is_relative_to(self._ours.resolve()) and file.is_file() else None
         folder = self.folder(row.pbx)
         try:
-            return None if folder is None else find(row.path, folder)
+            return None if folder is None else find(row.name, folder)
         except RecordingError:
             return None
 

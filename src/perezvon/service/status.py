@@ -20,7 +20,7 @@ from perezvon.customisation import CustomisationStatus
 from perezvon.delivery.status import SenderStatus
 from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
-from perezvon.service.clicks import Exchange
+from perezvon.service.dialling import Exchange
 from perezvon.service.house import House
 from perezvon.service.portals import PortalLink
 from perezvon.settings.store import SettingsStore
@@ -250,7 +250,7 @@ class Reporter:
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
             automation=link.automation.problems,
-            lines_problem=link.lines_problem,
+            lines_problem=link.lines.problem,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,

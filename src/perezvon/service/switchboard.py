@@ -14,37 +14,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
-from perezvon.recordings import Known, expand
+from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
-from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.held import Held
 from perezvon.service.hooks import CallHooks
-from perezvon.service.missed import follow
 from perezvon.service.policies import PortalRules
-from perezvon.storage import calls, counters, journal, lanes, progress, recordings
-from perezvon.storage.calls import StoredCall
+from perezvon.service.rounds import Ledger, Round, Taken
+from perezvon.storage import calls, progress
 from perezvon.storage.database import Database
-from perezvon.storage.errors import StorageError
-from perezvon.storage.insist import insist
 from perezvon.storage.progress import Progress
 
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
-MOST_LINES = 200
-"""Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -52,35 +43,6 @@ SET_BACK = 3600.0
 as ended is left out (absence.py)."""
 REMEMBER = 5.0
 """Seconds after which it is stored how far we are, though nothing has happened that would be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Facts of a call that came together, and the call as it was then. `state`: for the restart; empty when it has ended.
-    `seen`: for the hooks. `picked_up`: the employee has come to the phone for an order; told when that is stored."""
-
-    facts: tuple[Fact, ...]
-    state: Mapping[str, Any]
-    seen: Call | None = None
-    picked_up: asyncio.Future[bool] | None = None
-
-    @property
-    def ended(self) -> CallEnded | None:
-        return next((fact for fact in self.facts if isinstance(fact, CallEnded)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """One call's share of a round: what is to be stored together."""
-
-    row: StoredCall
-    facts: tuple[Fact, ...]
-    decisions: tuple[Decision, ...]
-    steps: tuple[StepDraft, ...]
-    recordings: tuple[str, ...]
-    plan: PlanState
-    ended: Call | None = None
-    mode: str = "upload"
 
 
 class Switchboard:
@@ -110,12 +72,11 @@ class Switchboard:
         self._database = database
         self._rules = rules
         self._clicks = clicks
+        self._ledger = Ledger(pbx, database, clicks, layouts=layouts, clock=clock, hold=hold)
         self._stored = stored
         self._to_convert = to_convert
-        self._layouts = layouts
         self._clock = clock
         self._hooks = hooks
-        self._hold = hold
         self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
@@ -123,7 +84,6 @@ class Switchboard:
         self._begun: deque[str] = deque(maxlen=1000)
         self._until = 0.0  # the PBX's clock
         self._ahead = 0.0  # of the PBX's clock before ours
-        self._kept_until = 0.0
         self._followed: dict[str, float] = {}
         self.startup = ""
         self.last_event: float | None = None
@@ -175,7 +135,7 @@ class Switchboard:
         if not at or self._until <= at + FUTURE:
             return
         log.warning("the PBX's clock was set back", pbx=self.pbx, seconds=round(self._until - at))
-        self._until = self._kept_until = at - SET_BACK
+        self._until = self._ledger.kept_until = at - SET_BACK
         self._followed = {call: min(until, self._until) for call, until in self._followed.items()}
 
     async def _catch_up(self, events: Sequence[Event]) -> None:
@@ -192,7 +152,7 @@ class Switchboard:
                 facts += self._feed(event)
             self.last_event = self._clock()
             await self._record(facts)
-            if self._until > self._kept_until + REMEMBER:
+            if self._until > self._ledger.kept_until + REMEMBER:
                 await self._remember()
         self._tell()
 
@@ -272,7 +232,7 @@ class Switchboard:
             return
         rules = self._rules()
         asking = self._asks(rules)
-        rounds: list[_Round] = []
+        rounds: list[Round] = []
         for call, told in _by_call(facts):
             try:
                 taken = self._take(call, told, asking=asking)
@@ -287,10 +247,10 @@ class Switchboard:
     def _asks(self, rules: PortalRules | None) -> bool:
         return self._hooks is not None and self._hooks.active and rules is not None
 
-    async def _finish(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
+    async def _finish(self, rounds: Sequence[Round], rules: PortalRules | None) -> None:
         """Stores what was decided, and tells whoever goes on with it."""
-        for done in await self._keep(rounds, rules):
-            self._log(done)
+        for done in await self._ledger.keep(rounds, rules, self._reached()):
+            self._ledger.tell(done)
             self._notice(done.plan)
             if done.row.live:
                 self._plans[done.row.id] = done.plan
@@ -308,7 +268,7 @@ class Switchboard:
         state = {**self.tracker.export(call), "followed": self._until}
         return Taken(tuple(facts), state, self.tracker.call(call) if asking else None)
 
-    def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> _Round:
+    def _decide(self, call: str, taken: Taken, rules: PortalRules | None) -> Round:
         state, of_click = self._before(call, taken)
         if rules is None:
             started = next((fact for fact in taken.facts if isinstance(fact, CallStarted)), state.started)
@@ -355,142 +315,15 @@ class Switchboard:
 
     def _round(
         self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
-    ) -> _Round:
-        decided = list(decisions)
-        assert state.started is not None, f"call {call} was never told to have started"
-        reported = rules is not None and (state.registered or bool(state.portal_call))
-        ended = taken.ended
-        kept: tuple[str, ...] = ()
-        mode = "off"
-        if rules is not None and ended is not None and reported and not state.recording_stays:
-            names = recordings_of(ended.record, self.pbx, self._layouts)
-            if names:
-                mode, why = mode_of(rules.policy.line_of(ended.record), rules.policy)
-                kept = names if mode != "off" else ()
-                decided.append(Decision(why))
-        return _Round(
-            row=self._row(call, taken, state, rules.portal if rules and reported else ""),
-            facts=taken.facts,
-            decisions=tuple(decided),
-            steps=tuple(self._by_our_clock(step) for decision in decided for step in decision.steps),
-            recordings=kept,
-            plan=state,
-            ended=ended.record if ended is not None else None,
-            mode=mode,
-        )
-
-    def _by_our_clock(self, step: StepDraft) -> StepDraft:
-        """Facts have the PBX's clock, and so has what follows from them; whether a card is too late is seen by ours."""
-        return step if step.expires is None else replace(step, expires=step.expires - self._ahead)
-
-    def _row(self, call: str, taken: Taken, state: PlanState, portal: str) -> StoredCall:
-        started, ended = state.started, taken.ended
-        assert started is not None
-        row = StoredCall(
-            id=call,
-            pbx=self.pbx,
-            direction=started.direction,
-            started=started.at,
-            live=ended is None,
-            portal=portal,
-            client=started.client,
-            line=started.line,
-            plan=state.as_json(),
-        )
-        if ended is None:
-            return replace(row, state=taken.state)
-        record = ended.record
-        return replace(
-            row,
-            direction=record.direction,
-            client=record.client,
-            line=record.line,
-            answered=record.answered,
-            ended=record.ended,
-            outcome=record.outcome,
-            duration=record.duration,
-            last_talker=record.last_talker,
-            state=record.as_json(),
-        )
-
-    async def _keep(self, rounds: Sequence[_Round], rules: PortalRules | None) -> Sequence[_Round]:
-        """Stores them together; when one of them cannot be stored at all, the others without it. Gives what is stored."""
-        try:
-            await self._store(rounds, rules)
-        except StorageError:
-            raise
-        except Exception:
-            if not rounds:
-                raise
-            if len(rounds) > 1:
-                return [done for one in rounds for done in await self._keep([one], rules)]
-            (lost,) = rounds
-            log.exception(
-                "a call cannot be stored", pbx=self.pbx, call=lost.row.id, facts=[str(fact) for fact in lost.facts]
-            )
-            return []
-        return rounds
-
-    async def _store(self, rounds: Sequence[_Round], rules: PortalRules | None) -> None:
-        now = self._clock()
-        reached = Progress(min(self._until, self.held.oldest), self.startup)
-
-        async def work(conn: AsyncConnection) -> None:
-            if reached.until:
-                await progress.save(conn, self.pbx, reached)
-            await calls.save(conn, [done.row for done in rounds])
-            decided = [(done.row.id, decision) for done in rounds for decision in done.decisions]
-            ended = [done.ended for done in rounds if done.ended is not None and not done.plan.left_out]
-            followed = [] if rules is None else await follow(conn, rules, ended)
-            decided += [(one.call, one.decision) for one in followed]
-            await journal.append(
-                conn,
-                [fact for done in rounds for fact in done.facts],
-                now,
-                [(call, made.reason, [step.key for step in made.steps]) for call, made in decided],
-            )
-            for done in rounds:
-                await self._clicks.follow(conn, done.plan, done.row, "" if rules is None else rules.portal)
-            if rules is None:
-                return
-            await lanes.append_all(conn, rules.portal, {done.row.id: done.steps for done in rounds}, now)
-            for one in followed:
-                await lanes.append(conn, rules.portal, one.lane, [self._hold(step) for step in one.decision.steps], now)
-            for extension in sorted({extension for _, made in decided for extension in made.unmapped}):
-                await counters.bump(conn, f"unmapped:{rules.portal}:{extension}", now)
-            for _, made in decided:
-                if made.left_out:
-                    await counters.bump(conn, f"left_out:{rules.portal}:{made.left_out}", now)
-                if made.unknown_line:
-                    await counters.bump_among(conn, f"line:{rules.portal}:", made.unknown_line[:50], now, MOST_LINES)
-            for mode in sorted({done.mode for done in rounds}):
-                paths = [(done.row.id, path) for done in rounds if done.mode == mode for path in done.recordings]
-                await recordings.add(conn, pbx=self.pbx, portal=rules.portal, paths=paths, now=now, mode=mode)
-
-        await insist(lambda: self._database.write(work, urgent=bool(rounds)), "calls", pbx=self.pbx)
-        self._kept_until = reached.until
+    ) -> Round:
+        return self._ledger.entry(call, taken, state, decisions, rules, self._ahead)
 
     async def _remember(self) -> None:
         """How far we are, when no call has anything new to be stored."""
-        await self._store((), None)
+        await self._ledger.store((), None, self._reached())
 
-    def _log(self, done: _Round) -> None:
-        for fact in done.facts:
-            log.info(_sentence(fact), pbx=self.pbx, call=done.row.id, **_details(fact))
-        for decision in done.decisions:
-            log.info(
-                str(decision.reason), pbx=self.pbx, call=done.row.id, steps=[str(step.kind) for step in decision.steps]
-            )
-
-
-def recordings_of(call: Call, pbx: str, layouts: Sequence[str]) -> tuple[str, ...]:
-    """The names of an answered call's recordings, or where they are to be looked for."""
-    if call.answered is None or call.recordings or not layouts:
-        return call.recordings if call.answered is not None else ()
-    extension = call.last_talker or next(iter(call.talkers), "")
-    known = Known(call.started, call.id.removeprefix(f"{pbx}-"), call.client, call.line, extension)
-    path = expand(layouts, known)
-    return (path,) if path else ()
+    def _reached(self) -> Progress:
+        return Progress(min(self._until, self.held.oldest), self.startup)
 
 
 def _nothing(at: float) -> Snapshot:
@@ -515,23 +348,3 @@ def _by_call(facts: Iterable[Fact]) -> list[tuple[str, list[Fact]]]:
     for fact in facts:
         grouped.setdefault(fact.call, []).append(fact)
     return list(grouped.items())
-
-
-def _sentence(fact: Fact) -> str:
-    return f"call {type(fact).__name__}"
-
-
-def _details(fact: Fact) -> dict[str, Any]:
-    match fact:
-        case CallStarted():
-            return {"direction": str(fact.direction), "client": fact.client, "line": fact.line, "extension": fact.extension}
-        case CallEnded(record=record):
-            return {
-                "outcome": str(record.outcome),
-                "duration": round(record.duration, 1),
-                "last_talker": record.last_talker,
-                "recordings": len(record.recordings),
-            }
-        case _:
-            slots = (name for name in type(fact).__slots__ if name not in ("call", "at", "channel"))
-            return {name: str(getattr(fact, name)) for name in slots}

@@ -17,7 +17,7 @@ from perezvon.delivery.customising import subject_of, told_of
 from perezvon.delivery.entity import ReadEntity, entity_of
 from perezvon.ivr.source import ScenarioSource
 from perezvon.rules import Kind, People, PlanState, Policy
-from perezvon.service.clicks import dialling
+from perezvon.service.dialling import dialling
 from perezvon.service.dialplan_hooks import scenario_data
 from perezvon.service.hooks import OF_CALLS, CallHooks
 from perezvon.settings.model import Settings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from string import Formatter
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -11,23 +10,11 @@ from pydantic import AfterValidator, Field, model_validator
 from perezvon.rules.caller_name import PLACES
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import DAYS, SECONDS, OneLine, Section
+from perezvon.settings.section import DAYS, SECONDS, OneLine, Section, plain_template, span
 from perezvon.settings.working_time import Extension
 
 MARGIN = 0.3
 """Seconds behind our own patience after which the dialplan takes the caller back by itself."""
-
-
-def _name_template(text: str) -> str:
-    """Plain `{place}`s only: neither attributes nor widths."""
-    known = {"places": ", ".join(f"{{{place}}}" for place in PLACES)}
-    try:
-        used = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
-    except ValueError:
-        raise Wrong(Reason("the braces do not pair up; known places are {places}", known)) from None
-    if any(place not in PLACES or spec or conversion for place, spec, conversion in used) or "{{" in text or "}}" in text:
-        raise Wrong(Reason("there is an unknown place in braces; known places are {places}", known))
-    return text
 
 
 def _function(text: str) -> str:
@@ -40,7 +27,7 @@ def _function(text: str) -> str:
     return text
 
 
-NameTemplate = Annotated[OneLine, AfterValidator(_name_template)]
+NameTemplate = Annotated[OneLine, plain_template(PLACES)]
 Function = Annotated[str, AfterValidator(_function)]
 
 
@@ -87,14 +74,13 @@ class AutoconnectSettings(Section):
         "deals of these contacts and companies, the newest first; they cost a second request.",
         examples=[["deal", "contact", "company", "lead"]],
     )
-    sticky_days: float = Field(
-        default=30.0,
-        ge=0,
-        le=3650,
+    sticky_days: float = span(
+        30.0,
+        most=3650,
+        unit=DAYS,
         title="Last talk",
         description="How long it is remembered who talked with a client last. 0: for ever.",
-        examples=[14],
-        json_schema_extra=DAYS,
+        example=14,
     )
     ring: int = Field(
         default=20,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import MINUTES, OneLine, Section, UserId, template
+from perezvon.settings.section import MINUTES, OneLine, Section, UserId, span, template
 
 
 def _key(text: str) -> str:
@@ -108,14 +108,13 @@ class AutomationSettings(Section):
         description="How often all of them are tried.",
         examples=[2],
     )
-    callback_pause: float = Field(
-        default=1.0,
-        ge=0,
-        le=1440,
+    callback_pause: float = span(
+        1.0,
+        most=1440,
+        unit=MINUTES,
         title="Pause between rounds",
         description="Before all of them are tried again.",
-        examples=[1],
-        json_schema_extra=MINUTES,
+        example=1,
     )
     callback_within: float = Field(
         default=60.0,

@@ -15,7 +15,7 @@ from perezvon.rules.templates import LATE, BadTemplate, parse, places_of
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.portal import UserId
-from perezvon.settings.section import SECONDS, Section
+from perezvon.settings.section import SECONDS, Section, span
 
 MOST_FIELDS = 100
 
@@ -140,14 +140,13 @@ class CrmSettings(Section):
         description="The same for the open leads of a client who is a contact or company already.",
         examples=["all"],
     )
-    wait_for_recording: float = Field(
-        default=45.0,
-        ge=0,
-        le=3600,
+    wait_for_recording: float = span(
+        45.0,
+        most=3600,
+        unit=SECONDS,
         title="Wait for the recording",
         description="How long a message or a field that names the {recording} waits until the portal has it.",
-        examples=[45],
-        json_schema_extra=SECONDS,
+        example=45,
     )
     field: tuple[FieldSettings, ...] = Field(
         default=(),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from perezvon.rules.number_lists import BadPattern, Pattern, client_pattern, extension_pattern, number_pattern
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import Section
+from perezvon.settings.section import Section, section
 
 MOST = 2000
 """NumberList in a list."""
@@ -130,15 +130,11 @@ class ClientFilter(Section):
 class FilterSettings(Section):
     """What is left out."""
 
-    extensions: ExtensionFilter = Field(
-        default_factory=ExtensionFilter, title="Employees' extensions", description="Which employees' calls are told."
+    extensions: ExtensionFilter = section(
+        ExtensionFilter, title="Employees' extensions", description="Which employees' calls are told."
     )
-    lines: LineFilter = Field(
-        default_factory=LineFilter, title="Company's numbers", description="Through which numbers calls are told."
-    )
-    clients: ClientFilter = Field(
-        default_factory=ClientFilter, title="Clients' numbers", description="Which clients' calls are told."
-    )
+    lines: LineFilter = section(LineFilter, title="Company's numbers", description="Through which numbers calls are told.")
+    clients: ClientFilter = section(ClientFilter, title="Clients' numbers", description="Which clients' calls are told.")
     staff: Annotated[tuple[NumberPattern, ...], AfterValidator(_short_enough)] = Field(
         default=(),
         title="Colleagues' own phones",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -10,33 +9,19 @@ from pydantic import AfterValidator, Field
 from perezvon.rules.missed import PLACES
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import HOURS, MINUTES, OneLine, Section, UserId
+from perezvon.settings.section import HOURS, MINUTES, OneLine, Section, UserId, plain_template, span
 
 LONGEST = 2000
 
 
-def _template(text: str) -> str:
-    """Plain `{place}`s only: neither attributes nor widths, which could make a text as large as they like."""
-    known = {"places": ", ".join(f"{{{place}}}" for place in PLACES)}
-    try:
-        used = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
-    except ValueError:
-        raise Wrong(Reason("the braces do not pair up; known places are {places}", known)) from None
-    if any(place not in PLACES or spec or conversion for place, spec, conversion in used) or "{{" in text or "}}" in text:
-        raise Wrong(Reason("there is an unknown place in braces; known places are {places}", known))
+def _text(text: str) -> str:
     if len(text) > LONGEST or any(ord(character) < 32 and character != "\n" for character in text):
         raise Wrong(Reason("must be a text without control characters, of at most {most} letters", {"most": str(LONGEST)}))
     return text
 
 
-def _one_line(text: str) -> str:
-    if "\n" in text:
-        raise Wrong(Reason("must be one line, without control characters"))
-    return text
-
-
-Template = Annotated[str, AfterValidator(_template)]
-TitleTemplate = Annotated[str, AfterValidator(_template), AfterValidator(_one_line)]
+Template = Annotated[str, plain_template(PLACES), AfterValidator(_text)]
+TitleTemplate = Annotated[OneLine, plain_template(PLACES), AfterValidator(_text)]
 Responsibles = tuple[Literal["owner", "last_rung", "line", "default"], ...]
 
 
@@ -80,14 +65,13 @@ class MissedSettings(Section):
         "one.",
         examples=["Called again at {time}, missed calls: {count}"],
     )
-    deadline: float = Field(
-        default=0.0,
-        ge=0,
-        le=60 * 24 * 30,
+    deadline: float = span(
+        0.0,
+        most=60 * 24 * 30,
+        unit=MINUTES,
         title="Time limit",
         description="When the client has to be called back: the task's deadline, counted from the missed call. 0: none.",
-        examples=[30],
-        json_schema_extra=MINUTES,
+        example=30,
     )
     important: bool = Field(
         default=False,
@@ -142,15 +126,14 @@ class MissedSettings(Section):
         examples=[24],
         json_schema_extra=HOURS,
     )
-    remind_after: float = Field(
-        default=0.0,
-        ge=0,
-        le=60 * 24 * 30,
+    remind_after: float = span(
+        0.0,
+        most=60 * 24 * 30,
+        unit=MINUTES,
         title="Reminder after",
         description="When nobody has called the client back for this long, the task is made important and told so. "
         "0: never.",
-        examples=[15],
-        json_schema_extra=MINUTES,
+        example=15,
     )
     remind_user: UserId = Field(
         default="",

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
 from perezvon.settings.recordings import Layout
-from perezvon.settings.section import SECONDS, AbsolutePath, Name, OneLine, Section, template
+from perezvon.settings.section import SECONDS, AbsolutePath, Name, OneLine, Section, section, template
 from perezvon.settings.urls import AmiUrl, AriUrl, CelPlace
 from perezvon.settings.wiring import WiringSettings
 
@@ -153,8 +153,8 @@ class AsteriskSettings(Section):
         description="Dialplan contexts whose presence the doctor checks, besides the dialling context.",
         examples=[["from-pstn", "from-internal"]],
     )
-    wiring: WiringSettings = Field(
-        default_factory=WiringSettings,
+    wiring: WiringSettings = section(
+        WiringSettings,
         title="Wiring of a PBX",
         description="What `perezvon asterisk install` writes for it (menu-and-conference-wiring.md). In the file it stands "
         "right after its [[asterisk]].",

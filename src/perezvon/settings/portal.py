@@ -22,6 +22,7 @@ from perezvon.settings.section import (
     Section,
     TimeZone,
     UserId,
+    section,
 )
 from perezvon.settings.urls import WebhookUrl
 
@@ -185,8 +186,8 @@ class PortalSettings(Section):
         examples=["/etc/perezvon/company-ca.pem"],
     )
 
-    automation: AutomationSettings = Field(
-        default_factory=AutomationSettings,
+    automation: AutomationSettings = section(
+        AutomationSettings,
         title="Portal's automation",
         description="Triggers and a robot for the funnels of the CRM, and callback forms (portal-administrator.md). In the "
         "file it stands right after its [[portal]].",

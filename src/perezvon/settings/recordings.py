@@ -11,7 +11,7 @@ from perezvon.recordings.layout import LayoutError, parse
 from perezvon.recordings.sides import unfit
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import BYTES, DAYS, HOURS, KBIT, HttpUrl, Section, template
+from perezvon.settings.section import BYTES, DAYS, HOURS, KBIT, HttpUrl, Section, span, template
 
 
 def _pause_key(text: str) -> str:
@@ -67,14 +67,13 @@ class RecordingSettings(Section):
         "nothing: whoever opens it listens from here.",
         examples=["activity"],
     )
-    link_lifetime: float = Field(
-        default=720.0,
-        ge=0,
-        le=24 * 366 * 10,
+    link_lifetime: float = span(
+        720.0,
+        most=24 * 366 * 10,
+        unit=HOURS,
         title="Life of a link",
         description="After which an address does not work any more. 0: it works as long as the recording is kept.",
-        examples=[0],
-        json_schema_extra=HOURS,
+        example=0,
     )
     link_format: Literal["mp3", "original"] = Field(
         default="mp3",
@@ -157,15 +156,14 @@ class RecordingSettings(Section):
         examples=[24],
         json_schema_extra=HOURS,
     )
-    keep_days: int = Field(
-        default=0,
-        ge=0,
-        le=36600,
+    keep_days: int = span(
+        0,
+        most=36600,
+        unit=DAYS,
         title="Kept for",
         description="Days after which our own copies of what the portal has got are deleted, and links to them end. "
         "0: they are kept.",
-        examples=[180],
-        json_schema_extra=DAYS,
+        example=180,
     )
     delete_at_pbx: bool = Field(
         default=False,

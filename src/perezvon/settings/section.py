@@ -7,11 +7,12 @@ documentation and the error messages all take them from here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from string import Formatter
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
@@ -36,6 +37,24 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         validate_default=False,
         revalidate_instances="never",
+    )
+
+
+def section(model: type[Section], *, title: str, description: str) -> Any:
+    """A section that is there even where nothing of it is set."""
+    return Field(default_factory=model, title=title, description=description)
+
+
+def span(default: float, *, most: float, unit: dict[str, Any], title: str, description: str, example: float) -> Any:
+    """A time that may be 0. `default`, `most` and `example` are in the unit."""
+    return Field(
+        default=default,
+        ge=0,
+        le=most,
+        title=title,
+        description=description,
+        examples=[example],
+        json_schema_extra=unit,
     )
 
 
@@ -87,18 +106,39 @@ def _user_id(value: object) -> object:
     return value
 
 
+def _places(text: str, places: Sequence[str]) -> list[tuple[str, str | None, str | None]]:
+    """The places that are used, each with its width and conversion."""
+    try:
+        used = [part[1:] for part in Formatter().parse(text)]
+    except ValueError:
+        raise Wrong(Reason("the braces do not pair up; known places are {places}", _known(places))) from None
+    found = [(place, spec, conversion) for place, spec, conversion in used if place is not None]
+    if any(place not in places for place, _, _ in found):
+        raise Wrong(Reason("there is an unknown place in braces; known places are {places}", _known(places)))
+    return found
+
+
+def _known(places: Sequence[str]) -> dict[str, str]:
+    return {"places": ", ".join(f"{{{place}}}" for place in places)}
+
+
 def template(*places: str) -> AfterValidator:
-    """A text with `{place}`s, of which only these are known."""
+    """A line with `{place}`s, of which only these are known."""
 
     def check(text: str) -> str:
-        known = {"places": ", ".join(f"{{{place}}}" for place in places)}
-        try:
-            used = {place for _, place, _, _ in Formatter().parse(text) if place is not None}
-        except ValueError:
-            raise Wrong(Reason("the braces do not pair up; known places are {places}", known)) from None
-        if not used <= set(places):
-            raise Wrong(Reason("there is an unknown place in braces; known places are {places}", known))
+        _places(text, places)
         return _one_line(text)
+
+    return AfterValidator(check)
+
+
+def plain_template(places: Sequence[str]) -> AfterValidator:
+    """A text with plain `{place}`s only: neither attributes nor widths, which could make it as large as they like."""
+
+    def check(text: str) -> str:
+        if any(spec or conversion for _, spec, conversion in _places(text, places)) or "{{" in text or "}}" in text:
+            raise Wrong(Reason("there is an unknown place in braces; known places are {places}", _known(places)))
+        return text
 
     return AfterValidator(check)
 

@@ -37,7 +37,7 @@ MENTIONED: Sequence[tuple[Table, str, Sequence[str]]] = (
     (call, "id", ("state", "plan")),
     (fact, "id", ("body",)),
     (step, "id", ("params", "reason", "result", "error", "note")),
-    (recording, "id", ("path", "error")),
+    (recording, "id", ("path", "found", "error")),
 )
 """Columns of text in which a number may stand, by their tables' keys."""
 

@@ -242,7 +242,7 @@ async def release(conn: AsyncConnection, one: Step, settled: Settled, params: Ma
 async def change_user(conn: AsyncConnection, step_id: int, user: str) -> None:
     """Another employee takes the place of the one whom the portal refuses."""
     params = (await conn.execute(select(step.c.params).where(step.c.id == step_id))).scalar_one()
-    changed = {**read_params(params), "USER_ID": int(user) if user.isdigit() else user}
+    changed = {**read_params(params), "USER_ID": int(user) if user.isdecimal() else user}
     await conn.execute(update(step).where(step.c.id == step_id).values(params=write_params(changed)))
 
 

@@ -39,7 +39,8 @@ class Recording:
 
     `began`, `closed`: when the PBX told of it, and last changed its file. `joined`: the mp3 of the whole call, in which
     this part begins at the second `mark`; `talkers`: the extensions who talked with the client in it. `mode`: upload or
-    link. A ready one without a file is the PBX's own, as it is.
+    link. A ready one without a file is the PBX's own, as it is. `found`: the name under which it was found at the PBX,
+    where that is not `path`.
     """
 
     id: int
@@ -60,6 +61,12 @@ class Recording:
     mark: float | None = None
     talkers: tuple[str, ...] = ()
     mode: str = "upload"
+    found: str = ""
+
+    @property
+    def name(self) -> str:
+        """Under which the PBX's file is found."""
+        return self.found or self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,11 @@ async def rename(conn: AsyncConnection, recording_id: int, path: str) -> None:
     await conn.execute(update(recording).where(recording.c.id == recording_id).values(path=path))
 
 
+async def found(conn: AsyncConnection, recording_id: int, name: str | None) -> None:
+    """Under another name than its path; None: under that."""
+    await conn.execute(update(recording).where(recording.c.id == recording_id).values(found=name))
+
+
 async def kept_before(conn: AsyncConnection, moment: float, after: int, limit: int) -> list[Recording]:
     """Those of calls that ended before then and that are dealt with, by their ids from `after` on."""
     where = (recording.c.created < moment, recording.c.id > after, recording.c.state.in_(_DEALT_WITH))
@@ -285,4 +297,5 @@ def _recording(row: Row[Any]) -> Recording:
         mark=row.mark,
         talkers=tuple(json.loads(row.talkers or "[]")),
         mode=row.mode,
+        found=row.found or "",
     )

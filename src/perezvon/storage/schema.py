@@ -200,6 +200,7 @@ recording = Table(
     Column("mark", Float, doc="the second of `joined` at which it begins"),
     Column("talkers", Words, doc="JSON list: the extensions who talked with the client in it"),
     Column("mode", String(8), nullable=False, default="upload", server_default="upload", doc="upload | link"),
+    Column("found", Words, doc="the name under which it was found, where that is not `path`"),
     UniqueConstraint("call", "path"),
     Index("ix_recording_state", "state"),
 )
