@@ -129,6 +129,11 @@ class Switchboard:
         self.last_event: float | None = None
 
     @property
+    def ahead(self) -> float:
+        """Seconds by which the PBX's clock is before ours."""
+        return self._ahead
+
+    @property
     def live_calls(self) -> int:
         return len(self._plans)
 

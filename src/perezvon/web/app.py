@@ -31,6 +31,7 @@ from perezvon.web import (
     conference_api,
     door_pages,
     intake,
+    live_pages,
     metrics,
     missed_pages,
     people_pages,
@@ -47,6 +48,7 @@ from perezvon.web.people import People
 from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
+from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
 
@@ -94,6 +96,7 @@ def create_app(
     database: Database | None = None,
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
+    switchroom: Switchroom | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -170,6 +173,8 @@ def create_app(
     if database is not None:
         app.include_router(calls_pages.routes(database, frame))
         app.include_router(missed_pages.routes(database, frame))
+    if switchroom is not None:
+        app.include_router(live_pages.routes(switchroom, gate, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

@@ -1,0 +1,76 @@
+"""The live board and the page of a call in a real browser, over real calls; a refused step is sent again and arrives once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from perezvon.sandbox.portal import PortalServer
+from perezvon.sandbox.stand import Stand
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.browser]
+
+SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "live"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def page(office: Stand) -> AsyncIterator[Page]:
+    """Of the administrator, who has signed in."""
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="ru-RU")
+        link = re.search(r"/welcome/\S+", office.service.log.read_text(encoding="utf-8"))
+        assert link is not None
+        await page.goto(office.service.url + link[0])
+        if await page.locator("[name=login]").count():
+            await page.locator("[name=login]").fill("anna")
+        await page.locator("[name=password]").fill(PASSWORD)
+        if await page.locator("[name=again]").count():
+            await page.locator("[name=again]").fill(PASSWORD)
+        await page.locator("main form button[type=submit]").click()
+        yield page
+        await browser.close()
+
+
+async def test_a_call_on_the_board_on_its_page_and_a_step_sent_again(
+    office: Stand, portal: PortalServer, page: Page
+) -> None:
+    world = office.pbx.world
+    await world.reset()
+    await world.phone("101").rings()
+    await page.goto(f"{office.service.url}/live")
+    board = page.locator("#board")
+    await expect(page.locator("#link")).to_have_attribute("data-state", "connected")
+    await expect(page.locator("#quiet")).to_be_visible()
+
+    caller = await world.call(frm="79161230001", to="74950000101", name="Клиент")
+    row = board.locator("li")
+    await expect(row).to_have_attribute("data-stage", "ringing")
+    await expect(row).to_contain_text("+79161230001")
+    await expect(row).to_contain_text("101")
+    desk = await world.phone("101").ringing()
+    await desk.answer()
+    await expect(row).to_have_attribute("data-stage", "talk")
+    await expect(row.locator(".talks")).to_contain_text("101")
+    await world.phone("101").hold()
+    await expect(row).to_have_attribute("data-stage", "hold")
+    await page.screenshot(path=SHOTS / "e2e-board.png")
+    await world.phone("101").unhold()
+    await expect(row).to_have_attribute("data-stage", "talk")
+    assert re.fullmatch(r"0:\d\d", await row.locator(".stage .count").inner_text())
+    await row.locator("a").click()
+    await expect(page.locator("h1")).to_contain_text("+79161230001")
+    await page.go_back()
+    await caller.talks(0.5)
+    await caller.hangup()
+    await expect(board.locator("li")).to_have_count(0)
+    await expect(page.locator("#quiet")).to_be_visible()
