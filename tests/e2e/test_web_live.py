@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from perezvon.sandbox.portal import PortalServer
+from perezvon.sandbox.portal.faults import Fault
 from perezvon.sandbox.stand import Stand
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.browser]
@@ -31,12 +33,15 @@ async def page(office: Stand) -> AsyncIterator[Page]:
         link = re.search(r"/welcome/\S+", office.service.log.read_text(encoding="utf-8"))
         assert link is not None
         await page.goto(office.service.url + link[0])
-        if await page.locator("[name=login]").count():
-            await page.locator("[name=login]").fill("anna")
+        first = await page.locator("[name=again]").count()
+        if not first:
+            await page.goto(f"{office.service.url}/login")
+        await page.locator("[name=login]").fill("anna")
         await page.locator("[name=password]").fill(PASSWORD)
-        if await page.locator("[name=again]").count():
+        if first:
             await page.locator("[name=again]").fill(PASSWORD)
         await page.locator("main form button[type=submit]").click()
+        await page.wait_for_url(lambda url: "/login" not in url and "/welcome" not in url)
         yield page
         await browser.close()
 
@@ -74,3 +79,38 @@ async def test_a_call_on_the_board_on_its_page_and_a_step_sent_again(
     await caller.hangup()
     await expect(board.locator("li")).to_have_count(0)
     await expect(page.locator("#quiet")).to_be_visible()
+
+
+async def test_a_refused_step_is_sent_again_from_the_page_of_its_call_and_arrives_once(
+    office: Stand, portal: PortalServer, page: Page
+) -> None:
+    world = office.pbx.world
+    await world.reset()
+    await world.phone("101").answers(after=0.2)
+    refusal = {"http": 400, "code": "ERROR_ARGUMENT", "description": "refused for the test"}
+    finish_ = "telephony.externalCall.finish"
+    planned = [portal.state.faults.plan(Fault.ERROR, method=finish_, inside=way, **refusal) for way in (False, True)]
+    caller = await world.call(frm="79161230002", to="74950000101")
+    await caller.talks(0.5)
+    await caller.hangup()
+    await page.goto(f"{office.service.url}/deliveries")
+    failed = page.get_by_role("button", name="Отправить снова")
+    async with asyncio.timeout(20):
+        while not await failed.count():
+            await page.reload()
+    assert any(one.struck for one in planned)
+    portal.state.faults.clear()
+
+    await page.screenshot(path=SHOTS / "e2e-failed.png")
+    await page.locator("tr", has=failed).get_by_role("link", name="звонок").click()
+    finish = page.locator('details[data-kind="finish"]')
+    await expect(finish.locator(".note.problem")).to_contain_text("refused for the test")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await finish.get_by_role("button", name="Отправить снова").click()
+    await expect(page.locator("#told")).to_be_visible()
+    told = await office.call_of("+79161230002")
+    assert told.finish["status"] == "200"
+    await page.goto(f"{office.service.url}/deliveries")
+    await expect(page.locator(".well")).to_be_visible()
+    assert len([call for call in portal.calls() if call.phone == "+79161230002"]) == 1
+    await page.screenshot(path=SHOTS / "e2e-deliveries.png")

@@ -40,7 +40,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.wiring import dialled_outside
-from perezvon.storage import counters, recordings
+from perezvon.storage import counters, pauses, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.storage.recordings import Recording
@@ -107,6 +107,8 @@ class House:
             raise
 
     async def _open(self) -> None:
+        async with self._database.read() as conn:
+            paused = await pauses.read(conn)
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()
@@ -122,6 +124,7 @@ class House:
                 link=self._address,
                 clock=self._clock,
             )
+            self.senders[portal.name].hold(paused.get(portal.name))
             link.on_installed = self.senders[portal.name].resume
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:

@@ -29,6 +29,7 @@ from perezvon.web import (
     account_pages,
     calls_pages,
     conference_api,
+    deliveries_pages,
     door_pages,
     intake,
     live_pages,
@@ -171,10 +172,12 @@ def create_app(
             return frame.page(request, "doctor.html", checks=checks)
 
     if database is not None:
-        app.include_router(calls_pages.routes(database, frame))
+        app.include_router(calls_pages.routes(database, frame, switchroom))
         app.include_router(missed_pages.routes(database, frame))
     if switchroom is not None:
         app.include_router(live_pages.routes(switchroom, gate, frame))
+    if switchroom is not None and database is not None:
+        app.include_router(deliveries_pages.routes(database, switchroom, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

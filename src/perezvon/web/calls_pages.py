@@ -18,20 +18,25 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from perezvon.bitrix24.redaction import redact
+from perezvon.bitrix24.remedy import remedy_of
+from perezvon.bitrix24.values import mapping
 from perezvon.calls.call import Direction, Outcome
-from perezvon.rules.vocabulary import Ref
+from perezvon.delivery.mending import WAITS, may_be_sent
+from perezvon.rules.vocabulary import Reason, Ref
 from perezvon.storage import audit, calls, journal, lanes, recordings, search
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import Recording
 from perezvon.storage.search import Filter
-from perezvon.storage.steps import Step
+from perezvon.storage.steps import State, Step
 from perezvon.web.call_story import sentences, timeline
 from perezvon.web.calls_export import exported
 from perezvon.web.deeds import Deed
+from perezvon.web.deliveries_pages import told_of
 from perezvon.web.frame import Frame
 from perezvon.web.gate import visitor_of
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
+from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import catalog
 
 PAGE = 50
@@ -44,14 +49,21 @@ FIELDS = ("client", "line", "employee", "direction", "outcome", "since", "until"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request to the portal. `params`, `answer`: JSON text, without secrets."""
+    """One request to the portal. `params`, `answer`: JSON text, without secrets. `again`, `skip`: what can be done about
+    it. `fix`: what to do, of one that was refused."""
 
     step: Step
     params: str
     answer: str
+    error: str
+    again: bool
+    skip: bool
+    fix: Reason | None
 
 
-def routes(database: Database, frame: Frame, now: Callable[[], float] = time.time) -> APIRouter:
+def routes(
+    database: Database, frame: Frame, room: Switchroom | None = None, now: Callable[[], float] = time.time
+) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/calls")
@@ -110,7 +122,9 @@ def routes(database: Database, frame: Frame, now: Callable[[], float] = time.tim
             "timeline": timeline(record, facts, row.started, ended, row.client),
             "facts": sentences(facts, row.started, named, word),
             "decisions": decisions,
-            "asked": [Asked(step, shown(step.params), shown(step.result)) for step in steps],
+            "asked": [_asked(step) for step in steps],
+            "told": told_of(request),
+            "delivers": room is not None and visitor_of(request).may(Right.DELIVER),
             "by_key": {step.key: step for step in steps},
             "recordings": sounds,
             "playable": await asyncio.to_thread(_whole, sounds) if visitor_of(request).may(Right.RECORDINGS) else [],
@@ -129,6 +143,14 @@ def routes(database: Database, frame: Frame, now: Callable[[], float] = time.tim
         raise Refused(NOT_THERE)
 
     return router
+
+
+def _asked(step: Step) -> Asked:
+    dead = step.state is State.DEAD
+    fix = remedy_of(mapping(step.result), application=True) if dead else None
+    error = redact(step.error or "")
+    skip = step.state in (*WAITS, State.DEAD)
+    return Asked(step, shown(step.params), shown(step.result), error, may_be_sent(step), skip, fix)
 
 
 def _check(call: str) -> None:
