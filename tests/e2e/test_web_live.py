@@ -125,3 +125,35 @@ async def test_a_refused_step_is_sent_again_from_the_page_of_its_call_and_arrive
     await expect(page.locator(".well")).to_be_visible()
     assert len([call for call in portal.calls() if call.phone == "+79161230002"]) == 1
     await page.screenshot(path=SHOTS / "e2e-deliveries.png")
+
+
+async def test_a_missed_client_is_called_back_with_one_click(office: Stand, page: Page) -> None:
+    world = office.pbx.world
+    await world.reset()
+    await world.phone("101").rings()
+    await world.number("79161230003").answers(after=0.2)
+    caller = await world.call(frm="79161230003", to="74950000101")
+    await world.phone("101").ringing()
+    await caller.hangup()
+    await office.call_of("+79161230003")
+    await page.goto(f"{office.service.url}/missed")
+    row = page.locator("tr", has=page.get_by_role("link", name="+79161230003"))
+    await page.locator("#telephone").select_option("12")
+    await world.phone("102").rejects()
+    await row.get_by_role("button", name="Перезвонить").click()
+    await expect(row.get_by_role("alert")).to_contain_text("102")
+    await page.screenshot(path=SHOTS / "e2e-not-reached.png")
+
+    await page.locator("#telephone").select_option("11")
+    await row.get_by_role("button", name="Перезвонить").dblclick()
+    desk = await world.phone("101").ringing()
+    await expect(row.locator(".badge.warning").last).to_contain_text("звонит")
+    await desk.answer()
+    outside = await world.number("79161230003").talking()
+    assert len([leg for leg in world.phone("101").legs if leg.alive]) == 1
+    await outside.talks(0.5)
+    await desk.hangup()
+    await expect(row.locator(".call-back .badge")).to_have_count(0)
+    async with asyncio.timeout(10):
+        while await page.get_by_role("button", name="Перезвонить").count():
+            await page.reload()

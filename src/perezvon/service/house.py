@@ -26,6 +26,7 @@ from perezvon.service.backfill import QUEUED
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.clicks import Clicks, Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.dialplan_hooks import distribution_notes
 from perezvon.service.folders import RECORDINGS, folder_of, sides_of
 from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import Reminder
@@ -242,7 +243,7 @@ class House:
             pbx.name,
             Tracker(pbx.name, numbering),
             self._database,
-            lambda: self._rules_for(pbx.name),
+            lambda: self.rules_for(pbx.name),
             self._book,
             self._queued,
             self._to_convert,
@@ -251,6 +252,7 @@ class House:
             clock=self._clock,
             hooks=CallHooks(pbx.name, self.customiser),
             hold=self.customising.hold,
+            before=lambda call: distribution_notes(self.customiser, call),
         )
 
         rooms = RoomBook(pbx.name)
@@ -356,7 +358,8 @@ class House:
         """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""
         return self._links.address(subject) if self.settings.recordings.public_url else no_links(subject)
 
-    def _rules_for(self, pbx: str) -> PortalRules | None:
+    def rules_for(self, pbx: str) -> PortalRules | None:
+        """What the calls of a PBX are decided by just now; None where no portal is set for it."""
         portal = self.settings.portal_of(pbx)
         return None if portal is None else self.portals[portal.name].rules()
 

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls import Call, CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
 from perezvon.recordings import Known, expand
-from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
+from perezvon.rules import Decision, PlanState, Reason, StepDraft, pick_up, plan
 from perezvon.rules.recordings import mode_of
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_RECENT = 2000
+"""Events that are kept to be looked at."""
 MOST_LINES = 200
 """Company numbers that are not in the settings and are listed: callers can make up any."""
 FUTURE = 60.0
@@ -86,7 +88,7 @@ class _Round:
 class Switchboard:
     """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
     that left steps for it, `to_convert()` after one that left recordings. `layouts`: where those lie whose names the PBX
-    does not tell."""
+    does not tell. `before(call)`: what is to be told of the call that was before anything was planned for it."""
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class Switchboard:
         clock: Callable[[], float],
         hooks: CallHooks | None = None,
         hold: Callable[[StepDraft], StepDraft] = lambda step: step,
+        before: Callable[[str], Sequence[Reason]] = lambda call: (),
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -116,6 +119,8 @@ class Switchboard:
         self._clock = clock
         self._hooks = hooks
         self._hold = hold
+        self._told_before = before
+        self.recent: deque[Event] = deque(maxlen=MOST_RECENT)
         self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
@@ -193,6 +198,7 @@ class Switchboard:
     async def on_events(self, events: list[Event]) -> None:
         async with self._turn:
             facts: list[Fact] = []
+            self.recent.extend(events)
             for event in events:
                 facts += self._feed(event)
             self.last_event = self._clock()
@@ -362,6 +368,8 @@ class Switchboard:
         self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
     ) -> _Round:
         decided = list(decisions)
+        if taken.ended is not None:
+            decided = [*(Decision(note) for note in self._told_before(call)), *decided]
         assert state.started is not None, f"call {call} was never told to have started"
         reported = rules is not None and (state.registered or bool(state.portal_call))
         ended = taken.ended

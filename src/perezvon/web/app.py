@@ -173,7 +173,7 @@ def create_app(
 
     if database is not None:
         app.include_router(calls_pages.routes(database, frame, switchroom))
-        app.include_router(missed_pages.routes(database, frame))
+        app.include_router(missed_pages.routes(database, frame, switchroom))
     if switchroom is not None:
         app.include_router(live_pages.routes(switchroom, gate, frame))
     if switchroom is not None and database is not None:

@@ -3,12 +3,17 @@ the server of the pages is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from perezvon.calls import Event, Fact
+from perezvon.customisation.answer import Said
+from perezvon.rules import Decision
+from perezvon.rules.orders import Order
 from perezvon.rules.vocabulary import Reason
+from perezvon.storage.calls import StoredCall
 from perezvon.storage.pauses import Pause
 from perezvon.web.live import Board, Watcher
 
@@ -36,6 +41,15 @@ class Sending:
         return sum(self.queued.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """Of an employee of a portal."""
+
+    user: str
+    name: str
+    extension: str
+
+
 class Switchroom(Protocol):
     """Implemented by the service."""
 
@@ -49,6 +63,21 @@ class Switchroom(Protocol):
 
     def watcher(self, who: str) -> AbstractContextManager[Watcher]: ...
 
+    # ---- one call
+
+    def events(self, call: StoredCall) -> Sequence[Event]:
+        """What the PBX has told of it, as far as it is kept in memory: of the last minutes."""
+        ...
+
+    def said(self, call: str) -> Sequence[Said]:
+        """What the integrator's hooks have answered about it, and printed, as far as it is kept in memory."""
+        ...
+
+    def planned(self, call: StoredCall, facts: Sequence[Fact]) -> Sequence[Decision] | None:
+        """What would be decided on these facts by the present settings, no hook being asked; None where no portal is set
+        for the PBX, or nothing runs."""
+        ...
+
     # ---- deliveries
 
     async def sending(self) -> tuple[Sending, ...]:
@@ -61,4 +90,19 @@ class Switchroom(Protocol):
 
     def hold(self, portal: str, pause: Pause | None) -> None:
         """Nothing is sent to it from now on; None: it goes on."""
+        ...
+
+    # ---- calling back
+
+    def telephones(self, portal: str) -> tuple[Telephone, ...]:
+        """Of the portal's employees, by their extensions."""
+        ...
+
+    async def call_back(self, portal: str, order: Order) -> Reason | None:
+        """Rings the employee, then dials the client; returns when that is stored. Gives why it cannot be. May raise
+        storage.Unavailable."""
+        ...
+
+    def refusal(self, portal: str, key: str) -> Reason | None:
+        """Why nothing came of such an order; None where it is not known any more."""
         ...
