@@ -108,6 +108,10 @@ class Switchroom:
 
     # ---- calling back
 
+    def follows_missed(self) -> bool:
+        portals = self._house.portals.values() if self._house is not None else ()
+        return any(link.rules().policy.missed is not None for link in portals)
+
     def telephones(self, portal: str) -> tuple[Telephone, ...]:
         link = self._link(portal)
         known = [] if link is None else [one for one in link.directory.employees if one.active and one.extension]

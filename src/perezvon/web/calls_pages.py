@@ -155,11 +155,11 @@ def routes(
             facts = await journal.read(conn, call)
             before = await journal.reasons(conn, call)
         planned = room.planned(row, facts) if room is not None and row is not None and not row.live else None
-        then = {why for _, why, _ in before}
-        now_ = {one.reason for one in planned or ()}
+        then = {str(why) for _, why, _ in before}
+        now_ = {str(one.reason) for one in planned or ()}
         values: dict[str, Any] = {
-            "decisions": None if planned is None else [_foretold(one, one.reason in then) for one in planned],
-            "missing": [why for _, why, _ in before if why not in now_],
+            "decisions": None if planned is None else [_foretold(one, str(one.reason) in then) for one in planned],
+            "missing": [why for _, why, _ in before if str(why) not in now_],
             "same": now_ == then,
         }
         return frame.page(request, "call_what_if.html", **values)

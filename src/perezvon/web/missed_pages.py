@@ -81,6 +81,7 @@ def routes(
         cells = {(one.portal, one.client): _cell(one.portal, one.client, ordered) for one in waiting}
         values: dict[str, Any] = {"waiting": waiting, "back": back, "people": people, "now": now, "may": may}
         values |= {"cells": cells, "telephones": _telephones(waiting) if may else []}
+        values["follows"] = room is None or bool(waiting) or room.follows_missed()
         values["chosen"] = request.cookies.get(COOKIE, "")
         return frame.page(request, "missed.html", **values)
 

@@ -94,6 +94,10 @@ class Switchroom(Protocol):
 
     # ---- calling back
 
+    def follows_missed(self) -> bool:
+        """Whether it is kept who was missed: the settings may not want it."""
+        ...
+
     def telephones(self, portal: str) -> tuple[Telephone, ...]:
         """Of the portal's employees, by their extensions."""
         ...
