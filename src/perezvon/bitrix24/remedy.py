@@ -110,7 +110,7 @@ def remedy_of(told: Mapping[str, Any], *, application: bool) -> Reason:
             return Reason("what it is about is not in the portal any more: leave it out")
         case AlreadyExists():
             return Reason("it is there already: leave it out")
-        case Permanent():
+        case _ if isinstance(error, Permanent) or type(error) is PortalError:
             return Reason(
                 "look at the request on the call's page and correct the setting that its values come from; "
                 "then send it again"

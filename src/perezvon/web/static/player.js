@@ -14,7 +14,7 @@
         for (const [name, value] of Object.entries({ x: place * 3, y: (100 - height) / 2, width: 2, height })) bar.setAttribute(name, value);
         picture.append(bar);
       });
-      picture.hidden = false;
+      picture.removeAttribute("hidden");
       const draw = () => {
         const played = audio.duration ? (audio.currentTime / audio.duration) * peaks.length : 0;
         [...picture.children].forEach((bar, place) => bar.classList.toggle("played", place < played));
