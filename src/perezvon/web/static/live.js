@@ -70,7 +70,8 @@
   }
 
   async function lost() {
-    source?.close();
+    if (!source) return;
+    source.close();
     source = null;
     connected(false);
     try { // signed out meanwhile? Then the page itself says so
