@@ -12,7 +12,13 @@ from perezvon.conference import CodeLookup
 from perezvon.customisation import Customiser, Limits
 from perezvon.customisation.samples import CALL
 from perezvon.ivr.scenario import Button, Scenario
-from perezvon.service.dialplan_hooks import arriving, customised_code, customised_distribution, customised_menu
+from perezvon.service.dialplan_hooks import (
+    arriving,
+    customised_code,
+    customised_distribution,
+    customised_menu,
+    distribution_notes,
+)
 from perezvon.settings.model import Settings
 from perezvon.storage import Database, menus
 
@@ -117,3 +123,14 @@ async def test_distribution(hooked: Hooked, body: str, extension: str | None) ->
 
 def test_an_arriving_call_is_told_of_as_any_other() -> None:
     assert set(arriving("main", WHO)) == set(CALL)
+
+
+async def test_a_failure_while_the_caller_waited_is_told_on_the_page_of_his_call(hooked: Hooked) -> None:
+    customiser = await hooked("def customize_autodistribution(data):\n    print('looked')\n    return 1 / 0\n")
+    found = {"extension": "101", "name": "", "entity": None}
+    assert await customised_distribution(customiser, "main", WHO, found) == found
+    [note] = distribution_notes(customiser, "main-1.1")
+    assert "ZeroDivisionError" in str(note)
+    [said] = customiser.said("main-1.1")
+    assert (said.point, said.fate.value, said.printed.strip()) == ("customize_autodistribution", "failed", "looked")
+    assert not distribution_notes(customiser, "main-2.2")

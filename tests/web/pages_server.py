@@ -23,6 +23,7 @@ from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
 from perezvon.web.people import Actor, People
 from perezvon.web.rights import Role
+from perezvon.web.switchroom import Switchroom
 
 PASSWORD = "correct horse battery"
 
@@ -67,13 +68,19 @@ class Pages:
 
 
 @asynccontextmanager
-async def pages(place: str | Path, folder: Path) -> AsyncIterator[Pages]:
+async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None = None) -> AsyncIterator[Pages]:
     clock = Clock()
     async with await Database.open(place) as database:
         people = People(database, SecretBox.open(folder), clock)
         made = Pages(database, people, clock, FastAPI())
         made.app = create_app(
-            made, made, people=people, doctor=made.doctor, password=lambda: made.password, database=database
+            made,
+            made,
+            people=people,
+            doctor=made.doctor,
+            password=lambda: made.password,
+            database=database,
+            switchroom=switchroom,
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

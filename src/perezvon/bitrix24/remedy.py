@@ -5,19 +5,27 @@ Most pass by themselves: then that is said. Whatever has been put right, deliver
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from perezvon.bitrix24.errors import (
+    AlreadyExists,
     Ambiguous,
     AppContextRequired,
     AuthRefused,
+    CallNotFound,
     Forbidden,
     MethodNotFound,
     MissingScope,
+    NotFound,
     NotSent,
     OperationLimited,
+    Permanent,
     PortalError,
     PortalMoved,
     RateLimited,
     Temporary,
+    UserNotFound,
 )
 from perezvon.rules.vocabulary import Reason
 
@@ -82,6 +90,42 @@ def remedy(error: PortalError, *, application: bool) -> Reason:
             )
         case _:
             return Reason("look at the portal's plan and address in a browser")
+
+
+def remedy_of(told: Mapping[str, Any], *, application: bool) -> Reason:
+    """What to do about a step that the portal refused. `told`: its stored result (`PortalError.as_json`)."""
+    kind = _KINDS.get(str(told.get("error", "")), PortalError)
+    rest: dict[str, Any] = {name: str(told.get(name, "")) for name in ("code", "description", "method")}
+    error = kind(str(told.get("message", "")), status=int(told.get("status") or 0), **rest)
+    match error:
+        case CallNotFound():
+            return Reason("the portal does not know the call any more: leave it out")
+        case UserNotFound():
+            return Reason(
+                "give the employee a working account in the portal, or set another fall-back user; then send it again"
+            )
+        case MethodNotFound() | Forbidden():
+            return remedy(error, application=application)
+        case NotFound():
+            return Reason("what it is about is not in the portal any more: leave it out")
+        case AlreadyExists():
+            return Reason("it is there already: leave it out")
+        case _ if isinstance(error, Permanent) or type(error) is PortalError:
+            return Reason(
+                "look at the request on the call's page and correct the setting that its values come from; "
+                "then send it again"
+            )
+        case _:
+            return remedy(error, application=application)
+
+
+def _subclasses(of: type[PortalError]) -> Iterator[type[PortalError]]:
+    yield of
+    for one in of.__subclasses__():
+        yield from _subclasses(one)
+
+
+_KINDS = {one.__name__: one for one in _subclasses(PortalError)}
 
 
 def _after_moving(error: PortalMoved, *, application: bool) -> Reason:

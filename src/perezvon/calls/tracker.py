@@ -20,6 +20,7 @@ from perezvon.calls.numbering import Numbering
 from perezvon.calls.record import record
 from perezvon.calls.resync import resync
 from perezvon.calls.state import export_call, export_loose, restore
+from perezvon.calls.watching import Watched, watched
 
 Handler = Callable[[Board, Event], None]
 
@@ -106,6 +107,10 @@ class Tracker:
         """The calls that have been told of and go on, as they are now."""
         board = self._board
         return [record(call, board.numbering, board.peers.relabel) for call in board.calls.values() if call.begun]
+
+    def watched(self) -> list[Watched]:
+        """The same for somebody who looks on: who rings, who talks, who waits."""
+        return watched(self._board)
 
     def call(self, call_id: str) -> Call | None:
         """One of these; None when it is not among them (any more)."""

@@ -17,9 +17,9 @@ from perezvon.bitrix24 import Webhook
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import Installation, opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
-from perezvon.cli.replay import request
 from perezvon.cli.speech import Speech
 from perezvon.customisation import Customiser
+from perezvon.delivery.foretelling import request
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.storage import installation as identity

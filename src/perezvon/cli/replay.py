@@ -7,34 +7,27 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
-from perezvon.bitrix24 import methods
+from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.calls import Call, CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import Verbose
 from perezvon.customisation import Customiser
-from perezvon.delivery.kinds import KINDS
-from perezvon.rules import Decision, Kind, People, PlanState, Policy, Ref, StepDraft, plan
-from perezvon.rules.missed import Missed, after
-from perezvon.rules.recordings import mode_of
-from perezvon.rules.templates import LATE, finished
+from perezvon.delivery.foretelling import foretold
+from perezvon.rules import Decision, People, Policy
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
+from perezvon.settings.portal import PortalSettings
+from perezvon.settings.urls import WebhookUrl
 from perezvon.storage import employees
-
-TASK = "$task"
-"""In place of the number of the client's task."""
-
-OBJECT = "$object"
-"""In place of the number of an object of the CRM, and of an address that is known only when the portal has answered."""
 
 
 @kindly
@@ -84,7 +77,7 @@ def replay(
     if chosen is not None:
         people = People(_everybody(rounds, numbering) if users is None else users)
         decided = asyncio.run(_decided(told, _policy(chosen, entry), people, chosen, name, hooks))
-        rows = [{**row, "decisions": [_shown(decision) for decision in decided.get(row["id"], ())]} for row in rows]
+        rows = [{**row, "decisions": [foretold(decision) for decision in decided.get(row["id"], ())]} for row in rows]
     if json:
         sys.stdout.write(dumps(rows, ensure_ascii=False, indent=2) + "\n")
     else:
@@ -110,7 +103,8 @@ def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Setting
             return wanted, None
         from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
 
-        return wanted, policies.people(policies.directory(people, refreshed)).users
+        known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in people)
+        return wanted, policies.people(Directory.of(known, refreshed)).users
 
     return asyncio.run(work(data_dir))
 
@@ -128,7 +122,8 @@ def _numbering(settings: Settings | None, entry: AsteriskSettings | None) -> Num
 def _policy(settings: Settings, entry: AsteriskSettings | None) -> Policy:
     from perezvon.service import policies  # noqa: PLC0415  as above
 
-    portal = policies.portal_or_nobodys(settings, entry.name if entry else "")
+    nobody = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
+    portal = settings.portal_of(entry.name if entry else "") or nobody
     return policies.policy(settings, portal, "replay", "1")
 
 
@@ -165,98 +160,11 @@ async def _decided(
 ) -> dict[str, list[Decision]]:
     """`folder`: of the hooks that are asked too."""
     from perezvon.service.hooks import CallHooks  # noqa: PLC0415  the house is large, and only this needs it
+    from perezvon.service.what_if import decided  # noqa: PLC0415  as above
 
     customiser = Customiser(folder, settings.customisation.limits())
     await customiser.open()
-    hooks = CallHooks(pbx, customiser)
-    states: dict[str, PlanState] = {}
-    missed: dict[str, Missed] = {}
-    decided: dict[str, list[Decision]] = {}
     try:
-        for facts, calls in rounds:
-            by_call: dict[str, list[Fact]] = {}
-            for fact in facts:
-                by_call.setdefault(fact.call, []).append(fact)
-            for call, told in by_call.items():
-                state = states.get(call, PlanState())
-                if hooks.active:
-                    states[call], decisions = await hooks.plan(state, told, policy, people, calls[call])
-                else:
-                    states[call], decisions = plan(state, told, policy, people)
-                decided.setdefault(call, []).extend(decisions)
-                for ended in (fact for fact in told if isinstance(fact, CallEnded)):
-                    if ended.record.answered is not None and ended.record.recordings and _kept(states[call]):
-                        decided[call].append(Decision(mode_of(policy.line_of(ended.record), policy)[1]))
-                    client = ended.record.client
-                    row, reason, step = after(missed.get(client), ended.record, "portal", policy, people)
-                    missed.update({} if row is None else {client: row})
-                    if reason is not None:
-                        decided[call].append(Decision(reason, () if step is None else (step,)))
+        return await decided(rounds, policy, people, CallHooks(pbx, customiser))
     finally:
         await customiser.close()
-    return decided
-
-
-def _kept(state: PlanState) -> bool:
-    """Whether a recording of the call goes anywhere at all."""
-    return (state.registered or bool(state.portal_call)) and not state.recording_stays
-
-
-def _shown(decision: Decision) -> dict[str, Any]:
-    return {
-        "reason": str(decision.reason),
-        "requests": [asked for step in decision.steps for asked in (_of_task(step) or _after(step) or [request(step)])],
-    }
-
-
-def _of_task(step: StepDraft) -> list[dict[str, Any]]:
-    """The requests for a client's task, as far as they do not depend on what is found there; empty for other steps."""
-    params: Mapping[str, Any] = step.params
-    asked: list[tuple[str, dict[str, Any]]] = []
-    if step.kind is Kind.MISSED_TASK and not params["change"]:
-        asked = [(methods.ADD_TASK, {"fields": {**params["task"], "RESPONSIBLE_ID": params["chain"][0]}})]
-    elif step.kind in (Kind.MISSED_TASK, Kind.CLOSE_TASK):
-        fields = {"POST_MESSAGE": params["comment"]}
-        asked = [(methods.UPDATE_TASK, {"taskId": TASK, "fields": params["change"]})] if params.get("change") else []
-        asked.append((methods.ADD_COMMENT, {"TASKID": TASK, "FIELDS": fields}))
-        asked += [(methods.COMPLETE_TASK, {"taskId": TASK})] if params.get("close") else []
-    common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
-    return [{"method": method, "params": with_, **common} for method, with_ in asked]
-
-
-def _after(step: StepDraft) -> list[dict[str, Any]]:
-    """What is written into the CRM or told after the call, as far as that does not depend on what is found there."""
-    params: Mapping[str, Any] = step.params
-    late: dict[str, str] = dict.fromkeys(LATE, OBJECT)
-    if step.kind is Kind.FILL:
-        of = params["object"]
-        method = methods.UPDATE_ACTIVITY if of == "activity" else f"{methods.OBJECT[of]}.update"
-        fields = {one["name"]: one.get("value") or finished(one["parts"], late) for one in params["fields"]}
-        asked = [(method, {"id": OBJECT, "fields": fields})]
-    elif step.kind is Kind.ANNOUNCE:
-        to, message = params["to"], finished(params["parts"], late)
-        chat = to.startswith("chat")
-        named = {"DIALOG_ID": to} if chat else {"USER_ID": to}
-        asked = [(methods.ADD_MESSAGE if chat else methods.NOTIFY, {**named, "MESSAGE": message})]
-    elif step.kind is Kind.BIND:
-        asked = [(methods.BIND_ACTIVITY, {"activityId": OBJECT, "deals": params["deals"], "leads": params["leads"]})]
-    elif step.kind is Kind.TRIGGER:
-        asked = [(methods.EXECUTE_TRIGGER, {"CODE": params["CODE"], "OWNER_TYPE_ID": OBJECT, "OWNER_ID": OBJECT})]
-    else:
-        return []
-    common = {"priority": step.priority.name.lower(), "reason": str(step.reason)}
-    return [{"method": method, "params": with_, **common} for method, with_ in asked]
-
-
-def request(step: StepDraft) -> dict[str, Any]:
-    """What the portal would be asked, as JSON."""
-    return {
-        "method": KINDS[step.kind].method,
-        "params": {name: _value(value) for name, value in step.params.items()},
-        "priority": step.priority.name.lower(),
-        "reason": str(step.reason),
-    }
-
-
-def _value(value: Any) -> Any:
-    return f"$result[{value.key or value.kind.value}][{value.field}]" if isinstance(value, Ref) else value

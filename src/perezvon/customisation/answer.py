@@ -35,6 +35,18 @@ class Answer:
         return self.fate is Fate.CANCELLED
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer as the page of its call tells it. `at`: POSIX seconds, UTC; `seconds`: how long it took."""
+
+    at: float
+    point: str
+    fate: Fate
+    note: Reason | None
+    printed: str
+    seconds: float
+
+
 MOST_TOLD = 400
 """Characters of a change that are told."""
 

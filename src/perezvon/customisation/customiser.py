@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from perezvon.customisation.answer import Answer, Fate, difference
+from perezvon.customisation.answer import Answer, Fate, Said, difference
 from perezvon.customisation.checks import Nonsense
 from perezvon.customisation.desk import Desk, Limits
 from perezvon.customisation.files import Unreadable, read_folder, signature
@@ -56,6 +57,10 @@ class _Tally:
     last_error_at: float | None = None
 
 
+MOST_CALLS, MOST_SAID, LONGEST_PRINTED = 300, 40, 2000
+"""Calls of which it is remembered what hooks have answered, answers of one, characters that one has printed."""
+
+
 class Customiser:
     """`folder`: where the hooks' files are, None for no customisation at all. Its owner awaits `open`, runs `run`, and
     awaits `close` at the end."""
@@ -74,6 +79,7 @@ class Customiser:
         self._tallies = {point: _Tally() for point in Point}
         self._on: frozenset[Point] = frozenset()
         self._warm = asyncio.Event()
+        self._said: dict[str, deque[Said]] = {}
 
     # ---- its life
 
@@ -148,6 +154,7 @@ class Customiser:
             printed = error.printed if isinstance(error, HookFailed) else printed
             answer = self._failed(point, error, default)
         answer = replace(answer, printed=printed, seconds=time.monotonic() - began)
+        self._remember(call, point, answer)
         match answer.fate:
             case Fate.CHANGED:
                 tally.changed += 1
@@ -164,6 +171,19 @@ class Customiser:
             **({"printed": printed[:1000]} if printed else {}),
         )
         return answer
+
+    def said(self, call: str) -> Sequence[Said]:
+        """What hooks have answered about the call in this run of ours, as far as it is remembered."""
+        return tuple(self._said.get(call, ()))
+
+    def _remember(self, call: str, point: Point, answer: Answer) -> None:
+        if not call:
+            return
+        said = self._said.setdefault(call, deque(maxlen=MOST_SAID))
+        printed = answer.printed[:LONGEST_PRINTED]
+        said.append(Said(self._clock(), point.value, answer.fate, answer.note, printed, answer.seconds))
+        while len(self._said) > MOST_CALLS:
+            del self._said[next(iter(self._said))]
 
     def _taken(self, point: Point, value: Any, data: Mapping[str, Any], default: Any) -> Answer:
         """Raises Nonsense."""

@@ -27,6 +27,7 @@ from perezvon.delivery.weather import Weather
 from perezvon.storage import counters, lanes, missed
 from perezvon.storage.database import Database
 from perezvon.storage.insist import insist
+from perezvon.storage.pauses import Pause
 from perezvon.storage.steps import PENDING, Settled, State, Step
 
 T = TypeVar("T")
@@ -94,6 +95,7 @@ class Sender:
         self._due = math.inf  # when the first waiting lane may go on; nobody else makes lanes wait
         self._wake = asyncio.Event()
         self._stopping = False
+        self._pause: Pause | None = None
         self._ended = asyncio.Event()
         self._ended.set()
 
@@ -104,6 +106,14 @@ class Sender:
     def resume(self) -> None:
         """The portal has been repaired (new credentials, a right granted): try at once."""
         self._weather.resume()
+        self._wake.set()
+
+    def hold(self, pause: Pause | None) -> None:
+        """A human wants nothing to be sent until he says so; what is under way ends. None: it goes on, in the order in
+        which things happened."""
+        if pause is None and self._pause is not None:
+            self._weather.cleared = True
+        self._pause = pause
         self._wake.set()
 
     def portal_answers(self) -> None:
@@ -170,6 +180,7 @@ class Sender:
             forgotten=0 if forgotten is None else forgotten.value,
             forgotten_last=None if forgotten is None else forgotten.last,
             missed=waiting,
+            pause=self._pause,
         )
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float | None:
@@ -177,6 +188,8 @@ class Sender:
         while not self._stopping:
             now = self._clock()
             self._starved = True  # unless it is time that is waited for
+            if self._pause is not None:
+                return None
             if now < self._weather.until:
                 return self._weather.until - now
             if self._weather.testing and self._requests:

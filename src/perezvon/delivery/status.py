@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from perezvon.bitrix24.errors import PortalError
 from perezvon.storage.missed import Tally as MissedTally
+from perezvon.storage.pauses import Pause
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class SenderStatus:
 
     `oldest_age`: seconds. `paused_methods`: until when, and why. `tokens`: requests that the limit would let go now.
     `forgotten`: calls that the portal did not know any more and that were registered anew, ever, and the last time.
-    `missed`: clients who wait for a call back, or have got it.
+    `missed`: clients who wait for a call back, or have got it. `pause`: a human wants nothing to be sent.
     """
 
     portal: str
@@ -62,6 +63,7 @@ class SenderStatus:
     forgotten: int
     forgotten_last: float | None
     missed: MissedTally = field(default_factory=MissedTally)
+    pause: Pause | None = None
 
     @property
     def message(self) -> str:

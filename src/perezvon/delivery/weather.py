@@ -74,7 +74,7 @@ class Weather:
         self._failures = 0
         self._failed = 0.0
         self._methods: dict[str, tuple[float, PortalError]] = {}
-        self.sky = Sky.CLEAR
+        self.sky: Sky = Sky.CLEAR
         self.since = clock()
         self.until = 0.0
         self.error: PortalError | None = None

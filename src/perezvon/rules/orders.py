@@ -1,4 +1,4 @@
-"""Calls that somebody else has ordered of us: a robot of the portal's funnels, or a visitor by a callback form. Pure.
+"""Calls that somebody has ordered of us: a robot of the portal's funnels, a visitor by a callback form, or a page. Pure.
 
 Unlike a click such a call is not registered by the portal: we do, once. Of a callback form several employees may be rung
 one after another; each is a call on the PBX, and only the one in which somebody has come to the phone is told (`held` until
@@ -31,10 +31,11 @@ HELD = Reason("callback form: {extension} did not come to the phone, the portal 
 
 
 class Ordered(StrEnum):
-    """Who has ordered it."""
+    """Who has ordered it. `PAGE`: somebody who looks at the clients that were missed."""
 
     ROBOT = "robot"
     CALLBACK = "callback"
+    PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)

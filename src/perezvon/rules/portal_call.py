@@ -31,6 +31,8 @@ def why_registered(state: PlanState, owner: str, people: People) -> Reason:
     if state.order is not None and not state.turn.later:
         if state.order.ordered is Ordered.CALLBACK:
             return Reason("callback form: user {user} has come to the phone, now the client is dialled", args)
+        if state.order.ordered is Ordered.PAGE:
+            return Reason("called back from the page of missed clients, by user {user}", args)
         return Reason("ordered by a robot of the portal, for user {user}", args)
     if state.turn.later:
         args = {"extension": state.turn.giver, "user": owner}

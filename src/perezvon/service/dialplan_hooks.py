@@ -17,6 +17,7 @@ from perezvon.customisation import Customiser, Fate, Point
 from perezvon.customisation.customiser import QUEUE
 from perezvon.customisation.samples import CALL
 from perezvon.ivr.scenario import Button, Scenario, target_of
+from perezvon.rules import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,12 @@ async def customised_distribution(
     data = {"call": call, "found": dict(found)}
     answer = await customiser.ask(Point.CUSTOMIZE_AUTODISTRIBUTION, data, call=call["id"], deadline=deadline)
     return None if answer.cancelled else answer.value
+
+
+def distribution_notes(customiser: Customiser, call: str) -> list[Reason]:
+    """What there is to tell of whom the hook wanted the caller to be connected with: its failures too."""
+    said = customiser.said(call)
+    return [one.note for one in said if one.note is not None and one.point == Point.CUSTOMIZE_AUTODISTRIBUTION.value]
 
 
 def arriving(pbx: str, environment: Mapping[str, str]) -> dict[str, Any]:

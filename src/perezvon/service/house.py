@@ -27,6 +27,7 @@ from perezvon.service.clicks import Clicks
 from perezvon.service.conversion import converter_of, recording_worker
 from perezvon.service.dialling import Exchange
 from perezvon.service.dialplan import Dialplan
+from perezvon.service.dialplan_hooks import distribution_notes
 from perezvon.service.folders import RECORDINGS, folder_of
 from perezvon.service.hooks import CallHooks
 from perezvon.service.missed import Reminder
@@ -41,7 +42,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.wiring import dialled_outside
-from perezvon.storage import counters, recordings
+from perezvon.storage import counters, pauses, recordings
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 
@@ -106,6 +107,8 @@ class House:
             raise
 
     async def _open(self) -> None:
+        async with self._database.read() as conn:
+            paused = await pauses.read(conn)
         for portal in self.settings.portal:
             link = PortalLink(portal, self.settings, self._database, self._box, self._installation, clock=self._clock)
             await link.open()
@@ -121,6 +124,7 @@ class House:
                 link=self._address,
                 clock=self._clock,
             )
+            self.senders[portal.name].hold(paused.get(portal.name))
             link.on_installed = self.senders[portal.name].resume
             link.on_answer = self.senders[portal.name].portal_answers
         for pbx in self.settings.asterisk:
@@ -248,7 +252,7 @@ class House:
             pbx.name,
             Tracker(pbx.name, numbering),
             self._database,
-            lambda: self._rules_for(pbx.name),
+            lambda: self.rules_for(pbx.name),
             self._book,
             self._queued,
             self._to_convert,
@@ -257,6 +261,7 @@ class House:
             clock=self._clock,
             hooks=CallHooks(pbx.name, self.customiser),
             hold=self.customising.hold,
+            before=lambda call: distribution_notes(self.customiser, call),
         )
 
         rooms = RoomBook(pbx.name)
@@ -316,7 +321,8 @@ class House:
         """Of a recording, for the portal. Raises CannotPrepare while there is no public address (any more)."""
         return self._links.address(subject) if self.settings.recordings.public_url else no_links(subject)
 
-    def _rules_for(self, pbx: str) -> PortalRules | None:
+    def rules_for(self, pbx: str) -> PortalRules | None:
+        """What the calls of a PBX are decided by just now; None where no portal is set for it."""
         portal = self.settings.portal_of(pbx)
         return None if portal is None else self.portals[portal.name].rules()
 

@@ -1,8 +1,10 @@
-"""Calls that are ordered of us: a robot of the portal's funnels, or a visitor by a callback form, wants a client called.
+"""Calls that are ordered of us: a robot of the portal's funnels, a visitor by a callback form, or somebody who looks at the
+page of missed clients, wants a client called.
 
 An employee's phone rings first, then the client is dialled, as after a click. A robot names one employee, or means the
-object's responsible, and is answered in every case. For a form the responsible of the object is rung, then those of the
-settings, at last the fall-back user; all of them again after a pause, until somebody comes to the phone, or the time is up.
+object's responsible, and is answered in every case. The page names one too, and looks what becomes of it. For a form the
+responsible of the object is rung, then those of the settings, at last the fall-back user; all of them again after a pause,
+until somebody comes to the phone, or the time is up.
 An order is dialled by one at a time; after a restart that leaves open whether it was dialled it is not dialled again.
 Source: contract.json, ONEXTERNALCALLBACKSTART and bizproc.robot.add.
 """
@@ -65,6 +67,11 @@ ASKING = 5.0
 OVER = 3 * 3600.0
 """Seconds for which the end of an attempt is waited for whose outcome the PBX did not tell."""
 
+MOST_REFUSALS = 200
+"""Of which it is remembered why, in a form that can be told in any language."""
+
+ALREADY = Reason("this client is being called already")
+
 LONGEST_TEXT = 2000
 """Characters of an order's text that are kept."""
 
@@ -109,6 +116,32 @@ class Orders:
         self._to_pbx = to_pbx
         self._waiting: asyncio.Queue[StoredOrder] = asyncio.Queue()
         self._unsure: list[StoredOrder] = []
+        self._refusals: dict[str, Reason] = {}
+
+    def refusal(self, key: str) -> Reason | None:
+        """Why nothing came of an order of this run of ours."""
+        return self._refusals.get(key)
+
+    async def accept_page(self, order: Order) -> Reason | None:
+        """Somebody wants a missed client called back. Returns when it is stored; gives why it is not taken: the client is
+        being called already, whoever wants it. The same key again (a double click) changes nothing."""
+        new = StoredOrder(self._portal, order, self._clock())
+
+        async def work(conn: AsyncConnection) -> Reason | None:
+            known = await orders.find(conn, self._portal, order.key)
+            for one in await orders.unfinished(conn, self._portal):
+                if known is None and one.order.number == order.number:
+                    return ALREADY
+            if known is None and await orders.take(conn, new, new.received):
+                taken.append(new)
+            return None
+
+        taken: list[StoredOrder] = []
+        reason = await self._database.write(work)
+        for one in taken[-1:]:
+            log.info("order -> new", portal=self._portal, order=order.key, by=str(order.ordered))
+            self._waiting.put_nowait(one)
+        return reason
 
     async def accept_robot(self, call: RobotCall) -> None:
         """Returns when it is stored. One that came before changes nothing."""
@@ -171,7 +204,7 @@ class Orders:
 
     async def _serve(self, known: StoredOrder) -> None:
         """Rings one after another, until somebody comes to the phone. Raises Refused."""
-        robot = known.order.ordered is Ordered.ROBOT
+        robot = known.order.ordered is not Ordered.CALLBACK
         settings = self._settings()
         patience = STALE if robot else settings.callback_within * 60
         reason = NOT_CALLED
@@ -226,11 +259,11 @@ class Orders:
 
     async def _employees(self, order: Order) -> list[Employee]:
         """Whom to ring, in order: active employees with an extension."""
-        if order.ordered is Ordered.ROBOT and order.user:
+        if order.ordered is not Ordered.CALLBACK and order.user:
             users = [order.user]
         else:
             fallback = self._rules().policy.fallback_user
-            others = [] if order.ordered is Ordered.ROBOT else [*self._settings().callback_users, fallback]
+            others = [] if order.ordered is not Ordered.CALLBACK else [*self._settings().callback_users, fallback]
             users = [await self._owner(order), *others]
         directory = self._directory()
         known = [directory.by_user(user) for user in dict.fromkeys(users) if user]
@@ -301,7 +334,7 @@ class Orders:
         """A robot is answered by the end of a call that came about; for a form the attempt has to be over, untold."""
         if not await came_about(exchange, uniqueid):
             return refused
-        if order.ordered is Ordered.ROBOT:
+        if order.ordered is not Ordered.CALLBACK:
             return None
         if not await over(exchange.switchboard, uniqueid, OVER):
             log.warning("an attempt does not end", portal=self._portal, channel=uniqueid)
@@ -318,7 +351,7 @@ class Orders:
             exchange = await live(self._exchange(), patience=None)
             if not await came_about(exchange, known.uniqueid):
                 raise Refused("503", STOPPED)
-            if known.order.ordered is Ordered.ROBOT:
+            if known.order.ordered is not Ordered.CALLBACK:
                 return
             # Told from now on, whether or not somebody is at the phone: it is one call for the portal in any case.
             if not await exchange.switchboard.pick_up(known.uniqueid):
@@ -329,6 +362,9 @@ class Orders:
     async def _give_up(self, known: StoredOrder, refused: Refused) -> None:
         reason = refused.reason
         log.warning("order -> dropped", portal=self._portal, order=known.order.key, why=str(reason))
+        self._refusals[known.order.key] = reason
+        while len(self._refusals) > MOST_REFUSALS:
+            del self._refusals[next(iter(self._refusals))]
         drop = lambda: self._database.write(lambda conn: self._drop(conn, known, reason))  # noqa: E731
         await insist(drop, "order", portal=self._portal)
         self._stored()
@@ -338,7 +374,7 @@ class Orders:
         order = known.order
         if not await orders.move(conn, self._portal, order.key, ClickState.DROPPED, only_from=earlier, error=str(reason)):
             return
-        if order.ordered is Ordered.ROBOT:
+        if order.ordered is not Ordered.CALLBACK:
             steps: Sequence[StepDraft] = [answer(order, "refused", 0, str(reason), reason)] if order.token else []
         else:
             steps = self._untaken(order, known.received, reason)

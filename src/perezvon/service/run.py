@@ -36,6 +36,7 @@ from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
+from perezvon.service.switchroom import Switchroom
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
 from perezvon.settings.portal import PortalSettings
@@ -100,6 +101,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         machine = Machine(data_dir, clock, database.reserve)
         reporter = Reporter(database, store, lambda: machine.status, clock=clock)
         conferences = Conferences(clock=clock)
+        switchroom = Switchroom(database, clock=clock)
         sock = _listen(bind)
         async with asyncio.TaskGroup() as tasks:
             doctor = _doctor(store, data_dir, database, reporter)
@@ -110,17 +112,19 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 lambda: store.current.settings,
                 data_dir / RECORDINGS,
             )
-            pages = partial(_web, reporter, conferences, badges, store, doctor, shelf, database, box, clock)
-            web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
+            pages = partial(_web, reporter, conferences, switchroom, badges, store, doctor, shelf, database, box, clock)
+            web = tasks.create_task(_pages(reporter, (conferences, switchroom), pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
                 tasks.create_task(_tell_systemd(), name="systemd"),
                 tasks.create_task(machine.watch(), name="machine"),
                 tasks.create_task(conferences.run(), name="conferences"),
+                tasks.create_task(switchroom.run(), name="switchroom"),
             ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
             await _welcome(database, clock, bind)
-            await _keep_house(store, database, box, identity.id, data_dir, reporter, conferences, stopping, clock)
+            tenants = (conferences, switchroom)
+            await _keep_house(store, database, box, identity.id, data_dir, reporter, tenants, stopping, clock)
             for task in others:
                 task.cancel()
             await asyncio.wait([web])
@@ -135,7 +139,7 @@ async def _keep_house(
     identity: str,
     data_dir: Path,
     reporter: Reporter,
-    conferences: Conferences,
+    tenants: Sequence[Conferences | Switchroom],
     stopping: asyncio.Event,
     clock: Clock,
 ) -> None:
@@ -157,13 +161,15 @@ async def _keep_house(
             await house.open()
         except Exception as error:
             reporter.moved_in(None, str(error))
-            conferences.moved_in(None)
+            for tenant in tenants:
+                tenant.moved_in(None)
             log.exception("house could not be built", error=str(error))
             await _first(stopping, changed, timeout=REBUILD_PAUSE)
             continue
         current[:] = [house]
         reporter.moved_in(house)
-        conferences.moved_in(house)
+        for tenant in tenants:
+            tenant.moved_in(house)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(house.run(stop), name="house")
@@ -199,7 +205,7 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
 
 async def _pages(
     reporter: Reporter,
-    conferences: Conferences,
+    streams: Sequence[Conferences | Switchroom],
     load: Callable[[], uvicorn.Server],
     sock: socket.socket,
     stopping: asyncio.Event,
@@ -218,7 +224,8 @@ async def _pages(
         _spare_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
         await asyncio.wait([serving, told_to], return_when=asyncio.FIRST_COMPLETED)
-        conferences.close()  # streams would never end by themselves
+        for stream in streams:
+            stream.close()  # they would never end by themselves
         server.should_exit = True
         await serving
     finally:
@@ -245,6 +252,7 @@ async def _welcome(database: Database, clock: Clock, bind: str) -> None:
 def _web(
     reporter: Reporter,
     conferences: Conferences,
+    switchroom: Switchroom,
     badges: Badges,
     store: SettingsStore,
     doctor: Doctor,
@@ -263,6 +271,7 @@ def _web(
             reporter,
             reporter,
             desk=conferences,
+            switchroom=switchroom,
             badges=badges,
             people=People(database, box, clock),
             database=database,

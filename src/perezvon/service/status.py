@@ -263,6 +263,8 @@ class Reporter:
             missed=MissedStatus(
                 sending.missed.waiting, sending.missed.oldest, sending.missed.called_back, sending.missed.after
             ),
+            held_by=sending.pause.who if sending.pause is not None else "",
+            held_since=sending.pause.since if sending.pause is not None else None,
         )
 
     # ---- web.EventSink
@@ -303,6 +305,8 @@ def _weather(link: PortalLink, sending: SenderStatus, now: float) -> tuple[str, 
         return "waiting for installation", sending.since, None
     if sending.sky == "clear" and link.failing is not None and now - link.failing.since > SILENT:
         return SKIES[sky_of(link.failing.error)], link.failing.since, link.failing.error
+    if sending.pause is not None and sending.sky == "clear":
+        return "paused", sending.pause.since, None
     return SKIES[sending.sky], sending.since, sending.error
 
 

@@ -21,7 +21,7 @@ from datetime import datetime
 import structlog
 
 from perezvon.calls import CallEnded, CallStarted, Event, ExpectedCall, Fact, Snapshot, Tracker
-from perezvon.rules import Decision, PlanState, StepDraft, pick_up, plan
+from perezvon.rules import Decision, PlanState, Reason, StepDraft, pick_up, plan
 from perezvon.service.absence import Absence
 from perezvon.service.clickbook import ClickBook
 from perezvon.service.held import Held
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 5000
 """Events of the past in one transaction."""
+MOST_RECENT = 2000
+"""Events that are kept to be looked at."""
 FUTURE = 60.0
 """Seconds by which an event may be ahead of the PBX's clock and still count for how far we are."""
 SET_BACK = 3600.0
@@ -48,7 +50,7 @@ REMEMBER = 5.0
 class Switchboard:
     """`rules()` gives what applies now (None while no portal is set). `stored(portal)` is called after each transaction
     that left steps for it, `to_convert()` after one that left recordings. `layouts`: where those lie whose names the PBX
-    does not tell."""
+    does not tell. `before(call)`: what is to be told of the call that was before anything was planned for it."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Switchboard:
         clock: Callable[[], float],
         hooks: CallHooks | None = None,
         hold: Callable[[StepDraft], StepDraft] = lambda step: step,
+        before: Callable[[str], Sequence[Reason]] = lambda call: (),
     ) -> None:
         self.pbx = pbx
         self.tracker = tracker
@@ -77,6 +80,8 @@ class Switchboard:
         self._to_convert = to_convert
         self._clock = clock
         self._hooks = hooks
+        self._told_before = before
+        self.recent: deque[Event] = deque(maxlen=MOST_RECENT)
         self.held = Held(self._decide_asking)
         self._plans: dict[str, PlanState] = {}
         self._turn = asyncio.Lock()
@@ -87,6 +92,11 @@ class Switchboard:
         self._followed: dict[str, float] = {}
         self.startup = ""
         self.last_event: float | None = None
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which the PBX's clock is before ours."""
+        return self._ahead
 
     @property
     def live_calls(self) -> int:
@@ -148,6 +158,7 @@ class Switchboard:
     async def on_events(self, events: list[Event]) -> None:
         async with self._turn:
             facts: list[Fact] = []
+            self.recent.extend(events)
             for event in events:
                 facts += self._feed(event)
             self.last_event = self._clock()
@@ -316,7 +327,8 @@ class Switchboard:
     def _round(
         self, call: str, taken: Taken, state: PlanState, decisions: Sequence[Decision], rules: PortalRules | None
     ) -> Round:
-        return self._ledger.entry(call, taken, state, decisions, rules, self._ahead)
+        told_before = () if taken.ended is None else [Decision(note) for note in self._told_before(call)]
+        return self._ledger.entry(call, taken, state, [*told_before, *decisions], rules, self._ahead)
 
     async def _remember(self) -> None:
         """How far we are, when no call has anything new to be stored."""

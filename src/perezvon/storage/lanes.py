@@ -341,6 +341,22 @@ async def count_pending(conn: AsyncConnection, portal: str) -> tuple[dict[int, i
     return {row[0]: row[1] for row in rows}, min((row[2] for row in rows), default=None)
 
 
+async def at_work(conn: AsyncConnection, portal: str, limit: int) -> list[str]:
+    """Lanes that have work, in the order in which it is done: under way, ready, waiting for a moment."""
+    found: list[str] = []
+    for state in (LaneState.BUSY, LaneState.READY, LaneState.UPLOAD, LaneState.WAITING):
+        if (room := limit - len(found)) > 0:
+            found += (await conn.execute(_READY, {"of": portal, "as": state.value, "most": room})).scalars()
+    return found
+
+
+async def waits_of(conn: AsyncConnection, lane_ids: Collection[str]) -> dict[str, float]:
+    """Until when each of these lanes waits (POSIX seconds), those that wait."""
+    where = (lane.c.id.in_(lane_ids), lane.c.state == LaneState.WAITING.value)
+    rows = await conn.execute(select(lane.c.id, lane.c.not_before).where(*where))
+    return {row.id: row.not_before for row in rows}
+
+
 async def count_dead(conn: AsyncConnection, portal: str) -> int:
     query = select(func.count()).where(step.c.portal == portal, step.c.state == State.DEAD.value)
     return (await conn.execute(query)).scalar_one()

@@ -93,6 +93,14 @@ async def find(conn: AsyncConnection, portal: str, key: str) -> StoredOrder | No
     return None if row is None else _order(row)
 
 
+async def since(conn: AsyncConnection, portal: str, key: str, limit: int = 200) -> list[StoredOrder]:
+    """Those whose keys come after `key` and begin like it up to its first colon, by their keys, the last first."""
+    alike = call_order.c.key.startswith(f"{key.partition(':')[0]}:", autoescape=True)
+    where = (call_order.c.portal == portal, call_order.c.key >= key, alike)
+    rows = await conn.execute(select(call_order).where(*where).order_by(call_order.c.key.desc()).limit(limit))
+    return [_order(row) for row in rows]
+
+
 async def unfinished(conn: AsyncConnection, portal: str) -> list[StoredOrder]:
     """In order of arrival."""
     where = (call_order.c.state.in_(OPEN), call_order.c.portal == portal)

@@ -29,8 +29,10 @@ from perezvon.web import (
     account_pages,
     calls_pages,
     conference_api,
+    deliveries_pages,
     door_pages,
     intake,
+    live_pages,
     metrics,
     missed_pages,
     people_pages,
@@ -47,6 +49,7 @@ from perezvon.web.people import People
 from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
+from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
 
@@ -94,6 +97,7 @@ def create_app(
     database: Database | None = None,
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
+    switchroom: Switchroom | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -168,8 +172,12 @@ def create_app(
             return frame.page(request, "doctor.html", checks=checks)
 
     if database is not None:
-        app.include_router(calls_pages.routes(database, frame))
-        app.include_router(missed_pages.routes(database, frame))
+        app.include_router(calls_pages.routes(database, frame, switchroom))
+        app.include_router(missed_pages.routes(database, frame, switchroom))
+    if switchroom is not None:
+        app.include_router(live_pages.routes(switchroom, gate, frame))
+    if switchroom is not None and database is not None:
+        app.include_router(deliveries_pages.routes(database, switchroom, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

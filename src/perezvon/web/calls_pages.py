@@ -6,33 +6,49 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
+from perezvon import __version__
 from perezvon.bitrix24.redaction import redact
+from perezvon.bitrix24.remedy import remedy_of
+from perezvon.bitrix24.values import mapping
+from perezvon.calls import Fact
 from perezvon.calls.call import Direction, Outcome
-from perezvon.rules.vocabulary import Ref
+from perezvon.delivery.foretelling import foretold
+from perezvon.delivery.mending import WAITS, may_be_sent
+from perezvon.recordings.errors import NotAudio
+from perezvon.recordings.loudness import peaks
+from perezvon.rules import Decision
+from perezvon.rules.vocabulary import Reason, Ref
 from perezvon.storage import audit, calls, journal, lanes, recordings, search
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import Recording
 from perezvon.storage.search import Filter
-from perezvon.storage.steps import Step
+from perezvon.storage.steps import State, Step
 from perezvon.web.call_story import sentences, timeline
+from perezvon.web.call_support import clean, lines_of, support_file
 from perezvon.web.calls_export import exported
 from perezvon.web.deeds import Deed
+from perezvon.web.deliveries_pages import told_of
 from perezvon.web.frame import Frame
 from perezvon.web.gate import visitor_of
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
+from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import catalog
+
+log = structlog.get_logger(__name__)
 
 PAGE = 50
 LONGEST_TEXT = 1000
@@ -44,14 +60,21 @@ FIELDS = ("client", "line", "employee", "direction", "outcome", "since", "until"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request to the portal. `params`, `answer`: JSON text, without secrets."""
+    """One request to the portal. `params`, `answer`: JSON text, without secrets. `again`, `skip`: what can be done about
+    it. `fix`: what to do, of one that was refused."""
 
     step: Step
     params: str
     answer: str
+    error: str
+    again: bool
+    skip: bool
+    fix: Reason | None
 
 
-def routes(database: Database, frame: Frame, now: Callable[[], float] = time.time) -> APIRouter:
+def routes(
+    database: Database, frame: Frame, room: Switchroom | None = None, now: Callable[[], float] = time.time
+) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/calls")
@@ -110,12 +133,79 @@ def routes(database: Database, frame: Frame, now: Callable[[], float] = time.tim
             "timeline": timeline(record, facts, row.started, ended, row.client),
             "facts": sentences(facts, row.started, named, word),
             "decisions": decisions,
-            "asked": [Asked(step, shown(step.params), shown(step.result)) for step in steps],
+            "asked": [_asked(step) for step in steps],
+            "told": told_of(request),
+            "events": lines_of(room.events(row)) if room is not None else "",
+            "said": room.said(call) if room is not None else (),
+            "may_ask": room is not None and not row.live and row.direction is not Direction.INTERNAL,
+            "delivers": room is not None and visitor_of(request).may(Right.DELIVER),
             "by_key": {step.key: step for step in steps},
             "recordings": sounds,
             "playable": await asyncio.to_thread(_whole, sounds) if visitor_of(request).may(Right.RECORDINGS) else [],
         }
         return frame.page(request, "call.html", **values)
+
+    @router.get("/calls/{call}/what-if")
+    @needs(Right.CALLS)
+    async def what_if(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """What would happen with the new settings: nothing is sent."""
+        _check(call)
+        async with database.read() as conn:
+            row = await calls.find(conn, call)
+            facts = await journal.read(conn, call)
+            before = await journal.reasons(conn, call)
+        planned = room.planned(row, facts) if room is not None and row is not None and not row.live else None
+        then = {str(why) for _, why, _ in before}
+        now_ = {str(one.reason) for one in planned or ()}
+        values: dict[str, Any] = {
+            "decisions": None if planned is None else [_foretold(one, str(one.reason) in then) for one in planned],
+            "missing": [why for _, why, _ in before if str(why) not in now_],
+            "same": now_ == then,
+        }
+        return frame.page(request, "call_what_if.html", **values)
+
+    @router.get("/calls/{call}/support.json")
+    @needs(Right.EXPORTS)
+    async def support(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        _check(call)
+        async with database.read() as conn:
+            row = await calls.find(conn, call)
+            if row is None:
+                raise Refused(NOT_THERE)
+            facts = await journal.read(conn, call)
+            before = await journal.reasons(conn, call)
+            steps = (await lanes.load(conn, [call])).get(call, [])
+            sounds = await recordings.of_call(conn, call)
+        masked = request.query_params.get("masked", "") == "1"
+        told: dict[str, Any] = {
+            "version": __version__,
+            "call": row,
+            "facts": [{"fact": type(fact).__name__, **clean(fact)} for fact in facts],
+            "decisions": [{"at": at, "why": str(why), "steps": keys} for at, why, keys in before],
+            "requests": [{**clean(step), "params": _plain(step.params), "result": _plain(step.result)} for step in steps],
+            "recordings": sounds,
+            "hooks": list(room.said(call)) if room is not None else [],
+            "events": [
+                {"event": one.name, "at": one.at, "headers": one.headers} for one in (room.events(row) if room else ())
+            ],
+        }
+        numbers = [row.client, row.line, *_numbers(facts)]
+        entry = visitor_of(request).actor.did(now(), Deed.EXPORTED, call, "numbers masked" if masked else "")
+        await database.write(lambda conn: audit.note(conn, entry))
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", call)
+        headers = {"Content-Disposition": f'attachment; filename="call-{name}.json"'}
+        return Response(support_file(told, numbers, masked=masked), media_type="application/json", headers=headers)
+
+    @router.get("/calls/{call}/recordings/{number}/peaks")
+    @needs(Right.RECORDINGS)
+    async def waveform(call: str, number: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        _check(call)
+        async with database.read() as conn:
+            known = await recordings.of_call(conn, call)
+        for one in await asyncio.to_thread(_whole, known):
+            if str(one.id) == number:
+                return JSONResponse(await asyncio.to_thread(_peaks, Path(one.joined or one.file)))
+        raise Refused(NOT_THERE)
 
     @router.get("/calls/{call}/recordings/{number}")
     @needs(Right.RECORDINGS)
@@ -129,6 +219,41 @@ def routes(database: Database, frame: Frame, now: Callable[[], float] = time.tim
         raise Refused(NOT_THERE)
 
     return router
+
+
+def _foretold(decision: Decision, as_then: bool) -> dict[str, Any]:
+    asked = [{"method": one["method"], "params": shown(one["params"])} for one in foretold(decision)["requests"]]
+    return {"reason": decision.reason, "as_then": as_then, "requests": asked}
+
+
+def _numbers(facts: Iterable[Fact]) -> Iterator[str]:
+    for fact in facts:
+        for name in ("client", "client_raw", "line", "line_raw", "extension", "number", "to", "from_"):
+            if text := str(getattr(fact, name, "") or ""):
+                yield text
+
+
+def _peaks(file: Path) -> list[int]:
+    """Empty where the file is not to be read: then there is the plain player."""
+    try:
+        stat = file.stat()
+        return _kept_peaks(file, stat.st_mtime_ns, stat.st_size)
+    except (OSError, NotAudio) as error:
+        log.info("no waveform", file=str(file), why=str(error))
+        return []
+
+
+@lru_cache(maxsize=500)
+def _kept_peaks(file: Path, _changed: int, _size: int) -> list[int]:
+    return peaks(file)
+
+
+def _asked(step: Step) -> Asked:
+    dead = step.state is State.DEAD
+    fix = remedy_of(mapping(step.result), application=True) if dead else None
+    error = redact(step.error or "")
+    skip = step.state in (*WAITS, State.DEAD)
+    return Asked(step, shown(step.params), shown(step.result), error, may_be_sent(step), skip, fix)
 
 
 def _check(call: str) -> None:

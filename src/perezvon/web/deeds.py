@@ -21,3 +21,8 @@ class Deed(StrEnum):
     PERSON_CHANGED = "person_changed"
     PERSON_REMOVED = "person_removed"
     PERSON_RESET = "person_reset"
+    STEP_SENT_AGAIN = "step_sent_again"
+    STEP_LEFT_OUT = "step_left_out"
+    PORTAL_PAUSED = "portal_paused"
+    PORTAL_RESUMED = "portal_resumed"
+    CALLED_BACK = "called_back"

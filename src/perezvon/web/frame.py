@@ -38,6 +38,7 @@ def _(text: str) -> str:
 
 
 NAVIGATION = (
+    Entry("/live", _("Live"), "bell-ringing", Right.CALLS),
     Entry("/", _("Status"), "activity", Right.STATUS),
     Entry("/calls", _("Calls"), "phone", Right.CALLS),
     Entry("/missed", _("Missed"), "phone-x", Right.CALLS),

@@ -16,7 +16,8 @@ _MARK = "__perezvon_right__"
 
 
 class Right(StrEnum):
-    """ACCOUNT: one's own password, sessions and tokens; everybody who has signed in has it."""
+    """ACCOUNT: one's own password, sessions and tokens; everybody who has signed in has it. DELIVERIES is to look at them,
+    DELIVER to do something about them."""
 
     ACCOUNT = "account"
     STATUS = "status"
@@ -25,14 +26,17 @@ class Right(StrEnum):
     RECORDINGS = "recordings"
     EXPORTS = "exports"
     CONFERENCE = "conference"
+    CALL_BACK = "call_back"
     DELIVERIES = "deliveries"
+    DELIVER = "deliver"
     SETTINGS = "settings"
     PEOPLE = "people"
     AUDIT = "audit"
 
 
 class Role(StrEnum):
-    """A supervisor sees calls and missed ones and listens to them, nothing else; an observer looks and changes nothing."""
+    """A supervisor sees calls and missed ones, listens to them and calls back, nothing else; an observer looks and changes
+    nothing."""
 
     ADMINISTRATOR = "administrator"
     SUPERVISOR = "supervisor"
@@ -41,7 +45,7 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
-    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.CALLS, Right.RECORDINGS, Right.EXPORTS}),
+    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.CALLS, Right.RECORDINGS, Right.EXPORTS, Right.CALL_BACK}),
     Role.OBSERVER: frozenset({Right.ACCOUNT, Right.STATUS, Right.CALLS, Right.DELIVERIES}),
 }
 

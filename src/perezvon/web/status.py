@@ -19,6 +19,7 @@ TIMES = frozenset(
         "now",
         "started",
         "since",
+        "held_since",
         "last_event",
         "last_error_at",
         "last_success",
@@ -103,7 +104,8 @@ class PortalStatus:
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
     lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
-    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered."""
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered. `held_by`: who
+    has paused the deliveries, and when."""
 
     name: str
     state: str
@@ -134,6 +136,8 @@ class PortalStatus:
     fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
     automation: tuple[str, ...] = ()
+    held_by: str = ""
+    held_since: float | None = None
 
     @property
     def waiting(self) -> int:

@@ -103,6 +103,10 @@ def _pbx(pbx: PbxStatus, now: float) -> Iterator[Check]:
 
 def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
     subject = f"portal {portal.name}"
+    if portal.held_by and portal.held_since is not None:
+        told = {"who": portal.held_by, "since": _moment(portal.held_since)}
+        seen = Reason("nothing is sent: {who} has paused the deliveries on {since}; what happens meanwhile waits", told)
+        yield Check("portal.held", subject, State.WARNING, seen, Reason("let them go on: the page Deliveries"))
     waiting = {"count": str(portal.waiting)}
     if portal.state == "waiting for installation":
         fix = Reason(
@@ -115,7 +119,7 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
         seen = Reason("the portal has not been usable since {since}: {why}; {count} requests wait, none is lost", told)
         fix = portal.fix or Reason("perezvon doctor names what to correct")
         yield Check("portal.state", subject, State.PROBLEM, seen, fix)
-    elif portal.state == "paused":
+    elif portal.state == "paused" and not portal.held_by:
         seen = Reason("the portal takes no more requests for now; {count} wait, none is lost", waiting)
         fix = Reason(
             "nothing needs to be done; when it happens often, look who else uses the portal's REST from this address"
