@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
+from perezvon.settings.alerts import AlertSettings
 from perezvon.settings.autoconnect import AutoconnectSettings
 from perezvon.settings.conference import ConferenceSettings
 from perezvon.settings.confidential import Secret
@@ -297,6 +298,11 @@ class Settings(Section):
         title="Business chat",
         description="Who is told of new leads and missed calls (crm.md).",
     )
+    alerts: AlertSettings = Field(
+        default_factory=AlertSettings,
+        title="Messages of troubles",
+        description="Who is told in the portal when something is wrong, and when it is right again.",
+    )
     recordings: RecordingSettings = Field(
         default_factory=RecordingSettings, title="Recordings", description="What happens to recordings."
     )
@@ -350,6 +356,9 @@ class Settings(Section):
             if pbx.portal and pbx.portal not in portals:
                 known = {"name": pbx.portal, "known": ", ".join(portals) or "—"}
                 raise Wrong(Reason("there is no portal {name}; known: {known}", known), ("asterisk", index, "portal"))
+        if self.alerts.portal and self.alerts.portal not in portals:
+            known = {"name": self.alerts.portal, "known": ", ".join(portals) or "—"}
+            raise Wrong(Reason("there is no portal {name}; known: {known}", known), ("alerts", "portal"))
         taken: dict[str, int] = {}
         for index, line in enumerate(self.line):
             for number in {line.number, *line.aliases}:
