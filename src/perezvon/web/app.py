@@ -49,6 +49,7 @@ from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
+from perezvon.web.verdict import verdict
 
 HEADERS = {
     "Content-Security-Policy": policy(),
@@ -117,11 +118,13 @@ def create_app(
     @needs(Right.STATUS)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         now = await status.status()
+        found = troubles(now)
         return frame.page(
             request,
             "status.html",
             status=now,
-            troubles=troubles(now),
+            troubles=found,
+            verdict=verdict(now, found),
             doctor=doctor is not None,
             journal=database is not None,
         )
@@ -131,8 +134,9 @@ def create_app(
     async def plain(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         now = await status.status()
         translate = catalog(frame.spoken(request) if "lang" in request.query_params else "en").gettext
-        told = [trouble.as_json(translate) for trouble in troubles(now)]
-        return JSONResponse({**now.as_json(), "troubles": told})
+        found = troubles(now)
+        told = [trouble.as_json(translate) for trouble in found]
+        return JSONResponse({**now.as_json(), "verdict": verdict(now, found).as_json(), "troubles": told})
 
     @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus")
     @needs(Right.STATUS)
