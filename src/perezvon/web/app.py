@@ -38,6 +38,7 @@ from perezvon.web import (
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
+from perezvon.web.described import described
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
 from perezvon.web.gate import Gate, wants_page
@@ -60,6 +61,9 @@ HEADERS = {
 }
 KEPT = "public, max-age=31536000, immutable"
 """For static files: another content has another address (`pages.asset`)."""
+
+IN_WORDS_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
+"""JSON for who accepts it."""
 
 Doctor = Callable[[], Awaitable[Sequence[Check]]]
 
@@ -109,6 +113,9 @@ def create_app(
             known.append(frozenset(path for _, path, _ in endpoints(app.routes)))
         return known[0]
 
+    def description() -> dict[str, Any]:
+        return described(app.openapi(), endpoints(app.routes))
+
     frame = Frame(language, paths)
     examining = asyncio.Lock()
     app.add_middleware(SafeHeaders)
@@ -138,7 +145,7 @@ def create_app(
         told = [trouble.as_json(translate) for trouble in found]
         return JSONResponse({**now.as_json(), "verdict": verdict(now, found).as_json(), "troubles": told})
 
-    @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus")
+    @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus", response_class=PlainTextResponse)
     @needs(Right.STATUS)
     async def numbers() -> Response:  # pyright: ignore[reportUnusedFunction]
         return Response(metrics.exposition(await status.status()), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -159,7 +166,7 @@ def create_app(
 
     if doctor is not None:
 
-        @app.post("/doctor", tags=["state"], summary="Examine everything")
+        @app.post("/doctor", tags=["state"], summary="Examine everything", responses=IN_WORDS_TOO)
         @needs(Right.DOCTOR)
         async def examine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
             """One examination at a time: it takes requests of the portal's limit."""
@@ -176,7 +183,7 @@ def create_app(
         app.include_router(missed_pages.routes(database, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
-        app.include_router(account_pages.routes(people, frame, app.openapi))
+        app.include_router(account_pages.routes(people, frame, description))
         app.include_router(people_pages.routes(people, frame))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
