@@ -24,6 +24,7 @@ from test_pages_browser import AXE, SIZES, browser  # noqa: F401  a fixture
 
 from perezvon.rules.missed import Missed
 from perezvon.sandbox.service_process import ServiceProcess
+from perezvon.settings.place import database_place
 from perezvon.settings.secrets import SecretBox
 from perezvon.storage import Database, missed
 from perezvon.web.people import Actor, People, SignedIn
@@ -112,7 +113,7 @@ async def walk(tmp_path: Path) -> AsyncIterator[Walk]:
 async def seeded(data_dir: Path, folder: Path) -> tuple[str, str]:
     """Calls, a missed one, people, a token. Gives the session's cookie and a one-time link."""
     now = time.time()
-    async with await Database.open(data_dir, own=False) as database:
+    async with await Database.open(database_place(data_dir, SecretBox.open(data_dir)), own=False) as database:
         people = People(database, SecretBox.open(data_dir), time.time)
         by = Actor("anna", "127.0.0.1")
         anna, link = await people.add("anna", "Анна Петрова", Role.ADMINISTRATOR, Actor("root", "command line"))

@@ -273,6 +273,7 @@ def _web(
             shelf=shelf,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
+            second_factor=lambda: store.current.settings.web.second_factor,
         ),
         log_config=None,
         access_log=False,

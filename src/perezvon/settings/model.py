@@ -219,6 +219,13 @@ class WebSettings(Section):
         description="auto: the browser's, Russian when it wants neither Russian nor English.",
         examples=["ru"],
     )
+    second_factor: Literal["offered", "administrators", "everybody"] = Field(
+        default="offered",
+        title="One-time codes",
+        description="Who has to set up one-time codes of a telephone before anything else can be done. offered: nobody has "
+        "to, everybody can.",
+        examples=["administrators"],
+    )
     password: Secret | None = Field(
         default=None,
         title="Password of the pages",

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,11 +41,11 @@ from perezvon.web.badges import Badges
 from perezvon.web.described import described
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
-from perezvon.web.gate import Gate, wants_page
+from perezvon.web.gate import Gate, SecondFactor, is_secure, wants_page
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import STATIC
 from perezvon.web.people import People
-from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
+from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
 from perezvon.web.translations import LANGUAGES, catalog
@@ -70,6 +70,10 @@ Doctor = Callable[[], Awaitable[Sequence[Check]]]
 log = structlog.get_logger(__name__)
 
 
+ONLY_SAFELY = "max-age=31536000; includeSubDomains"
+"""For browsers that came by https."""
+
+
 class SafeHeaders:
     """Adds HEADERS to every answer, and touches nothing else: streams pass as they come."""
 
@@ -77,6 +81,10 @@ class SafeHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -84,6 +92,10 @@ class SafeHeaders:
                     headers.setdefault("Cache-Control", KEPT)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if is_secure(HTTPConnection(scope)):
+                    headers.setdefault("Strict-Transport-Security", ONLY_SAFELY)
+                if scope["path"].startswith("/api/") and headers.get("content-type", "") == "application/json":
+                    headers.setdefault("Content-Disposition", 'attachment; filename="api.json"')
             await send(message)
 
         await self._app(scope, receive, send_safely)
@@ -101,10 +113,11 @@ def create_app(
     shelf: recordings.Shelf | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
+    second_factor: Callable[[], SecondFactor] = lambda: "offered",
 ) -> FastAPI:
     """`password` and `language` are asked at every request, so that a change of the settings applies at once. Without
     `people` nobody can sign in."""
-    gate = Gate(Access(password), people, badges, desk)
+    gate = Gate(Access(password), people, badges, desk, second_factor)
     app = FastAPI(title="Perezvon", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(gate.guard)])
     known: list[frozenset[str]] = []
 
@@ -220,6 +233,8 @@ def _tell_errors(app: FastAPI, frame: Frame) -> None:
         refusal = error.refusal
         if refusal is SIGN_IN and wants_page(request):
             return _to_the_door(request)
+        if refusal is CODE_WANTED and wants_page(request):
+            return RedirectResponse("/account/second-factor", 303)
         peer = request.client.host if request.client else ""
         about = "conference: refused" if request.url.path.startswith("/api/") else "web: refused"
         log.warning(about, code=refusal.code, path=request.url.path[:200], peer=peer)

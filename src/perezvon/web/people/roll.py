@@ -29,6 +29,15 @@ from perezvon.web.throttle import FREE_OF_LOGIN, FREE_OF_PEER, Throttle
 TICKET_LASTS = 300.0
 """Seconds between the password and the code."""
 
+ACCOUNTS = tuple(
+    deed.value
+    for deed in (
+        *(Deed.SIGN_IN, Deed.SIGN_IN_FAILED, Deed.PASSWORD_SET, Deed.SECOND_FACTOR_ON, Deed.SECOND_FACTOR_OFF),
+        *(Deed.SESSION_ENDED, Deed.PERSON_CHANGED, Deed.PERSON_RESET),
+    )
+)
+"""Deeds of which the subject is whose account it is."""
+
 AT_MOST = 1.0
 """Seconds that a page waits for the database before it goes without."""
 
@@ -110,6 +119,11 @@ class Roll:
         if one is None:
             raise PeopleError(GONE)
         return one
+
+    async def about(self, login: str, limit: int = 10) -> list[Entry]:
+        """What has happened to this account, the newest first."""
+        async with self._database.read() as conn:
+            return await audit.about(conn, login, ACCOUNTS, limit)
 
     async def entries(self, limit: int, after: tuple[float, int] | None = None) -> list[Entry]:
         async with self._database.read() as conn:
