@@ -21,6 +21,7 @@ from perezvon.settings.secrets import SecretBox
 from perezvon.storage import Database
 from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
+from perezvon.web.gate import SecondFactor
 from perezvon.web.people import Actor, People
 from perezvon.web.rights import Role
 
@@ -46,6 +47,7 @@ class Pages:
     url: str = ""
     status_now: Status | None = None
     password: str = ""
+    second_factor: SecondFactor = "offered"
     checks: list[Check] = field(default_factory=list)
 
     async def status(self) -> Status:
@@ -73,7 +75,13 @@ async def pages(place: str | Path, folder: Path) -> AsyncIterator[Pages]:
         people = People(database, SecretBox.open(folder), clock)
         made = Pages(database, people, clock, FastAPI())
         made.app = create_app(
-            made, made, people=people, doctor=made.doctor, password=lambda: made.password, database=database
+            made,
+            made,
+            people=people,
+            doctor=made.doctor,
+            password=lambda: made.password,
+            database=database,
+            second_factor=lambda: made.second_factor,
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

@@ -221,6 +221,23 @@ async def test_everything_is_reached_with_the_keyboard(served: Pages, browser: B
     await context.close()
 
 
+async def test_a_new_password_is_weighed_and_can_be_shown(served: Pages, browser: Browser) -> None:
+    _, link = await served.people.add("anna", "", Role.ADMINISTRATOR, Actor("root", "command line"))
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await page.goto(f"{served.url}/welcome/{link}")
+    field = page.get_by_label("Password", exact=True)
+    weight = page.locator("meter")
+    for typed, level in (("short", 1), ("vier zebras und", 2), ("vier zebras und ein altes fahrrad", 4)):
+        await field.fill(typed)
+        assert await weight.evaluate("meter => meter.value") == level, typed
+    await expect(field).to_have_attribute("type", "password")
+    await expect(field).to_have_attribute("autocomplete", "new-password")
+    await page.get_by_label("Show what I type").check()
+    await expect(field).to_have_attribute("type", "text")
+    await expect(page.get_by_label("The same once more")).to_have_attribute("type", "text")
+    await page.context.close()
+
+
 async def test_light_and_dark_follow_the_system_until_one_chooses(served: Pages, browser: Browser) -> None:
     context = await browser.new_context(locale="en-GB", color_scheme="dark")
     page = await context.new_page()
