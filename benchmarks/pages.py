@@ -1,6 +1,6 @@
 """How long each page takes the server, with 100 000 stored calls, on SQLite and on PostgreSQL: median and p99 beside the
-page where one signs in, which reads nothing. Milliseconds from the request to the last byte, over loopback; "work": what the
-service's own process has computed for one, which other load of the machine does not change.
+page where one signs in, which reads nothing. Milliseconds from the request to the last byte, over loopback; "work": what
+the service's own process has computed for one page, which other load of the machine hardly changes.
 
 The service is the real one; its pages are found by walking over its routes, as an administrator sees them.
 `python -m benchmarks.pages [--calls 100000] [--times 60]`
@@ -76,9 +76,8 @@ async def report(walk: Walk, times: int, pid: int) -> bool:
             middle, worst = statistics.median(took), took[int(len(took) * 0.99)]
             within &= middle < TARGET
             shown = path + (" (the yardstick: reads nothing)" if path == EMPTY else "")
-            print(
-                f"  {shown:<48} median {middle:6.1f}   p99 {worst:6.1f}   work {work:5.1f}{'' if middle < TARGET else '   TOO SLOW'}"
-            )
+            slow = "" if middle < TARGET else "   TOO SLOW"
+            print(f"  {shown:<48} median {middle:6.1f}   p99 {worst:6.1f}   work {work:5.1f}{slow}")
     return within
 
 
