@@ -21,6 +21,7 @@ from perezvon.settings.secrets import SecretBox
 from perezvon.storage import Database
 from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
+from perezvon.web.gate import SecondFactor
 from perezvon.web.people import Actor, People
 from perezvon.web.rights import Role
 from perezvon.web.switchroom import Switchroom
@@ -47,6 +48,7 @@ class Pages:
     url: str = ""
     status_now: Status | None = None
     password: str = ""
+    second_factor: SecondFactor = "offered"
     checks: list[Check] = field(default_factory=list)
 
     async def status(self) -> Status:
@@ -81,6 +83,7 @@ async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None =
             password=lambda: made.password,
             database=database,
             switchroom=switchroom,
+            second_factor=lambda: made.second_factor,
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

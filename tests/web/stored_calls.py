@@ -107,14 +107,14 @@ async def store(database: Database, folder: Path, at: float, secret: str = "s3cr
     return mp3
 
 
-async def many(database: Database, count: int, at: float) -> None:
-    """Plain calls, a minute between one and the next before `at`."""
+async def many(database: Database, count: int, at: float, first: int = 0) -> None:
+    """Plain calls, a minute between one and the next before `at`. `first`: the number in the id of the newest."""
 
     def row(number: int) -> dict[str, Any]:
         started = at - 60.0 * number
         missed = number % 5 == 0
         return {
-            "id": f"main-{number:07}", "pbx": "main", "portal": "main", "direction": "outgoing" if number % 3 == 0 else "incoming",
+            "id": f"main-{first + number:07}", "pbx": "main", "portal": "main", "direction": "outgoing" if number % 3 == 0 else "incoming",
             "client": f"+7916{number * 7919 % 10**7:07}", "line": LINE if number % 2 else "+78120000000", "started": started,
             "ended": started + 50, "outcome": "missed" if missed else "answered", "duration": 0.0 if missed else 42.0,
             "last_talker": "" if missed else str(100 + number % 40), "live": False, "state": "{}" + " " * 1500, "plan": "{}",

@@ -37,7 +37,8 @@ pytestmark = pytest.mark.browser
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "pages"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SIZES = {"phone": (380, 780), "desk": (1440, 900)}
-LOOKS = [(language, theme, size) for language in ("ru-RU", "en-GB") for theme in ("light", "dark") for size in SIZES]
+LOOKS = [("ru-RU", "dark", "phone"), ("en-GB", "light", "desk")]
+"""All the others: test_every_page_browser.py."""
 
 
 @pytest.fixture
@@ -218,6 +219,23 @@ async def test_everything_is_reached_with_the_keyboard(served: Pages, browser: B
     await expect(menu).to_have_attribute("aria-expanded", "false")
     await expect(menu).to_be_focused()
     await context.close()
+
+
+async def test_a_new_password_is_weighed_and_can_be_shown(served: Pages, browser: Browser) -> None:
+    _, link = await served.people.add("anna", "", Role.ADMINISTRATOR, Actor("root", "command line"))
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await page.goto(f"{served.url}/welcome/{link}")
+    field = page.get_by_label("Password", exact=True)
+    weight = page.locator("meter")
+    for typed, level in (("short", 1), ("vier zebras und", 2), ("vier zebras und ein altes fahrrad", 4)):
+        await field.fill(typed)
+        assert await weight.evaluate("meter => meter.value") == level, typed
+    await expect(field).to_have_attribute("type", "password")
+    await expect(field).to_have_attribute("autocomplete", "new-password")
+    await page.get_by_label("Show what I type").check()
+    await expect(field).to_have_attribute("type", "text")
+    await expect(page.get_by_label("The same once more")).to_have_attribute("type", "text")
+    await page.context.close()
 
 
 async def test_light_and_dark_follow_the_system_until_one_chooses(served: Pages, browser: Browser) -> None:

@@ -545,14 +545,14 @@ async def test_a_database_that_does_not_answer_holds_up_nobody(
         await asyncio.Event().wait()
         yield
 
-    monkeypatch.setattr("perezvon.web.people._AT_MOST", 0.05)
+    monkeypatch.setattr("perezvon.web.people.roll.AT_MOST", 0.05)
     monkeypatch.setattr(served.database, "glance", hangs)
     async with asyncio.timeout(10):
         assert (await visitor.get("/status")).status == 200
         monkeypatch.undo()
         await served.person("anna")
         await visitor.sign_in("anna")
-        monkeypatch.setattr("perezvon.web.people._AT_MOST", 0.05)
+        monkeypatch.setattr("perezvon.web.people.roll.AT_MOST", 0.05)
         monkeypatch.setattr(served.database, "glance", hangs)
         assert (await visitor.get("/account")).status == 503
 

@@ -57,7 +57,7 @@ async def test_the_page_keeps_itself_fresh_and_says_when_it_is_stale(page: Page)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     await page.goto(f"http://127.0.0.1:{sock.getsockname()[1]}/")
-    await expect(page.get_by_text("Звонков ещё не было.")).to_be_visible()
+    await expect(page.get_by_text("Звонков ещё не было.", exact=True)).to_be_visible()
     await expect(page.get_by_role("heading", name="Последние звонки")).to_be_visible()
 
     hostile = "<img src=x onerror=document.title='owned'>"

@@ -1,4 +1,4 @@
-"""How a new lead, or a missed call, is told in a chat or to a person: once. Pure.
+"""How a new lead, a missed call or a trouble of ours is told in a chat or to a person: once. Pure.
 
 check (whether the call has made it) -> recording (its address) -> look -> send -> (verify)
 
@@ -44,6 +44,9 @@ from perezvon.storage.steps import Settled, State, Step
 SENT = Reason("announced")
 ASSUMED = Reason("taken for announced: the answer was lost, and the chat has a newer message")
 
+OF_NO_CALL = CallObjects({}, True, ("", ""), "")
+"""Of a message that is about no call: it has `message`, `to`, `tag` and `always` alone (service/alerts.py)."""
+
 CLIENT_ID = "perezvon"
 SEND = "send"
 PATIENCE = 10
@@ -56,7 +59,7 @@ _MADE = ("LEAD", "DEAL", "CONTACT", "COMPANY")
 
 def next_of(step: Step, steps: Sequence[Step], now: float) -> Next:
     finish = text(step.params.get("finish"))
-    objects = objects_of(steps, finish)
+    objects = objects_of(steps, finish) if finish else OF_NO_CALL
     if objects is None:
         return None
     progress = progress_of(step)
@@ -137,6 +140,8 @@ def _verified(step: Step, progress: Mapping[str, Json], result: Json) -> Told:
 
 
 def _message(step: Step, steps: Sequence[Step], objects: CallObjects, progress: Mapping[str, Json]) -> str:
+    if whole_text := text(step.params.get("message")):
+        return whole_text
     type_ = next((one for one in _MADE if one in objects.created), objects.main[0])
     id_ = objects.of(type_)
     words = mapping(step.params.get("words"))

@@ -21,6 +21,8 @@ ROOMS: Mapping[Kind, Room] = {
 
 
 def next_of(step: Step, steps: Sequence[Step], now: float) -> Next:
+    if step.kind is Kind.ANNOUNCE and "finish" not in step.params:
+        return ROOMS[step.kind].next(step, steps, now)
     finish = next((one for one in steps if one.kind is Kind.FINISH and one.key == text(step.params.get("finish"))), None)
     if finish is None or finish.state in (State.DEAD, State.SKIPPED):
         return Reason(NEEDS_FAILED.text, {"kind": Kind.FINISH.value})

@@ -24,7 +24,11 @@ async def examine_after_call(settings: Settings, portal: Portal, subject: str) -
     checks = await _fields(settings, portal, subject)
     for setting, user in _users(settings):
         checks.append(await _user(setting, user, portal, subject))
-    for setting, dialog in (("chat.leads", settings.chat.leads), ("chat.missed", settings.chat.missed)):
+    told = [("chat.leads", settings.chat.leads), ("chat.missed", settings.chat.missed)]
+    tells = settings.alerts.portal or next((one.name for one in settings.portal), "")
+    if settings.alerts.enabled and subject == f"portal {tells}":
+        told.append(("alerts.to", settings.alerts.to))
+    for setting, dialog in told:
         if dialog.startswith("chat"):
             checks.append(await _chat(setting, dialog, portal, subject))
         elif dialog:

@@ -92,7 +92,7 @@ def remind(known: Missed, policy: Policy) -> tuple[Missed, StepDraft | None]:
         return done, None
     translate = tasks.telling.translate
     told = translate("Nobody has called back for {span}. Missed calls: {count}.").format(
-        span=_span(tasks.remind_after, tasks.telling), count=known.misses
+        span=span(tasks.remind_after, tasks.telling), count=known.misses
     )
     key = f"{known.lane}:remind:{known.first:.3f}"
     params: dict[str, Json] = {
@@ -172,7 +172,7 @@ def _talked(known: Missed | None, call: Call, tasks: MissedTasks, policy: Policy
         if call.direction is Direction.INCOMING
         else translate("{time}: {who} called the client back, {span} after the missed call.")
     )
-    told = text.format(time=_clock(at, tasks.telling), who=named, span=_span(at - known.first, tasks.telling))
+    told = text.format(time=_clock(at, tasks.telling), who=named, span=span(at - known.first, tasks.telling))
     key = f"{call.id}:called_back"
     mark = _mark(policy.installation, key)
     params: dict[str, Json] = {
@@ -253,7 +253,7 @@ def _places(call: Call, count: int, policy: Policy, people: People, telling: Tel
         "count": str(count),
         "again": f" ×{count}" if count > 1 else "",
         "queue": plain(call.queue),
-        "waited": _span(ended - call.started, telling),
+        "waited": span(ended - call.started, telling),
     }
 
 
@@ -276,7 +276,8 @@ def _clock(at: float, telling: Telling) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone(telling.zone).strftime("%d.%m.%Y %H:%M")
 
 
-def _span(seconds: float, telling: Telling) -> str:
+def span(seconds: float, telling: Telling) -> str:
+    """A length of time in words."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

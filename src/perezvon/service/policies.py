@@ -115,7 +115,7 @@ def policy(
         transfers=calls.transfers,
         portal_peers=portal_peers,
         own_line=portal.own_line,
-        telling=_telling(portal) if calls.describe else None,
+        telling=telling_of(portal) if calls.describe else None,
         missed_chain=settings.missed.responsible,
         missed=_missed(settings, portal) if settings.missed.task else None,
         lines=lines,
@@ -199,14 +199,15 @@ def people(directory: Directory) -> People:
     return People(users, {number: names[user] for number, user in users.items() if user in names})
 
 
-def _telling(portal: PortalSettings) -> Telling:
+def telling_of(portal: PortalSettings) -> Telling:
+    """In the portal's language and time zone."""
     return Telling(catalog(portal.language).gettext, ZoneInfo(portal.time_zone) if portal.time_zone else None)
 
 
 def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
     wanted = settings.missed
     return MissedTasks(
-        telling=_telling(portal),
+        telling=telling_of(portal),
         title=wanted.title,
         description=wanted.description,
         comment=wanted.comment,
@@ -227,7 +228,7 @@ def _missed(settings: Settings, portal: PortalSettings) -> MissedTasks:
 def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRules:
     wanted = settings.crm
     return CrmRules(
-        telling=_telling(portal),
+        telling=telling_of(portal),
         lead_owner=wanted.lead_responsible,
         lead_user=wanted.lead_user,
         hand_over=wanted.hand_over,
@@ -241,7 +242,7 @@ def _crm(settings: Settings, portal: PortalSettings, known: CrmKnown) -> CrmRule
 
 
 def _chat(settings: Settings, portal: PortalSettings) -> ChatRules:
-    wanted, translate = settings.chat, _telling(portal).translate
+    wanted, translate = settings.chat, telling_of(portal).translate
     leads = wanted.leads_text or translate(
         "[B]{object}[/B]: {client} {client_name}\n{direction}, {line}\nTalked: {talked|default:nobody}\nMenu: {menu}\n"
         "{link}\nRecording: {recording}"

@@ -29,6 +29,7 @@ from perezvon import log as logging_setup
 from perezvon.bitrix24 import Portal
 from perezvon.doctor.check import Check
 from perezvon.doctor.examination import Patient, examine
+from perezvon.service.alerts import Alerts
 from perezvon.service.clock import Clock
 from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
@@ -112,6 +113,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 lambda: store.current.settings,
                 data_dir / RECORDINGS,
             )
+            alerts = Alerts(reporter, lambda: store.current.settings, database, reporter.queued, identity.id, clock=clock)
             pages = partial(_web, reporter, conferences, switchroom, badges, store, doctor, shelf, database, box, clock)
             web = tasks.create_task(_pages(reporter, (conferences, switchroom), pages, sock, stopping), name="web")
             others = [
@@ -120,6 +122,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 tasks.create_task(machine.watch(), name="machine"),
                 tasks.create_task(conferences.run(), name="conferences"),
                 tasks.create_task(switchroom.run(), name="switchroom"),
+                tasks.create_task(alerts.run(), name="alerts"),
             ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
             await _welcome(database, clock, bind)
@@ -279,6 +282,7 @@ def _web(
             shelf=shelf,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
+            second_factor=lambda: store.current.settings.web.second_factor,
         ),
         log_config=None,
         access_log=False,

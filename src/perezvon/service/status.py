@@ -108,6 +108,11 @@ class Reporter:
         self.house, self.problem = house, problem
         self._tried.set()
 
+    def queued(self, portal: str) -> None:
+        """Something waits to be sent to the portal."""
+        if self.house is not None and portal in self.house.senders:
+            self.house.senders[portal].notify()
+
     async def house_tried(self) -> None:
         """Returns when the first house has been built, or could not be."""
         await self._tried.wait()

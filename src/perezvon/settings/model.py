@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.agi import AgiSettings
+from perezvon.settings.alerts import AlertSettings
 from perezvon.settings.autoconnect import AutoconnectSettings
 from perezvon.settings.calls import CallSettings
 from perezvon.settings.conference import ConferenceSettings
@@ -41,6 +42,13 @@ class WebSettings(Section):
         title="Language of the pages",
         description="auto: the browser's, Russian when it wants neither Russian nor English.",
         examples=["ru"],
+    )
+    second_factor: Literal["offered", "administrators", "everybody"] = Field(
+        default="offered",
+        title="One-time codes",
+        description="Who has to set up one-time codes of a telephone before anything else can be done. offered: nobody has "
+        "to, everybody can.",
+        examples=["administrators"],
     )
     password: Secret | None = Field(
         default=None,
@@ -119,6 +127,11 @@ class Settings(Section):
         title="Business chat",
         description="Who is told of new leads and missed calls (crm.md).",
     )
+    alerts: AlertSettings = section(
+        AlertSettings,
+        title="Messages of troubles",
+        description="Who is told in the portal when something is wrong, and when it is right again.",
+    )
     recordings: RecordingSettings = section(
         RecordingSettings, title="Recordings", description="What happens to recordings."
     )
@@ -172,6 +185,9 @@ class Settings(Section):
             if pbx.portal and pbx.portal not in portals:
                 known = {"name": pbx.portal, "known": ", ".join(portals) or "—"}
                 raise Wrong(Reason("there is no portal {name}; known: {known}", known), ("asterisk", index, "portal"))
+        if self.alerts.portal and self.alerts.portal not in portals:
+            known = {"name": self.alerts.portal, "known": ", ".join(portals) or "—"}
+            raise Wrong(Reason("there is no portal {name}; known: {known}", known), ("alerts", "portal"))
         taken: dict[str, int] = {}
         for index, line in enumerate(self.line):
             for number in {line.number, *line.aliases}:

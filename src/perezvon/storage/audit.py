@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import String, and_, cast, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.storage.schema import audit, setting_version
+
+_NEWEST = 2000
 
 SETTINGS_SAVED = "settings_saved"
 
@@ -30,6 +33,14 @@ async def note(conn: AsyncConnection, entry: Entry) -> None:
     """In the transaction of the change itself."""
     values = {name: getattr(entry, name) for name in Entry.__slots__ if name != "id"}
     await conn.execute(audit.insert().values(values))
+
+
+async def about(conn: AsyncConnection, subject: str, actions: Sequence[str], limit: int) -> list[Entry]:
+    """What was done to one subject, newest first, as far as it is among the newest rows: nothing is searched for long."""
+    newest = select(audit).order_by(audit.c.id.desc()).limit(_NEWEST).subquery()
+    query = select(newest).where(newest.c.subject == subject, newest.c.action.in_(actions))
+    rows = await conn.execute(query.order_by(newest.c.id.desc()).limit(limit))
+    return [Entry(row.at, row.who, row.action, row.subject, row.detail, row.peer, row.id) for row in rows]
 
 
 async def read(conn: AsyncConnection, limit: int = 50, after: tuple[float, int] | None = None) -> list[Entry]:

@@ -194,6 +194,13 @@ async def load(conn: AsyncConnection, lane_ids: Collection[str]) -> dict[str, li
     return steps
 
 
+async def last(conn: AsyncConnection, lane_id: str) -> Step | None:
+    """The lane's newest step, of which nothing is said before there is one."""
+    query = select(step).where(step.c.lane == lane_id).order_by(step.c.sequence.desc()).limit(1)
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else read_step(row)
+
+
 async def mark_sending(conn: AsyncConnection, steps: Sequence[Step], probed: Sequence[Step], now: float) -> None:
     """Committed before the request leaves: whatever happens then, it is known that they may have been sent.
 

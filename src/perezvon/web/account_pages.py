@@ -33,6 +33,7 @@ def routes(people: People, frame: Frame, described: Callable[[], dict[str, Any]]
             "person": person,
             "sessions": await people.sessions(person.id),
             "tokens": await people.tokens(person.id),
+            "happened": await people.about(person.login),
             "scopes": [scope for scope in SCOPES if visitor.may(scope)],
             "lifetimes": LIFETIMES,
             "shortest": passwords.SHORTEST,

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,18 +40,20 @@ from perezvon.web import (
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
+from perezvon.web.described import described
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
-from perezvon.web.gate import Gate, wants_page
+from perezvon.web.gate import Gate, SecondFactor, is_secure, wants_page
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import STATIC
 from perezvon.web.people import People
-from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
+from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
 from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
+from perezvon.web.verdict import verdict
 
 HEADERS = {
     "Content-Security-Policy": policy(),
@@ -63,9 +65,16 @@ HEADERS = {
 KEPT = "public, max-age=31536000, immutable"
 """For static files: another content has another address (`pages.asset`)."""
 
+IN_WORDS_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
+"""JSON for who accepts it."""
+
 Doctor = Callable[[], Awaitable[Sequence[Check]]]
 
 log = structlog.get_logger(__name__)
+
+
+ONLY_SAFELY = "max-age=31536000; includeSubDomains"
+"""For browsers that came by https."""
 
 
 class SafeHeaders:
@@ -75,6 +84,10 @@ class SafeHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -82,6 +95,10 @@ class SafeHeaders:
                     headers.setdefault("Cache-Control", KEPT)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if is_secure(HTTPConnection(scope)):
+                    headers.setdefault("Strict-Transport-Security", ONLY_SAFELY)
+                if scope["path"].startswith("/api/") and headers.get("content-type", "") == "application/json":
+                    headers.setdefault("Content-Disposition", 'attachment; filename="api.json"')
             await send(message)
 
         await self._app(scope, receive, send_safely)
@@ -100,10 +117,11 @@ def create_app(
     switchroom: Switchroom | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
+    second_factor: Callable[[], SecondFactor] = lambda: "offered",
 ) -> FastAPI:
     """`password` and `language` are asked at every request, so that a change of the settings applies at once. Without
     `people` nobody can sign in."""
-    gate = Gate(Access(password), people, badges, desk)
+    gate = Gate(Access(password), people, badges, desk, second_factor)
     app = FastAPI(title="Perezvon", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(gate.guard)])
     known: list[frozenset[str]] = []
 
@@ -111,6 +129,9 @@ def create_app(
         if not known:
             known.append(frozenset(path for _, path, _ in endpoints(app.routes)))
         return known[0]
+
+    def description() -> dict[str, Any]:
+        return described(app.openapi(), endpoints(app.routes))
 
     frame = Frame(language, paths)
     examining = asyncio.Lock()
@@ -121,11 +142,13 @@ def create_app(
     @needs(Right.STATUS)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         now = await status.status()
+        found = troubles(now)
         return frame.page(
             request,
             "status.html",
             status=now,
-            troubles=troubles(now),
+            troubles=found,
+            verdict=verdict(now, found),
             doctor=doctor is not None,
             journal=database is not None,
         )
@@ -135,10 +158,11 @@ def create_app(
     async def plain(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         now = await status.status()
         translate = catalog(frame.spoken(request) if "lang" in request.query_params else "en").gettext
-        told = [trouble.as_json(translate) for trouble in troubles(now)]
-        return JSONResponse({**now.as_json(), "troubles": told})
+        found = troubles(now)
+        told = [trouble.as_json(translate) for trouble in found]
+        return JSONResponse({**now.as_json(), "verdict": verdict(now, found).as_json(), "troubles": told})
 
-    @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus")
+    @app.get("/metrics", tags=["state"], summary="Numbers for Prometheus", response_class=PlainTextResponse)
     @needs(Right.STATUS)
     async def numbers() -> Response:  # pyright: ignore[reportUnusedFunction]
         return Response(metrics.exposition(await status.status()), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -159,7 +183,7 @@ def create_app(
 
     if doctor is not None:
 
-        @app.post("/doctor", tags=["state"], summary="Examine everything")
+        @app.post("/doctor", tags=["state"], summary="Examine everything", responses=IN_WORDS_TOO)
         @needs(Right.DOCTOR)
         async def examine(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
             """One examination at a time: it takes requests of the portal's limit."""
@@ -180,7 +204,7 @@ def create_app(
         app.include_router(deliveries_pages.routes(database, switchroom, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
-        app.include_router(account_pages.routes(people, frame, app.openapi))
+        app.include_router(account_pages.routes(people, frame, description))
         app.include_router(people_pages.routes(people, frame))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
@@ -217,6 +241,8 @@ def _tell_errors(app: FastAPI, frame: Frame) -> None:
         refusal = error.refusal
         if refusal is SIGN_IN and wants_page(request):
             return _to_the_door(request)
+        if refusal is CODE_WANTED and wants_page(request):
+            return RedirectResponse("/account/second-factor", 303)
         peer = request.client.host if request.client else ""
         about = "conference: refused" if request.url.path.startswith("/api/") else "web: refused"
         log.warning(about, code=refusal.code, path=request.url.path[:200], peer=peer)

@@ -119,6 +119,21 @@ ORDERS: dict[str, Any] = {
 """The body of an order, for the description of the API."""
 
 
+ORDERS_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"description": "Somebody is being invited", "content": {"application/json": {}}},
+    400: {"description": "The body is not what this action wants"},
+    408: {"description": "The body came too slowly"},
+    409: {"description": "It cannot be done now"},
+    413: {"description": "The body is too large"},
+    415: {"description": "The body is no JSON"},
+    422: {"description": "The number or code leads nowhere"},
+    429: {"description": "Too many orders"},
+    502: {"description": "The PBX refuses it"},
+    504: {"description": "The PBX does not answer"},
+}
+"""What an order is answered with, besides what everything is."""
+
+
 class Pace:
     """How many orders each operator may still give. Refills by itself; knows only those who gave one lately."""
 
@@ -169,7 +184,7 @@ def routes(
         except ConferenceError as error:
             return refused(request, _refusal(error), call=call)
 
-    @router.post("/calls/{call}/{action}", summary="Do something in a call", openapi_extra=ORDERS)
+    @router.post("/calls/{call}/{action}", summary="Do something in a call", openapi_extra=ORDERS, responses=ORDERS_ANSWERS)
     @needs(Right.CONFERENCE)
     async def order(call: str, action: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         who = visitor_of(request).operator
@@ -190,7 +205,12 @@ def routes(
         log.info("conference: ordered", who=name, peer=peer, call=call, order=repr(wanted), stage=stage)
         return JSONResponse({"call": seen.as_json() if seen is not None else None}, 202 if action == "invite" else 200)
 
-    @router.get("/events", summary="Everything, then each change, as server-sent events")
+    @router.get(
+        "/events",
+        summary="Everything, then each change, as server-sent events",
+        response_class=Response,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
     @needs(Right.CONFERENCE)
     async def events(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         who = visitor_of(request).operator

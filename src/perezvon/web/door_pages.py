@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.web import people as peoples
-from perezvon.web.frame import Frame, is_secure, local_path
-from perezvon.web.gate import COOKIE, Gate, form_of, peer_of, visitor_of
+from perezvon.web.frame import Frame, local_path
+from perezvon.web.gate import Gate, cookie_of, form_of, is_secure, peer_of, visitor_of
 from perezvon.web.people import Actor, CodeWanted, People, PeopleError, SignedIn, TooManyTries
 from perezvon.web.refusals import Refused
 from perezvon.web.rights import Right, needs, rights_of
@@ -66,7 +66,8 @@ def routes(people: People, gate: Gate, frame: Frame) -> APIRouter:
         visitor = visitor_of(request)
         await people.sign_out(visitor.session, visitor.actor)
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, path="/")
+        answer.delete_cookie(cookie_of(request), path="/", secure=is_secure(request), httponly=True, samesite="lax")
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
     @router.get("/welcome/{link}")
@@ -103,7 +104,7 @@ def _in(request: Request, done: SignedIn, back: str) -> Response:
         back = "/calls"
     answer = RedirectResponse(back, 303)
     answer.set_cookie(
-        COOKIE,
+        cookie_of(request),
         done.cookie,
         max_age=round(peoples.LASTING),
         path="/",

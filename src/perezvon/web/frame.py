@@ -13,7 +13,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from perezvon.web.gate import visitor_of
+from perezvon.web.gate import is_secure, visitor_of
 from perezvon.web.pages import Page
 from perezvon.web.rights import Right
 from perezvon.web.translations import LANGUAGES, Language, wanted
@@ -104,11 +104,6 @@ def theme_of(request: Request) -> str:
 def remember(request: Request, response: Response, name: str, value: str) -> None:
     """A choice that is no secret, for a year."""
     response.set_cookie(name, value, max_age=YEAR, path="/", secure=is_secure(request), httponly=True, samesite="lax")
-
-
-def is_secure(request: Request) -> bool:
-    """Whether the browser speaks https, with us or with the proxy before us."""
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
 
 
 def local_path(told: str) -> str:

@@ -11,10 +11,12 @@ the session's own token is not with it: in the header X-CSRF-Token, or in the fo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from perezvon.conference import Employee, Operator
 from perezvon.storage.people import Person
@@ -24,6 +26,7 @@ from perezvon.web.desk import ConferenceDesk
 from perezvon.web.passwords import same
 from perezvon.web.people import TOKEN, Actor, People
 from perezvon.web.refusals import (
+    CODE_WANTED,
     ELSEWHERE,
     FOREIGN,
     NO_BADGE,
@@ -38,10 +41,15 @@ from perezvon.web.refusals import (
     TOO_LARGE,
     Refused,
 )
-from perezvon.web.rights import PUBLIC, WITHOUT_A_NAME, Right, rights_of, wanted_by
+from perezvon.web.rights import PUBLIC, WITHOUT_A_NAME, Right, Role, rights_of, wanted_by
 from perezvon.web.throttle import FREE_OF_PEER, Throttle
 
+SecondFactor = Literal["offered", "administrators", "everybody"]
+"""Of whom one-time codes are demanded."""
+
 COOKIE = "perezvon_session"
+SAFE_COOKIE = f"__Host-{COOKIE}"
+"""Where the browser speaks https: no other host of the same domain can set it."""
 LARGEST_FORM = 1024 * 1024
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -81,8 +89,14 @@ class Gate:
     """`people`: None where nobody can be added (no database). `badges`: None lets no employee in."""
 
     def __init__(
-        self, access: Access, people: People | None = None, badges: Badges | None = None, desk: ConferenceDesk | None = None
+        self,
+        access: Access,
+        people: People | None = None,
+        badges: Badges | None = None,
+        desk: ConferenceDesk | None = None,
+        second_factor: Callable[[], SecondFactor] = lambda: "offered",
     ) -> None:
+        self._second_factor = second_factor
         self._access = access
         self._people = people
         self._badges = badges
@@ -104,8 +118,18 @@ class Gate:
         visitor = request.state.visitor = await self.identify(request)
         if not visitor.may(right):
             raise Refused(NOT_YOURS)
+        if right is not Right.ACCOUNT and self._lacks_code(visitor):
+            raise Refused(CODE_WANTED)
         if request.method not in SAFE and visitor.csrf:
             await _own_form(request, visitor)
+
+    def _lacks_code(self, visitor: Visitor) -> bool:
+        """Whether he has to set up one-time codes before he may go on."""
+        person = visitor.person
+        if person is None or not visitor.session or person.totp is not None:
+            return False
+        wanted = self._second_factor()
+        return wanted == "everybody" or (wanted == "administrators" and person.role == Role.ADMINISTRATOR)
 
     async def identify(self, request: Request) -> Visitor:
         """Raises Refused when it is nobody who may see anything."""
@@ -120,7 +144,7 @@ class Gate:
             if self._badges is not None and self._desk is not None and request.url.path.startswith("/api/"):
                 return self._employee(self._badges, self._desk, shown, peer)
         if self._people is not None:
-            found = await self._people.visiting(request.cookies.get(COOKIE, ""), peer)
+            found = await self._people.visiting(request.cookies.get(cookie_of(request), ""), peer)
             if found is not None:
                 session, person = found
                 rights = rights_of(person.role)
@@ -157,6 +181,16 @@ class Gate:
         if not desk.standing(Operator(name, employee)):
             raise Refused(NOBODY)
         return Visitor(name, frozenset({Right.CONFERENCE}), peer, employee=employee)
+
+
+def is_secure(request: HTTPConnection) -> bool:
+    """Whether the browser speaks https, with us or with the proxy before us."""
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+
+
+def cookie_of(request: HTTPConnection) -> str:
+    """The name under which the session's cookie comes."""
+    return SAFE_COOKIE if is_secure(request) else COOKIE
 
 
 def visitor_of(request: Request) -> Visitor:

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from perezvon.web.status import Status
+from perezvon.web.troubles import troubles
 
 
 def exposition(status: Status) -> bytes:
@@ -29,6 +30,13 @@ class _Collected(Collector):
 def metrics(status: Status) -> Iterator[Metric]:
     yield _gauge("perezvon_info", "Always 1; the label has the version", ["version"], [((status.version,), 1)])
     yield _gauge("perezvon_uptime_seconds", "Since the service started", [], [((), status.now - status.started)])
+    found = [check.state.value for check in troubles(status)]
+    yield _gauge(
+        "perezvon_troubles",
+        "What the status page names, by how bad it is: warning | problem",
+        ["state"],
+        [((state,), found.count(state)) for state in ("warning", "problem")],
+    )
     yield _gauge("perezvon_settings_version", "Number of the saved settings that apply", [], [((), status.settings)])
     yield _gauge(
         "perezvon_database_ok", "1 while the database can be written", [], [((), 0 if status.database.trouble else 1)]

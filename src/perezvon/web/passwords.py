@@ -10,6 +10,7 @@ import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import resources
 
 import pyotp
 from pwdlib import PasswordHash
@@ -19,7 +20,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.web.first_link import digest
 
 SHORTEST = 12
-LONGEST = 200
+LONGEST = 128
 RECOVERY_CODES = 10
 HALF_MINUTE = 30
 
@@ -39,6 +40,13 @@ def _pool() -> ThreadPoolExecutor:
 @cache
 def _hasher() -> PasswordHash:
     return PasswordHash.recommended()
+
+
+@cache
+def _leaked() -> frozenset[str]:
+    """In lower case."""
+    lines = resources.files("perezvon.web").joinpath("common_passwords.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 @cache
@@ -68,6 +76,8 @@ def weakness(password: str, login: str = "", name: str = "") -> Reason | None:
     if len(password) > LONGEST:
         return Reason("the password is too long: {count} characters at most", {"count": str(LONGEST)})
     rest = password.casefold()
+    if rest in _leaked():
+        return Reason("the password is among those that are tried first: it has leaked elsewhere")
     for guess in sorted((*_COMMON, login.casefold(), *name.casefold().split()), key=len, reverse=True):
         if len(guess) > 2:
             rest = rest.replace(guess, "")

@@ -41,6 +41,7 @@ NO_TOKEN = Refusal(
 )
 NOT_YOURS = Refusal(403, "no_right", Reason("you have no right to this: an administrator can give it to you"))
 STALE_FORM = Refusal(403, "form_expired", Reason("this form is not of your present session: open the page again"))
+CODE_WANTED = Refusal(403, "second_factor_wanted", Reason("set up one-time codes first: your account, second factor"))
 SLOW_DOWN = Refusal(429, "too_many_tries", Reason("too many wrong tries: wait a few minutes"), {"Retry-After": "300"})
 TOO_LARGE = Refusal(413, "too_large", Reason("the body is too large"), {"Connection": "close"})
 NOT_THERE = Refusal(404, "not_found", Reason("there is nothing at this address"))

@@ -30,6 +30,19 @@
     }
   });
 
+  // How hard a new password is to guess: length first, then how many different signs. The server decides.
+  document.addEventListener("input", (event) => {
+    const meter = document.querySelector(`[data-strength-of="${CSS.escape(event.target.id || "")}"]`);
+    if (!meter) return;
+    const text = event.target.value, different = new Set(text.toLowerCase()).size;
+    meter.value = text.length < 12 || different < 5 ? Math.min(1, text.length) : 1 + [12, 16, 20].filter((least) => text.length >= least && different >= least / 2).length;
+  });
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-reveals]")) return;
+    for (const field of event.target.form.querySelectorAll('input[autocomplete$="password"]')) field.type = event.target.checked ? "text" : "password";
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const toggler of document.querySelectorAll('[data-toggles][aria-expanded="true"]')) {
