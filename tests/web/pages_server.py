@@ -17,7 +17,9 @@ from fastapi import FastAPI
 
 from perezvon.doctor import Check, State
 from perezvon.rules.vocabulary import Reason
+from perezvon.service.settings_desk import SettingsOffice
 from perezvon.settings.secrets import SecretBox
+from perezvon.settings.store import SettingsStore
 from perezvon.storage import Database
 from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
@@ -43,6 +45,7 @@ class Pages:
     people: People
     clock: Clock
     app: FastAPI
+    store: SettingsStore
     url: str = ""
     status_now: Status | None = None
     password: str = ""
@@ -70,10 +73,17 @@ class Pages:
 async def pages(place: str | Path, folder: Path) -> AsyncIterator[Pages]:
     clock = Clock()
     async with await Database.open(place) as database:
-        people = People(database, SecretBox.open(folder), clock)
-        made = Pages(database, people, clock, FastAPI())
+        box = SecretBox.open(folder)
+        people, store = People(database, box, clock), SettingsStore(database, box, clock=clock)
+        made = Pages(database, people, clock, FastAPI(), store)
         made.app = create_app(
-            made, made, people=people, doctor=made.doctor, password=lambda: made.password, database=database
+            made,
+            made,
+            people=people,
+            doctor=made.doctor,
+            password=lambda: made.password,
+            database=database,
+            settings=SettingsOffice(folder, box, store, database, lambda: None),
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

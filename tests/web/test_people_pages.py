@@ -85,6 +85,7 @@ def whole(tmp_path: Path) -> FastAPI:
         database=something,
         doctor=something,
         shelf=something,
+        settings=something,
     )  # type: ignore[arg-type]
 
 

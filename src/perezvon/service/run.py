@@ -34,6 +34,7 @@ from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.settings_desk import SettingsOffice
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
@@ -110,7 +111,8 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 lambda: store.current.settings,
                 data_dir / RECORDINGS,
             )
-            pages = partial(_web, reporter, conferences, badges, store, doctor, shelf, database, box, clock)
+            office = SettingsOffice(data_dir, box, store, database, lambda: reporter.house)
+            pages = partial(_web, reporter, conferences, badges, store, doctor, shelf, office, database, box, clock)
             web = tasks.create_task(_pages(reporter, conferences, pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
@@ -249,6 +251,7 @@ def _web(
     store: SettingsStore,
     doctor: Doctor,
     shelf: RecordingShelf,
+    office: SettingsOffice,
     database: Database,
     box: SecretBox,
     clock: Clock,
@@ -268,6 +271,7 @@ def _web(
             database=database,
             doctor=doctor,
             shelf=shelf,
+            settings=office,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),

@@ -35,6 +35,7 @@ from perezvon.web import (
     missed_pages,
     people_pages,
     recordings,
+    settings_pages,
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
@@ -46,6 +47,7 @@ from perezvon.web.pages import STATIC
 from perezvon.web.people import People
 from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
+from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.status import StatusSource
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
@@ -94,6 +96,7 @@ def create_app(
     database: Database | None = None,
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
+    settings: SettingsDesk | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -170,6 +173,8 @@ def create_app(
     if database is not None:
         app.include_router(calls_pages.routes(database, frame))
         app.include_router(missed_pages.routes(database, frame))
+    if database is not None and settings is not None:
+        app.include_router(settings_pages.routes(settings, database, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

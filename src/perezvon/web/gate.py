@@ -43,6 +43,8 @@ from perezvon.web.throttle import FREE_OF_PEER, Throttle
 
 COOKIE = "perezvon_session"
 LARGEST_FORM = 1024 * 1024
+MOST_FIELDS = 20_000
+"""Of a form: settings with many lines have many."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 log = structlog.get_logger(__name__)
@@ -203,7 +205,7 @@ async def texts_of(request: Request) -> dict[str, list[str]]:
     if not told.isascii() or not told.isdigit() or int(told) > LARGEST_FORM:
         raise Refused(TOO_LARGE)
     found: dict[str, list[str]] = {}
-    for name, value in (await request.form(max_files=1, max_fields=1000)).multi_items():
+    for name, value in (await request.form(max_files=1, max_fields=MOST_FIELDS)).multi_items():
         if isinstance(value, str):
             found.setdefault(name, []).append(value.replace("\0", ""))  # which PostgreSQL refuses
     return found

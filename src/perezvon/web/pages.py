@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,7 @@ def _environment(language: Language) -> Environment:
             "duration": duration,
             "iso": iso,
             "word": word,
+            "shortly": shortly,
         }
     )
     filters["browser"] = browser
@@ -129,6 +131,11 @@ def browser(agent: str) -> str:
     )
     found = [next((told for part, told in known if part in agent), "") for known in (names, systems)]
     return " · ".join(filter(None, found)) or agent[:40] or "—"
+
+
+def shortly(path: str) -> str:
+    """`portal[0].automation.missed` as files name it: `portal.automation.missed`."""
+    return re.sub(r"\[-?\d+\]", "", path)
 
 
 def iso(moment: float) -> str:

@@ -1,0 +1,40 @@
+"""The port through which the pages read and save settings. Light: imported before the pages' server is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.model import Settings
+from perezvon.settings.store import HistoryEntry, Saved, Version
+
+
+class SettingsDesk(Protocol):
+    """Implemented by the service. All raise SettingsError and storage.Unavailable; settings have the address of our own
+    database in them, which the versions themselves do not hold."""
+
+    async def now(self) -> Version:
+        """The newest version; id 0 while nothing has been saved."""
+        ...
+
+    async def version(self, number: int) -> Version:
+        """An earlier one. Raises NoSuchVersion, KeyLost."""
+        ...
+
+    async def history(self, limit: int, before: int | None = None) -> list[HistoryEntry]:
+        """Newest first. `before`: older than this version."""
+        ...
+
+    async def check(self, before: Settings, after: Settings) -> list[Reason]:
+        """Warnings about what only the portal knows; asks it for some seconds where it has to. Raises InvalidSettings."""
+        ...
+
+    async def save(self, on: Version, after: Settings, who: str, note: str) -> Saved:
+        """Raises SavedMeanwhile when `on` is not the newest version any more."""
+        ...
+
+    def seal(self, plain: bytes) -> bytes: ...
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Raises KeyLost for what we have not sealed."""
+        ...
