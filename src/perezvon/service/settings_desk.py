@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from perezvon.bitrix24 import Portal
+from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
+from perezvon.service import settings_trials
 from perezvon.service.house import House
 from perezvon.service.visiting import visited
 from perezvon.settings.model import Settings
@@ -17,6 +20,7 @@ from perezvon.settings.saving import Saving
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import HistoryEntry, Saved, SettingsStore, Version
 from perezvon.storage.database import Database
+from perezvon.web.settings_desk import TaskPreview
 
 
 class SettingsOffice:
@@ -47,6 +51,12 @@ class SettingsOffice:
 
     async def save(self, on: Version, after: Settings, who: str, note: str) -> Saved:
         return await self._saving.save(self._saving.planned(on.settings, after), who, note, on=on.id)
+
+    def try_number(self, settings: Settings, number: str, line: str) -> NumberTrial:
+        return settings_trials.try_number(settings, number, line)
+
+    def preview_tasks(self, settings: Settings) -> tuple[TaskPreview, ...]:
+        return settings_trials.preview_tasks(settings, time.time())
 
     def seal(self, plain: bytes) -> bytes:
         return self._box.seal(plain)

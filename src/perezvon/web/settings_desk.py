@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.model import Settings
 from perezvon.settings.store import HistoryEntry, Saved, Version
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPreview:
+    """What the task of missed calls would say after `count` of them. `text`: of the task itself after the first one, else
+    the comment. `deadline`: minutes; 0 for none."""
+
+    count: int
+    title: str
+    text: str
+    important: bool
+    deadline: float
 
 
 class SettingsDesk(Protocol):
@@ -37,4 +51,12 @@ class SettingsDesk(Protocol):
 
     def unseal(self, sealed: bytes) -> bytes:
         """Raises KeyLost for what we have not sealed."""
+        ...
+
+    def try_number(self, settings: Settings, number: str, line: str) -> NumberTrial:
+        """What number rules make of it; `line` may be ""."""
+        ...
+
+    def preview_tasks(self, settings: Settings) -> tuple[TaskPreview, ...]:
+        """On an example."""
         ...

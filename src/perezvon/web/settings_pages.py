@@ -165,7 +165,7 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
             changes=found,
             warnings=warnings,
             mistakes=wrong,
-            places=[" · ".join(place_of(mistake.path, translate)) for mistake in wrong],
+            places=[" · ".join(place_of(mistake.path, translate, counted=True)) for mistake in wrong],
             met=met,
             page=page,
             moved=now.settings.database.url != wanted.database.url,
@@ -229,7 +229,7 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
         drawn = view(page, named, mistakes, typed)
 
         def place(path: str) -> str:
-            return " · ".join(place_of(path, translate))
+            return " · ".join(place_of(path, translate, counted=True))
 
         around: dict[str, Any] = {"pages": PAGES, "page": page, "view": drawn, "on": on, "draft": sealed, "wrong": mistakes}
         around |= {"choice": choice, "page_of": page_of, "place": place, "saved": "", "nothing": False}

@@ -147,8 +147,8 @@ def told_change(change: Change, translate: Translate, clashes: frozenset[str] = 
     return Told(place, change.path, before, after, change.secret, page_of(change.path), change.path in clashes)
 
 
-def place_of(path: str, translate: Translate) -> Iterator[str]:
-    """`line[+7495].name`: Line +7495, Name."""
+def place_of(path: str, translate: Translate, *, counted: bool = False) -> Iterator[str]:
+    """`line[+7495].name`: Line +7495, Name. `counted`: entries of sections are told by their number too, as in mistakes."""
     model: type[BaseModel] = Settings
     for key, index in _parts(path):
         info = model.model_fields.get(key)
@@ -156,7 +156,9 @@ def place_of(path: str, translate: Translate) -> Iterator[str]:
             yield key
             return
         title = translate(info.title or key)
-        number = f"{int(index) + 1}" if index is not None and index.isdigit() and model is not Settings else index
+        number = (
+            f"{int(index) + 1}" if index is not None and index.isdigit() and (counted or model is not Settings) else index
+        )
         yield f"{title} {number}" if number is not None else title
         model = _below(model, info) or model
 
