@@ -72,7 +72,7 @@ async def anna(served: Pages) -> AsyncIterator[Visitor]:
 
 def form_of(page: str) -> dict[str, list[str]]:
     """What a browser would send of the settings' form, unchanged."""
-    form = re.search(r'<form method="post" action="/settings/[\w-]+" class="settings-form".*?</form>', page, re.DOTALL)
+    form = re.search(r'<form method="post" action="/settings/[\w-]+" id="settings".*?</form>', page, re.DOTALL)
     assert form is not None
     html = re.sub(r"<template>.*?</template>", "", form[0], flags=re.DOTALL)
     fields: dict[str, list[str]] = {}

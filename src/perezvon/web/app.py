@@ -174,7 +174,7 @@ def create_app(
         app.include_router(calls_pages.routes(database, frame))
         app.include_router(missed_pages.routes(database, frame))
     if database is not None and settings is not None:
-        app.include_router(settings_pages.routes(settings, database, frame))
+        app.include_router(settings_pages.routes(settings, database, status, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, app.openapi))

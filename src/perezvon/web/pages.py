@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dates
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta, get_day_names
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -63,6 +64,13 @@ def _environment(language: Language) -> Environment:
             "—" if moment is None else format_date(datetime.fromtimestamp(moment).astimezone(), "d MMM y", locale=language)
         )
 
+    def date(day: dates.date) -> str:
+        return format_date(day, "d MMM", locale=language)
+
+    def weekday(number: int) -> str:
+        """0: Monday."""
+        return get_day_names("abbreviated", locale=language)[number]
+
     def word(text: str) -> str:
         """A word of ours (a state, an outcome) in the page's language."""
         return words.gettext(text) if text else ""
@@ -82,6 +90,8 @@ def _environment(language: Language) -> Environment:
             "duration": duration,
             "iso": iso,
             "word": word,
+            "date": date,
+            "weekday": weekday,
             "shortly": shortly,
         }
     )

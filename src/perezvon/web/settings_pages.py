@@ -26,6 +26,7 @@ from perezvon.settings.model import Settings
 from perezvon.settings.store import EMPTY, NoSuchVersion, SavedMeanwhile, Version
 from perezvon.storage import audit
 from perezvon.storage.database import Database
+from perezvon.web import settings_tools
 from perezvon.web.deeds import Deed
 from perezvon.web.frame import Frame
 from perezvon.web.gate import form_of, texts_of, visitor_of
@@ -33,19 +34,23 @@ from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.settings_draft import Draft, draft_of, joined, opened
-from perezvon.web.settings_form import sent, view
+from perezvon.web.settings_form import view
+from perezvon.web.settings_reading import read
 from perezvon.web.settings_sections import PAGES, SettingsPage, page_of
 from perezvon.web.settings_words import choice, place_of, search, told_change
+from perezvon.web.status import StatusSource
 from perezvon.web.translations import catalog
 
 PAGE = 20
+_WITH_STATUS = ("lines", "customisation")
+"""Pages that show beside their settings what has been seen."""
 LONGEST_NOTE = 500
 _ENGLISH = catalog("en").gettext
 
 Number = Annotated[int, Path(ge=0, le=2**53)]
 
 
-def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
+def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: Frame) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/settings")
@@ -127,6 +132,8 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
         except SettingsError as error:
             return await _files_page(request, error)
         return await _review(request, draft_of(now.id, wanted, note=f"apply {name}"), now)
+
+    router.include_router(settings_tools.routes(desk, database, status, frame))
 
     # A draft: looked at, saved, taken up again
 
@@ -227,12 +234,13 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
     ) -> Response:
         translate = catalog(frame.spoken(request)).gettext
         drawn = view(page, named, mistakes, typed)
+        aside = await status.status() if page.slug in _WITH_STATUS else None
 
         def place(path: str) -> str:
             return " · ".join(place_of(path, translate, counted=True))
 
         around: dict[str, Any] = {"pages": PAGES, "page": page, "view": drawn, "on": on, "draft": sealed, "wrong": mistakes}
-        around |= {"choice": choice, "page_of": page_of, "place": place, "saved": "", "nothing": False}
+        around |= {"choice": choice, "page_of": page_of, "place": place, "saved": "", "nothing": False, "aside": aside}
         return frame.page(request, "settings_page.html", code, **(around | values))
 
     @router.get("/settings/{slug}")
@@ -250,16 +258,9 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
         page, form = _known(slug), await texts_of(request)
         told = partial(_form, request, page)
         try:
-            if sealed := form.get("draft", [""])[-1]:
-                start = opened(sealed, desk)
-            else:
-                on = form.get("on", ["0"])[-1]
-                version = await desk.version(int(on) if on.isascii() and on.isdigit() and len(on) < 16 else 0)
-                start = draft_of(version.id, version.settings, page.slug)
+            draft, found = await read(desk, page, form)
         except SettingsError as error:
             return await _files_page(request, error)
-        found = sent(page, start.named, form)
-        draft = Draft(start.on, found.named, page.slug, start.note)
         if found.mistakes:
             sealed = draft.sealed(desk)
             return await told(draft.named, draft.on, 400, mistakes=found.mistakes, typed=dict(found.typed), sealed=sealed)
@@ -267,7 +268,7 @@ def routes(desk: SettingsDesk, database: Database, frame: Frame) -> APIRouter:
             wanted: Settings = draft.settings
         except InvalidSettings as error:
             sealed = draft.sealed(desk)
-            return await told(found.named, start.on, 400, mistakes=error.mistakes, sealed=sealed)
+            return await told(found.named, draft.on, 400, mistakes=error.mistakes, sealed=sealed)
         now = await desk.now()
         if now.id != draft.on:
             return await _meeting(request, draft, now, draft.note)

@@ -33,6 +33,15 @@
     renumber(rows);
     row.querySelector("input:not([type=hidden]), select, textarea")?.focus();
     changed();
+    return row;
+  }
+
+  function taken(button) {
+    const row = added(document.querySelector(`[data-rows="${button.dataset.into}"]`));
+    const field = row.querySelector(`[name$=".${button.dataset.field}"]`);
+    field.value = button.dataset.offer;
+    row.querySelector("[data-called]").textContent = button.dataset.offer;
+    button.closest("li").remove();
   }
 
   function moved(button) {
@@ -48,6 +57,7 @@
     const button = event.target.closest("button");
     if (!button) return;
     if ("add" in button.dataset) added(button.closest("[data-rows]"));
+    else if ("offer" in button.dataset) taken(button);
     else if ("move" in button.dataset) moved(button);
     else if ("remove" in button.dataset) {
       const rows = button.closest("[data-rows]");

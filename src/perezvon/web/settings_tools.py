@@ -1,0 +1,89 @@
+"""What stands beside the forms of settings: numbers tried, the week drawn, the task shown, employees and their extensions.
+
+Tools beside a form take what is typed there and not saved yet: the page sends the whole form with every look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from perezvon.rules.vocabulary import Reason
+from perezvon.settings.errors import InvalidSettings, SettingsError
+from perezvon.settings.model import Settings
+from perezvon.storage import employees
+from perezvon.storage.database import Database
+from perezvon.web.frame import Frame
+from perezvon.web.gate import texts_of
+from perezvon.web.rights import Right, needs
+from perezvon.web.settings_desk import SettingsDesk
+from perezvon.web.settings_reading import read
+from perezvon.web.settings_sections import page_of
+from perezvon.web.staff import Staff, staff
+from perezvon.web.status import StatusSource
+from perezvon.web.week import drawn
+
+LONGEST = 100
+
+
+def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: Frame) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    async def wanted(path: str, request: Request) -> tuple[Settings | None, Reason | None, Mapping[str, Sequence[str]]]:
+        """The settings with what the form of the page of `path` wants, or what is wrong with it."""
+        form = await texts_of(request)
+        page = page_of(path)
+        assert page is not None, path
+        try:
+            draft, found = await read(desk, page, form)
+            settings = draft.settings
+        except InvalidSettings as error:
+            return None, error.mistakes[0].reason, form
+        except SettingsError as error:
+            return None, error.reason, form
+        if found.mistakes:
+            return None, found.mistakes[0].reason, form
+        return settings, None, form
+
+    def shown(request: Request, template: str, why: Reason | None, **values: Any) -> Response:
+        return frame.page(request, template, why=why, **values)
+
+    @router.post("/settings/numbers/try")
+    @needs(Right.SETTINGS)
+    async def try_number(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        settings, why, form = await wanted("numbers.to_crm", request)
+        number, line = (form.get(name, [""])[-1].strip()[:LONGEST] for name in ("try_number", "try_line"))
+        trial = desk.try_number(settings, number, line) if settings is not None and number else None
+        return shown(request, "tool_numbers.html", why, trial=trial)
+
+    @router.post("/settings/working-time/week")
+    @needs(Right.SETTINGS)
+    async def week(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        settings, why, _ = await wanted("working_time.week", request)
+        now = (await status.status()).now
+        return shown(request, "tool_week.html", why, weeks=() if settings is None else drawn(settings, now))
+
+    @router.post("/settings/missed/preview")
+    @needs(Right.SETTINGS)
+    async def task(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        settings, why, _ = await wanted("missed.task", request)
+        previews = () if settings is None else desk.preview_tasks(settings)
+        return shown(request, "tool_task.html", why, previews=previews, on=settings is not None and settings.missed.task)
+
+    @router.get("/settings/employees")
+    @needs(Right.SETTINGS)
+    async def map_of_employees(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        now, settings = await status.status(), (await desk.now()).settings
+        found: list[Staff] = []
+        async with database.read() as conn:
+            for portal in settings.portal:
+                people, refreshed = await employees.load(conn, portal.name)
+                found.append(staff(portal.name, people, refreshed, now.unmapped))
+        addresses = {portal.name: portal.host for portal in now.portals if portal.host}
+        return frame.page(request, "employees.html", staffs=found, addresses=addresses, now=now.now)
+
+    return router
