@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from datetime import UTC, date, datetime
 from html import unescape
+from pathlib import Path
 
 from pages_server import Pages, Visitor
 from test_settings_pages import anna, form_of, hashed_quickly, served  # noqa: F401  fixtures
 
 from perezvon.settings.load import settings_from
-from perezvon.storage import employees
+from perezvon.storage import employees, menus
 from perezvon.storage.employees import Employee
+from perezvon.storage.menus import Menu, MenuButton
 from perezvon.web.staff import staff
 from perezvon.web.status import PortalStatus, Status, UnknownLine, Unmapped
 from perezvon.web.week import Day, Different, drawn
@@ -110,3 +114,30 @@ async def test_the_map_of_employees(served: Pages, anna: Visitor) -> None:  # no
     )
     page = (await anna.get("/settings/employees?lang=en")).text
     assert "&lt;b&gt;Anna" in page and "twice" in page and "nobody" in page and "https://b24.example.ru/" in page
+
+
+async def test_a_menu_is_drawn_with_what_is_missing_and_played(served: Pages, anna: Visitor, tmp_path: Path) -> None:  # noqa: F811
+    sounds = tmp_path / "sounds"
+    (sounds / "scenario").mkdir(parents=True)
+    (sounds / "scenario" / "shop.wav").write_bytes(spoken(0.5))
+    buttons = (MenuButton("1", "sales", "101"), MenuButton("2", "", "102"))
+    menu = Menu("+74951234567", "Shop", "shop", buttons)
+    await served.database.write(lambda conn: menus.replace(conn, [menu], served.clock()))
+    await served.store.merge({"ivr": {"sounds": str(sounds)}}, "root")
+    told = await looked(anna, "menu", "try", try_number="84951234567")
+    assert "<kbd>1</kbd>" in told and "<b>102</b>" in told and "shop · 0.5 s" in told and "sales: not played" in told
+    answer = await anna.get("/settings/menu/prompt/scenario?name=shop")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "audio/wav")
+    for name in ("../../secret.key", "/etc/passwd", "none", ""):
+        assert (await anna.get(f"/settings/menu/prompt/scenario?name={name}")).status == 404
+    assert "straight to Bitrix24" in await looked(anna, "menu", "try", try_number="84950000000")
+
+
+def spoken(seconds: float) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"\x00\x20\x00\x20\x00\xe0\x00\xe0" * round(seconds * 2000))
+    return file.getvalue()

@@ -5,13 +5,18 @@ Tools beside a form take what is typed there and not saved yet: the page sends t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
+from perezvon.ivr.finding import Part, find_prompt
+from perezvon.ivr.hearing import hear
+from perezvon.recordings.errors import NotThere, OutsideFolder, Unreadable
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import InvalidSettings, SettingsError
 from perezvon.settings.model import Settings
@@ -19,6 +24,7 @@ from perezvon.storage import employees
 from perezvon.storage.database import Database
 from perezvon.web.frame import Frame
 from perezvon.web.gate import texts_of
+from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.settings_reading import read
@@ -28,10 +34,14 @@ from perezvon.web.status import StatusSource
 from perezvon.web.week import drawn
 
 LONGEST = 100
+SOUNDS = {".mp3": "audio/mpeg", ".wav": "audio/wav", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg"}
+SOUNDS |= {".flac": "audio/flac", ".m4a": "audio/mp4"}
+"""What browsers play."""
 
 
 def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: Frame) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    hearing = asyncio.Lock()
 
     async def wanted(path: str, request: Request) -> tuple[Settings | None, Reason | None, Mapping[str, Sequence[str]]]:
         """The settings with what the form of the page of `path` wants, or what is wrong with it."""
@@ -73,6 +83,29 @@ def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: 
         settings, why, _ = await wanted("missed.task", request)
         previews = () if settings is None else desk.preview_tasks(settings)
         return shown(request, "tool_task.html", why, previews=previews, on=settings is not None and settings.missed.task)
+
+    @router.post("/settings/menu/try")
+    @needs(Right.SETTINGS)
+    async def try_menu(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        settings, why, form = await wanted("ivr.query", request)
+        number = form.get("try_number", [""])[-1].strip()[:LONGEST]
+        if settings is None or not number:
+            return shown(request, "tool_menu.html", why, heard=None)
+        async with hearing:  # the company's database is asked, recordings are converted
+            return shown(request, "tool_menu.html", why, heard=await hear(database, settings, number))
+
+    @router.get("/settings/menu/prompt/{part}")
+    @needs(Right.SETTINGS)
+    async def prompt(part: Part, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The company's recording as it lies in its folder, of the saved settings."""
+        folder = (await desk.now()).settings.ivr.sounds
+        try:
+            file = await asyncio.to_thread(
+                find_prompt, Path(folder or "/nowhere"), part, request.query_params.get("name", "")
+            )
+        except (NotThere, OutsideFolder, Unreadable, OSError, ValueError):
+            raise Refused(NOT_THERE) from None
+        return FileResponse(file, media_type=SOUNDS.get(file.suffix.lower(), "application/octet-stream"))
 
     @router.get("/settings/employees")
     @needs(Right.SETTINGS)
