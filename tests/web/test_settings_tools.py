@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 
 from pages_server import Pages, Visitor
+from stored_calls import CALL, store
 from test_settings_pages import anna, form_of, hashed_quickly, served  # noqa: F401  fixtures
 
 from perezvon.settings.load import settings_from
@@ -126,8 +127,8 @@ async def test_a_menu_is_drawn_with_what_is_missing_and_played(served: Pages, an
     await served.store.merge({"ivr": {"sounds": str(sounds)}}, "root")
     told = await looked(anna, "menu", "try", try_number="84951234567")
     assert "<kbd>1</kbd>" in told and "<b>102</b>" in told and "shop · 0.5 s" in told and "sales: not played" in told
-    answer = await anna.get("/settings/menu/prompt/scenario?name=shop")
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "audio/wav")
+    async with anna.session.get(f"{anna.url}/settings/menu/prompt/scenario?name=shop") as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "audio/wav")
     for name in ("../../secret.key", "/etc/passwd", "none", ""):
         assert (await anna.get(f"/settings/menu/prompt/scenario?name={name}")).status == 404
     assert "straight to Bitrix24" in await looked(anna, "menu", "try", try_number="84950000000")
@@ -141,3 +142,23 @@ def spoken(seconds: float) -> bytes:
         sound.setframerate(8000)
         sound.writeframes(b"\x00\x20\x00\x20\x00\xe0\x00\xe0" * round(seconds * 2000))
     return file.getvalue()
+
+
+async def test_a_function_is_tried_on_a_stored_call(served: Pages, anna: Visitor, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "hooks").mkdir()
+    hook = "def process_final_params(data):\n    print('<i>heard</i>')\n    return data['params'] | {'USER_ID': 77}\n"
+    (tmp_path / "hooks" / "own.py").write_text(hook)
+    await served.store.merge({"customisation": {"folder": str(tmp_path / "hooks")}}, "root")
+
+    async def tried(call: str, point: str = "process_final_params") -> tuple[int, str]:
+        await anna.get("/settings/customisation")
+        answer = await anna.post("/settings/customisation/try?lang=en", {"point": point, "call": call})
+        return answer.status, answer.text
+
+    assert "no call is stored yet" in (await tried(""))[1]
+    await store(served.database, tmp_path, served.clock() - 40)
+    status, told = await tried(CALL)
+    assert (status, "<i>heard" in told) == (200, False)
+    assert "&lt;i&gt;heard" in told and "77" in told, told
+    assert "there is no call &lt;b&gt;" in (await tried("<b>"))[1]
+    assert (await tried(CALL, "nonsense"))[0] == 404

@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from perezvon.bitrix24 import Portal
+from perezvon.customisation import POINTS, Fate, Point
+from perezvon.customisation.answer import difference
 from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
 from perezvon.service import settings_trials
+from perezvon.service.customisation_trial import TrialUnfit, tried
 from perezvon.service.house import House
 from perezvon.service.visiting import visited
 from perezvon.settings.model import Settings
@@ -20,7 +23,7 @@ from perezvon.settings.saving import Saving
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import HistoryEntry, Saved, SettingsStore, Version
 from perezvon.storage.database import Database
-from perezvon.web.settings_desk import TaskPreview
+from perezvon.web.settings_desk import NothingToTry, PointTrial, TaskPreview
 
 
 class SettingsOffice:
@@ -29,6 +32,7 @@ class SettingsOffice:
     def __init__(
         self, data_dir: Path, box: SecretBox, store: SettingsStore, database: Database, house: Callable[[], House | None]
     ) -> None:
+        self._data_dir = data_dir
         self._box = box
         self._store = store
         self._database = database
@@ -57,6 +61,23 @@ class SettingsOffice:
 
     def preview_tasks(self, settings: Settings) -> tuple[TaskPreview, ...]:
         return settings_trials.preview_tasks(settings, time.time())
+
+    async def try_point(self, point: Point, call: str) -> list[PointTrial]:
+        try:
+            found = await tried(self._database, self._store.current.settings, self._data_dir, point, call)
+        except TrialUnfit as unfit:
+            raise NothingToTry(unfit.reason) from None
+        subject = POINTS[point].subject
+        return [
+            PointTrial(
+                one.answer.fate,
+                difference(one.given.get(subject, {}), one.answer.value) if one.answer.fate is Fate.CHANGED else "",
+                one.answer.note,
+                one.answer.printed,
+                one.answer.seconds,
+            )
+            for one in found
+        ]
 
     def seal(self, plain: bytes) -> bytes:
         return self._box.seal(plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from perezvon.customisation import Fate, Point
 from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.model import Settings
@@ -21,6 +22,23 @@ class TaskPreview:
     text: str
     important: bool
     deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class PointTrial:
+    """What an integrator's function made of a stored call. `changed`: what is different after it, in a line."""
+
+    fate: Fate
+    changed: str
+    note: Reason | None
+    printed: str
+    seconds: float
+
+
+class NothingToTry(Exception):
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class SettingsDesk(Protocol):
@@ -59,4 +77,9 @@ class SettingsDesk(Protocol):
 
     def preview_tasks(self, settings: Settings) -> tuple[TaskPreview, ...]:
         """On an example."""
+        ...
+
+    async def try_point(self, point: Point, call: str) -> list[PointTrial]:
+        """With the saved settings; `call` "": the newest one. Empty: the function would not have been asked. What it does
+        by itself is done. Raises NothingToTry."""
         ...

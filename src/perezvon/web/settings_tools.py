@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from perezvon.customisation import Point
 from perezvon.ivr.finding import Part, find_prompt
 from perezvon.ivr.hearing import hear
 from perezvon.recordings.errors import NotThere, OutsideFolder, Unreadable
@@ -23,10 +24,10 @@ from perezvon.settings.model import Settings
 from perezvon.storage import employees
 from perezvon.storage.database import Database
 from perezvon.web.frame import Frame
-from perezvon.web.gate import texts_of
+from perezvon.web.gate import form_of, texts_of
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
-from perezvon.web.settings_desk import SettingsDesk
+from perezvon.web.settings_desk import NothingToTry, PointTrial, SettingsDesk
 from perezvon.web.settings_reading import read
 from perezvon.web.settings_sections import page_of
 from perezvon.web.staff import Staff, staff
@@ -34,14 +35,16 @@ from perezvon.web.status import StatusSource
 from perezvon.web.week import drawn
 
 LONGEST = 100
-SOUNDS = {".mp3": "audio/mpeg", ".wav": "audio/wav", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg"}
-SOUNDS |= {".flac": "audio/flac", ".m4a": "audio/mp4"}
+SOUNDS = {
+    **{".mp3": "audio/mpeg", ".wav": "audio/wav", ".flac": "audio/flac", ".m4a": "audio/mp4"},
+    **{".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg"},
+}
 """What browsers play."""
 
 
 def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: Frame) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    hearing = asyncio.Lock()
+    hearing, trying = asyncio.Lock(), asyncio.Lock()
 
     async def wanted(path: str, request: Request) -> tuple[Settings | None, Reason | None, Mapping[str, Sequence[str]]]:
         """The settings with what the form of the page of `path` wants, or what is wrong with it."""
@@ -106,6 +109,21 @@ def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: 
         except (NotThere, OutsideFolder, Unreadable, OSError, ValueError):
             raise Refused(NOT_THERE) from None
         return FileResponse(file, media_type=SOUNDS.get(file.suffix.lower(), "application/octet-stream"))
+
+    @router.post("/settings/customisation/try")
+    @needs(Right.SETTINGS)
+    async def try_point(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        form = await form_of(request)
+        point = next((one for one in Point if one.value == form.get("point")), None)
+        if point is None:
+            raise Refused(NOT_THERE)
+        trials, why = list[PointTrial](), None
+        async with trying:
+            try:
+                trials = await desk.try_point(point, form.get("call", "").strip()[:LONGEST])
+            except NothingToTry as nothing:
+                why = nothing.reason
+        return shown(request, "tool_point.html", why, trials=trials, point=point.value)
 
     @router.get("/settings/employees")
     @needs(Right.SETTINGS)
