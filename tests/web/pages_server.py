@@ -17,7 +17,9 @@ from fastapi import FastAPI
 
 from perezvon.doctor import Check, State
 from perezvon.rules.vocabulary import Reason
+from perezvon.service.settings_desk import SettingsOffice
 from perezvon.settings.secrets import SecretBox
+from perezvon.settings.store import SettingsStore
 from perezvon.storage import Database
 from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
@@ -45,6 +47,7 @@ class Pages:
     people: People
     clock: Clock
     app: FastAPI
+    store: SettingsStore
     url: str = ""
     status_now: Status | None = None
     password: str = ""
@@ -73,8 +76,9 @@ class Pages:
 async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None = None) -> AsyncIterator[Pages]:
     clock = Clock()
     async with await Database.open(place) as database:
-        people = People(database, SecretBox.open(folder), clock)
-        made = Pages(database, people, clock, FastAPI())
+        box = SecretBox.open(folder)
+        people, store = People(database, box, clock), SettingsStore(database, box, clock=clock)
+        made = Pages(database, people, clock, FastAPI(), store)
         made.app = create_app(
             made,
             made,
@@ -84,6 +88,7 @@ async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None =
             database=database,
             switchroom=switchroom,
             second_factor=lambda: made.second_factor,
+            settings=SettingsOffice(folder, box, store, database, lambda: None),
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

@@ -86,6 +86,7 @@ def whole(tmp_path: Path) -> FastAPI:
         doctor=something,
         shelf=something,
         switchroom=something,
+        settings=something,
     )  # type: ignore[arg-type]
 
 

@@ -5,30 +5,30 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from perezvon.cli.crm_check import check_fields
 from perezvon.cli.exits import kindly
-from perezvon.cli.installation import Installation, opened, who
+from perezvon.cli.installation import opened, who
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
+from perezvon.cli.portal_visit import asked_portal
 from perezvon.cli.speech import Speech
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings import docs as documentation
 from perezvon.settings import toml
-from perezvon.settings.changes import Change, changes
+from perezvon.settings.changes import Change
 from perezvon.settings.confidential import MASK
 from perezvon.settings.errors import told
-from perezvon.settings.load import Named, dumped, masked, merged, parse, plainly, read
+from perezvon.settings.load import dumped, masked, parse, plainly, read
 from perezvon.settings.model import Settings
-from perezvon.settings.place import database_url, keep_database_url
+from perezvon.settings.place import database_url
 from perezvon.settings.positions import line_of
-from perezvon.settings.store import EMPTY, Saved, SettingsStore
-from perezvon.settings.urls import OwnDatabaseUrl
-from perezvon.storage.database import Database
+from perezvon.settings.saving import Saving
+from perezvon.settings.store import EMPTY, Saved
 from perezvon.web.translations import Language, catalog
 
 app = typer.Typer(no_args_is_help=True, help="The settings: apply a file, export, history, undo, documentation.")
@@ -56,16 +56,17 @@ def apply(
 
     async def work() -> tuple[Saved | None, Sequence[Change], bool, list[Reason]]:
         async with opened(data_dir, make=True) as installation:
-            new, moved = await _new_settings(installation, named, text, source, replace=replace)
+            saving = Saving(data_dir, installation.box, installation.store, partial(asked_portal, installation))
+            before = EMPTY if replace else (await installation.store.load()).settings
+            plan = saving.merged(before, named, text=text, source=source, replace=replace)
             of_crm = "crm" in named or replace
-            warnings = await check_fields(
-                installation, new, source, named=of_crm, line=lambda place: line_of(text, ("crm", "field", place))
+            warnings = await saving.check_fields(
+                plan.after, source, named=of_crm, line=lambda place: line_of(text, ("crm", "field", place))
             )
             if dry_run:
-                before = EMPTY if replace else (await installation.store.load()).settings
-                return None, changes(before, new), moved, warnings
-            saved = await _save(installation, new, user, note or f"apply {Path(source).name}", moved=moved)
-            return saved, saved.changes, moved, warnings
+                return None, plan.changes, plan.moved, warnings
+            saved = await saving.save(plan, user, note or f"apply {Path(source).name}")
+            return saved, saved.changes, plan.moved, warnings
 
     saved, found, moved, warnings = asyncio.run(work())
     version = saved.version.id if saved else None
@@ -200,35 +201,6 @@ def undo(
     )
     _show(saved.changes, speech)
     speech.say(speech.translate("Saved as version {version}.").format(version=saved.version.id), "green")
-
-
-async def _new_settings(
-    installation: Installation, named: Mapping[str, Any], text: str, source: str, *, replace: bool
-) -> tuple[Settings, bool]:
-    """The settings to save, and whether they name another database than the present one."""
-    present = database_url(installation.data_dir, installation.box)
-    named = _with_known_place(named, present)
-    current = EMPTY if replace else (await installation.store.load()).settings
-    new = merged(current, named, text=text, source=source)
-    return new, "database" in named and new.database.url != present
-
-
-def _with_known_place(named: Named, present: OwnDatabaseUrl | None) -> Named:
-    """An exported file names the present database with a mask."""
-    section = named.get("database")
-    if isinstance(section, dict) and present is not None and section.get("url") == present.masked():  # pyright: ignore[reportUnknownMemberType]
-        return {**named, "database": {"url": present.raw}}
-    return named
-
-
-async def _save(installation: Installation, new: Settings, user: str, note: str, *, moved: bool) -> Saved:
-    if not moved:
-        return await installation.store.apply(new, user, note)
-    url = new.database.url
-    async with await Database.open(installation.data_dir if url is None else url.reveal(), own=False) as other:
-        saved = await SettingsStore(other, installation.box).apply(new, user, note)
-    keep_database_url(installation.data_dir, installation.box, url)
-    return saved
 
 
 def _show(found: Sequence[Change], speech: Speech) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
@@ -16,11 +16,10 @@ from perezvon.cli.exits import Exit, Refusal, answering
 from perezvon.cli.installation import Installation, opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
-from perezvon.customisation import POINTS, Answer, Customiser, Fate, Limits, Point
+from perezvon.customisation import POINTS, Answer, Customiser, Fate, Point
 from perezvon.customisation.answer import difference
 from perezvon.settings.errors import told
 from perezvon.settings.model import Settings
-from perezvon.storage import calls, employees
 
 app = typer.Typer(no_args_is_help=True, help="Customisation: the integrator's own Python functions.")
 
@@ -90,14 +89,17 @@ def test(
     speech = Speech(as_json=json)
     chosen = _point(point)
 
-    async def work() -> list[tuple[dict[str, Any], Answer]]:
-        async with opened(data_dir, as_owner=True) as installation, _customiser(installation) as (customiser, settings):
-            customiser.change(Limits(ordinary=30.0, urgent=30.0, memory=customiser.limits.memory))
-            if not customiser.wants(chosen):
-                wrong = "; ".join(str(seen) for seen, _fix in customiser.status().troubles)
-                raise Refusal(f"there is no function {chosen.value} in {customiser.folder}. {wrong}".strip(), Exit.USAGE)
-            asked = [_read(data)] if data is not None else await _questions(installation, settings, chosen, call)
-            return [(one, await customiser.ask(chosen, one)) for one in asked]
+    async def work() -> list[tuple[Mapping[str, Any], Answer]]:
+        from perezvon.service.customisation_trial import TrialUnfit, tried  # noqa: PLC0415  the house is large
+
+        given = _read(data) if data is not None else None
+        async with opened(data_dir, as_owner=True) as installation:
+            settings = (await installation.store.load()).settings
+            try:
+                found = await tried(installation.database, settings, data_dir, chosen, call, given)
+            except TrialUnfit as unfit:
+                raise Refusal(str(unfit).strip(), Exit.USAGE) from None
+            return [(trial.given, trial.answer) for trial in found]
 
     answers = asyncio.run(work())
     subject = POINTS[chosen].subject
@@ -195,25 +197,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(f"{file} holds no object", Exit.USAGE)
     return found  # pyright: ignore[reportUnknownVariableType]
-
-
-async def _questions(installation: Installation, settings: Settings, point: Point, call: str) -> list[dict[str, Any]]:
-    from perezvon.service import policies  # noqa: PLC0415  as above
-    from perezvon.service.trial import questions  # noqa: PLC0415
-
-    database = installation.database
-    async with database.read() as conn:
-        if not call:
-            newest = await calls.search(conn, calls.Search(live=False), 1)
-            if not newest:
-                raise Refusal("no call is stored yet: give the function's input with --input FILE", Exit.USAGE)
-            call = newest[0].id
-        row = await calls.find(conn, call)
-        if row is None:
-            raise Refusal(f"there is no call {call}", Exit.USAGE)
-        portal = policies.portal_or_nobodys(settings, row.pbx)
-        people, refreshed = await employees.load(conn, portal.name)
-    policy = policies.policy(settings, portal, "test", "1")
-    known = policies.people(policies.directory(people, refreshed))
-    found = await questions(database, settings, policy, known, point, call)
-    return found or []

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
-from perezvon.cli.crm_check import opened_portal
 from perezvon.cli.exits import Exit, kindly
 from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
+from perezvon.cli.portal_visit import opened_portal
 from perezvon.cli.speech import Speech
 from perezvon.doctor.check import Check, State, worst
 from perezvon.doctor.examination import Patient, examine, subjects

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,34 +15,15 @@ from perezvon.cli.exits import Exit, answering
 from perezvon.cli.installation import opened
 from perezvon.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Verbose
 from perezvon.cli.speech import Speech
-from perezvon.ivr import prompt_files
 from perezvon.ivr.finding import Part
-from perezvon.ivr.prompts import Prompt, PromptShelf
+from perezvon.ivr.hearing import Heard, hear
 from perezvon.ivr.scenario import Scenario
 from perezvon.ivr.sheet import Sheet, SheetUnfit, codes_sheet, menus_sheet, read_sheet
 from perezvon.ivr.source import Found, Origin, ScenarioSource
-from perezvon.recordings.pool import Converter
-from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import told
-from perezvon.settings.model import Settings
 from perezvon.storage import menus
 
 app = typer.Typer(no_args_is_help=True, help="The voice menu: what callers get; scenarios and codes kept in Perezvon.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What a caller would get. `prompts`: what is played for each name of a recording; `troubles`: of the recordings."""
-
-    number: str
-    settings: Settings
-    found: Found
-    prompts: Mapping[tuple[Part, str], Sequence[Prompt]]
-    troubles: Sequence[Reason]
-
-    @property
-    def all_troubles(self) -> Sequence[Reason]:
-        return (*(self.found.scenario.troubles if self.found.scenario else ()), *self.troubles)
 
 
 @app.command()
@@ -60,15 +39,10 @@ def test(
     """Show what a caller of this number would get: scenario, recordings, keys, and what is wrong with them."""
     speech = Speech(as_json=json)
 
-    async def work() -> _Heard:
+    async def work() -> Heard:
         async with opened(data_dir, as_owner=True) as installation:
             settings = (await installation.store.load()).settings
-            source = ScenarioSource(installation.database, settings, remember=False)
-            try:
-                found = await source.find(number)
-            finally:
-                await source.close()
-            return await _heard(number, settings, found)
+            return await hear(installation.database, settings, number)
 
     heard = asyncio.run(work())
     speech.answer(_as_json(heard))
@@ -188,30 +162,10 @@ def export(
         sys.stdout.write(text)
 
 
-async def _heard(number: str, settings: Settings, found: Found) -> _Heard:
-    """The recordings are converted aside, as the service would: what cannot be is told."""
-    scenario = found.scenario
-    if scenario is None or scenario.alone is not None or not scenario.buttons:
-        return _Heard(number, settings, found, {}, ())
-    sounds = Path(settings.ivr.sounds) if settings.ivr.sounds else None
-    with tempfile.TemporaryDirectory(prefix="perezvon-ivr-") as folder:
-        converter = Converter(command=prompt_files.WORKER, deadline=60.0)
-        shelf = PromptShelf(sounds, Path(folder), language=settings.ivr.language, converter=converter)
-        await shelf.start()
-        try:
-            troubles = await shelf.look(scenario)
-        finally:
-            await converter.close()
-        parts = [(Part.INTRO, scenario.intro)]
-        for button in scenario.buttons:
-            parts += [(Part.KEY, button.key), (Part.MESSAGE, button.prompt)]
-        return _Heard(number, settings, found, {part: shelf.spoken(*part) for part in parts}, troubles)
-
-
 # ---- words
 
 
-def _show(heard: _Heard, speech: Speech) -> None:
+def _show(heard: Heard, speech: Speech) -> None:
     _ = speech.translate
     found, scenario, ivr = heard.found, heard.found.scenario, heard.settings.ivr
     told_by = {"number": heard.number, "origin": _origin(found, speech), "form": found.form}
@@ -243,17 +197,12 @@ def _show(heard: _Heard, speech: Speech) -> None:
     _complain_of_the_database([found], speech)
 
 
-def _spoken(heard: _Heard, part: Part, name: str, speech: Speech) -> str:
+def _spoken(heard: Heard, part: Part, name: str, speech: Speech) -> str:
     _ = speech.translate
-    seconds = _seconds(heard.prompts.get((part, name), ()))
+    seconds = heard.seconds(part, name)
     if seconds is None:
         return _("{name} (not played)").format(name=name or "—")
     return _("{name} ({seconds} s)").format(name=name, seconds=f"{seconds:.1f}")
-
-
-def _seconds(prompts: Iterable[Prompt]) -> float | None:
-    lengths = [prompt.seconds for prompt in prompts]
-    return sum(lengths) if lengths else None
 
 
 def _origin(found: Found, speech: Speech) -> str:
@@ -289,11 +238,11 @@ def _refuse(file: str, unfit: SheetUnfit, speech: Speech) -> None:
 # ---- JSON
 
 
-def _as_json(heard: _Heard) -> dict[str, Any]:
+def _as_json(heard: Heard) -> dict[str, Any]:
     found, scenario, ivr = heard.found, heard.found.scenario, heard.settings.ivr
 
     def recording(part: Part, name: str) -> dict[str, Any] | None:
-        return {"name": name, "seconds": _seconds(heard.prompts.get((part, name), ()))} if name else None
+        return {"name": name, "seconds": heard.seconds(part, name)} if name else None
 
     buttons = [
         {

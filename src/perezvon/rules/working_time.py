@@ -120,14 +120,14 @@ def hours(schedules: Iterable[Schedule], week: Week, local: datetime) -> Hours:
     """`schedules`: whose days and holidays count, the most particular first."""
     schedules = tuple(schedules)
     minute = local.hour * 60 + local.minute
-    today, holiday = _spans(schedules, week, local.date())
-    before, _ = _spans(schedules, week, local.date() - timedelta(days=1))
+    today, holiday = spans_on(schedules, week, local.date())
+    before, _ = spans_on(schedules, week, local.date() - timedelta(days=1))
     if any(span.holds(minute) for span in today) or any(span.reaches(minute) for span in before):
         return Hours.OPEN
     return Hours.HOLIDAY if holiday else Hours.CLOSED
 
 
-def _spans(schedules: tuple[Schedule, ...], week: Week, day: date) -> tuple[Spans, bool]:
+def spans_on(schedules: tuple[Schedule, ...], week: Week, day: date) -> tuple[Spans, bool]:
     """The hours of a day, and whether it is a holiday."""
     for schedule in schedules:
         for dates, spans in schedule.days:

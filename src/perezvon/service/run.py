@@ -35,6 +35,7 @@ from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.settings_desk import SettingsOffice
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.service.switchroom import Switchroom
@@ -114,7 +115,10 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 data_dir / RECORDINGS,
             )
             alerts = Alerts(reporter, lambda: store.current.settings, database, reporter.queued, identity.id, clock=clock)
-            pages = partial(_web, reporter, conferences, switchroom, badges, store, doctor, shelf, database, box, clock)
+            office = SettingsOffice(data_dir, box, store, database, lambda: reporter.house)
+            pages = partial(
+                _web, reporter, conferences, switchroom, badges, store, doctor, shelf, office, database, box, clock
+            )
             web = tasks.create_task(_pages(reporter, (conferences, switchroom), pages, sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
@@ -260,6 +264,7 @@ def _web(
     store: SettingsStore,
     doctor: Doctor,
     shelf: RecordingShelf,
+    office: SettingsOffice,
     database: Database,
     box: SecretBox,
     clock: Clock,
@@ -280,6 +285,7 @@ def _web(
             database=database,
             doctor=doctor,
             shelf=shelf,
+            settings=office,
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
             second_factor=lambda: store.current.settings.web.second_factor,

@@ -99,10 +99,10 @@ class SettingsStore:
             self.current = self._version(await versions.latest(conn))
         return self.current
 
-    async def apply(self, new: Settings, who: str, note: str = "") -> Saved:
+    async def apply(self, new: Settings, who: str, note: str = "", *, on: int | None = None) -> Saved:
         """Saves `new` as a whole; the same content makes no new version. Works also when the key of the earlier version is
-        lost."""
-        return await self._save(lambda _: new, who, note, blindly=True)
+        lost. `on`: the version that it was made of; raises SavedMeanwhile when that is not the newest any more."""
+        return await self._save(lambda _: new, who, note, blindly=True, on=on)
 
     async def merge(self, named: Named, who: str, note: str = "", *, text: str = "", source: str = "") -> Saved:
         """Saves what `named` names, the rest stays (load.merged). Raises InvalidSettings."""
@@ -129,10 +129,20 @@ class SettingsStore:
         wanted = self._version(found)
         return await self._save(lambda _: wanted.settings, who, f"undo: back to version {wanted.id}")
 
-    async def history(self, limit: int = 50) -> list[HistoryEntry]:
-        """Newest first."""
+    async def get(self, version: int) -> Version:
+        """0: before anything was saved. Raises NoSuchVersion, KeyLost."""
+        if not version:
+            return NOTHING
         async with self._database.read() as conn:
-            ids = [entry.id for entry in await versions.history(conn, limit + 1)]
+            found = await versions.get(conn, version)
+        if found is None:
+            raise NoSuchVersion(Reason("there is no version {id} of the settings", {"id": str(version)}))
+        return self._version(found)
+
+    async def history(self, limit: int = 50, before: int | None = None) -> list[HistoryEntry]:
+        """Newest first. `before`: older than this version."""
+        async with self._database.read() as conn:
+            ids = [entry.id for entry in await versions.history(conn, limit + 1, before)]
             rows = [row for one in ids if (row := await versions.get(conn, one)) is not None]
         contents = [self._content(row) for row in rows] + [EMPTY]
         return [
@@ -186,9 +196,13 @@ class SettingsStore:
                     log.exception("settings: a part did not take the change", part=getattr(listener, "__qualname__", "?"))
             return found
 
-    async def _save(self, make: Callable[[Settings], Settings], who: str, note: str, *, blindly: bool = False) -> Saved:
+    async def _save(
+        self, make: Callable[[Settings], Settings], who: str, note: str, *, blindly: bool = False, on: int | None = None
+    ) -> Saved:
         async def work(conn: AsyncConnection) -> Saved:
             row = await versions.latest(conn)
+            if on is not None and on != (row.id if row else 0):
+                raise SavedMeanwhile(Reason("somebody else has saved the settings meanwhile"))
             try:
                 before = self._version(row)
             except KeyLost:
@@ -227,6 +241,10 @@ class SettingsStore:
 
 class NoSuchVersion(SettingsError):
     pass
+
+
+class SavedMeanwhile(SettingsError):
+    """The settings are not those any more that a change was made of: look at what both want."""
 
 
 def without_place(settings: Settings) -> Settings:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
+from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.sink import EventSink, Received
 from perezvon.web.status import (
     CallRow,
@@ -56,6 +57,7 @@ __all__ = [
     "Received",
     "RecordingsStatus",
     "SentStep",
+    "SettingsDesk",
     "Status",
     "StatusSource",
     "UnknownLine",

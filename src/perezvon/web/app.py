@@ -37,6 +37,7 @@ from perezvon.web import (
     missed_pages,
     people_pages,
     recordings,
+    settings_pages,
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
@@ -49,6 +50,7 @@ from perezvon.web.pages import STATIC
 from perezvon.web.people import People
 from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
+from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.status import StatusSource
 from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import LANGUAGES, catalog
@@ -115,6 +117,7 @@ def create_app(
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
     switchroom: Switchroom | None = None,
+    settings: SettingsDesk | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
     second_factor: Callable[[], SecondFactor] = lambda: "offered",
@@ -202,6 +205,8 @@ def create_app(
         app.include_router(live_pages.routes(switchroom, gate, frame))
     if switchroom is not None and database is not None:
         app.include_router(deliveries_pages.routes(database, switchroom, frame))
+    if settings is not None and database is not None:
+        app.include_router(settings_pages.routes(settings, database, status, frame))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, description))

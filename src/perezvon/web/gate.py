@@ -51,6 +51,8 @@ COOKIE = "perezvon_session"
 SAFE_COOKIE = f"__Host-{COOKIE}"
 """Where the browser speaks https: no other host of the same domain can set it."""
 LARGEST_FORM = 1024 * 1024
+MOST_FIELDS = 20_000
+"""Of a form: settings with many lines have many."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 log = structlog.get_logger(__name__)
@@ -237,7 +239,7 @@ async def texts_of(request: Request) -> dict[str, list[str]]:
     if not told.isascii() or not told.isdigit() or int(told) > LARGEST_FORM:
         raise Refused(TOO_LARGE)
     found: dict[str, list[str]] = {}
-    for name, value in (await request.form(max_files=1, max_fields=1000)).multi_items():
+    for name, value in (await request.form(max_files=1, max_fields=MOST_FIELDS)).multi_items():
         if isinstance(value, str):
             found.setdefault(name, []).append(value.replace("\0", ""))  # which PostgreSQL refuses
     return found

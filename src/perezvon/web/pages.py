@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dates
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta, get_day_names
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -62,6 +64,13 @@ def _environment(language: Language) -> Environment:
             "—" if moment is None else format_date(datetime.fromtimestamp(moment).astimezone(), "d MMM y", locale=language)
         )
 
+    def date(day: dates.date) -> str:
+        return format_date(day, "d MMM", locale=language)
+
+    def weekday(number: int) -> str:
+        """0: Monday."""
+        return get_day_names("abbreviated", locale=language)[number]
+
     def word(text: str) -> str:
         """A word of ours (a state, an outcome) in the page's language."""
         return words.gettext(text) if text else ""
@@ -81,6 +90,9 @@ def _environment(language: Language) -> Environment:
             "duration": duration,
             "iso": iso,
             "word": word,
+            "date": date,
+            "weekday": weekday,
+            "shortly": shortly,
         }
     )
     filters["browser"] = browser
@@ -129,6 +141,11 @@ def browser(agent: str) -> str:
     )
     found = [next((told for part, told in known if part in agent), "") for known in (names, systems)]
     return " · ".join(filter(None, found)) or agent[:40] or "—"
+
+
+def shortly(path: str) -> str:
+    """`portal[0].automation.missed` as files name it: `portal.automation.missed`."""
+    return re.sub(r"\[-?\d+\]", "", path)
 
 
 def iso(moment: float) -> str:
