@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from perezvon.bitrix24.directory import Directory, Employee
 from perezvon.calls import Call, CallEnded, Event, Fact, Numbering, Snapshot, Tracker
 from perezvon.calls.recorded import read_recording
 from perezvon.cli.exits import Exit, Refusal, kindly
@@ -25,8 +24,6 @@ from perezvon.rules import Decision, People, Policy
 from perezvon.settings.load import load
 from perezvon.settings.model import Settings
 from perezvon.settings.pbx import AsteriskSettings
-from perezvon.settings.portal import PortalSettings
-from perezvon.settings.urls import WebhookUrl
 from perezvon.storage import employees
 
 
@@ -103,8 +100,7 @@ def _chosen(file: Path | None, data_dir: Path | None, pbx: str) -> tuple[Setting
             return wanted, None
         from perezvon.service import policies  # noqa: PLC0415  the house is large, and only this needs it
 
-        known = (Employee(one.user_id, one.name, one.extension, one.active, one.phones) for one in people)
-        return wanted, policies.people(Directory.of(known, refreshed)).users
+        return wanted, policies.people(policies.directory(people, refreshed)).users
 
     return asyncio.run(work(data_dir))
 
@@ -122,8 +118,7 @@ def _numbering(settings: Settings | None, entry: AsteriskSettings | None) -> Num
 def _policy(settings: Settings, entry: AsteriskSettings | None) -> Policy:
     from perezvon.service import policies  # noqa: PLC0415  as above
 
-    nobody = PortalSettings(name="portal", webhook=WebhookUrl("https://portal/rest/1/none/"))
-    portal = settings.portal_of(entry.name if entry else "") or nobody
+    portal = policies.portal_or_nobodys(settings, entry.name if entry else "")
     return policies.policy(settings, portal, "replay", "1")
 
 
