@@ -34,6 +34,7 @@ from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.setup import Setup
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
@@ -268,6 +269,7 @@ def _web(
             database=database,
             doctor=doctor,
             shelf=shelf,
+            setup=Setup(database, box, store, reporter, lambda: reporter.house, clock=clock),
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),

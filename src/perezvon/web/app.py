@@ -35,6 +35,7 @@ from perezvon.web import (
     missed_pages,
     people_pages,
     recordings,
+    setup_pages,
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
@@ -46,6 +47,7 @@ from perezvon.web.pages import STATIC
 from perezvon.web.people import People
 from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
+from perezvon.web.setup_desk import SetupDesk
 from perezvon.web.status import StatusSource
 from perezvon.web.translations import LANGUAGES, catalog
 from perezvon.web.troubles import troubles
@@ -94,6 +96,7 @@ def create_app(
     database: Database | None = None,
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
+    setup: SetupDesk | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -124,6 +127,7 @@ def create_app(
             troubles=troubles(now),
             doctor=doctor is not None,
             journal=database is not None,
+            setup=setup is not None and setup_pages.wanted(now),
         )
 
     @app.get("/status", tags=["state"], summary="The state of everything")
@@ -176,6 +180,8 @@ def create_app(
         app.include_router(people_pages.routes(people, frame))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
+    if setup is not None:
+        app.include_router(setup_pages.routes(setup, frame))
     if shelf is not None:
         app.include_router(recordings.routes(shelf))
     app.include_router(intake.routes(events))
