@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from perezvon.storage.people import Person
 from perezvon.web import Received, Status, create_app
 from perezvon.web.people import Actor, People
 from perezvon.web.rights import Role
+from perezvon.web.setup_desk import SetupDesk
 
 PASSWORD = "correct horse battery"
 
@@ -67,13 +68,22 @@ class Pages:
 
 
 @asynccontextmanager
-async def pages(place: str | Path, folder: Path) -> AsyncIterator[Pages]:
+async def pages(
+    place: str | Path, folder: Path, setup: Callable[[Pages, SecretBox], SetupDesk] | None = None
+) -> AsyncIterator[Pages]:
+    """`setup`: makes what the wizard of the first run speaks to."""
     clock = Clock()
     async with await Database.open(place) as database:
         people = People(database, SecretBox.open(folder), clock)
         made = Pages(database, people, clock, FastAPI())
         made.app = create_app(
-            made, made, people=people, doctor=made.doctor, password=lambda: made.password, database=database
+            made,
+            made,
+            people=people,
+            doctor=made.doctor,
+            setup=None if setup is None else setup(made, SecretBox.open(folder)),
+            password=lambda: made.password,
+            database=database,
         )
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.bind(("127.0.0.1", 0))

@@ -52,8 +52,8 @@ class StepNow:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskForm:
-    """As typed. `secret`: "" for the one that is kept: that of the settings (`stored`), one that was typed before (`typed`),
-    or the one that we have thought up (`made`). `etc`: the folder of the PBX's configuration. `context`: of the dialplan,
+    """As typed. `secret`: "" for the one that is kept: that of the settings (`stored`), one that was typed before
+    (`typed`), or the one that we have thought up (`made`). `etc`: the folder of the PBX's configuration. `context`: of the dialplan,
     through which clients are dialled."""
 
     host: str = "127.0.0.1"
