@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 import structlog
 
 from perezvon.asterisk.address import DEFAULT_PORTS
-from perezvon.asterisk.probe import probe_pbx
+from perezvon.asterisk.probe import Probe, probe_pbx
 from perezvon.asterisk.wiring.comparison import State as FileState
 from perezvon.asterisk.wiring.comparison import compare, unified
 from perezvon.asterisk.wiring.errors import WiringError
@@ -44,6 +44,7 @@ PATIENCE = 6.0
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_RELOAD = 'asterisk -rx "manager reload"'
 _READ_FIRST = Reason("the folder has no manager.conf: it is not that of an Asterisk's configuration")
 
 
@@ -86,9 +87,14 @@ class AsteriskSetup:
         narrowed = replace(
             found, contexts={name: is_there for name, is_there in found.contexts.items() if name == form.context}
         )
-        checks = tuple(told(narrowed, _subject(), form.user, form.context))
+        comes_from = await asyncio.to_thread(our_address, form.host)
+        checks = (
+            (plainly(found, form, comes_from),)
+            if not found.logged_in
+            else tuple(told(narrowed, _subject(), form.user, form.context))
+        )
         works = found.booted and not found.problem and not found.missing_actions and not found.missing_read
-        return AsteriskTried(checks, works, found.asterisk or "", there, await asyncio.to_thread(our_address, form.host))
+        return AsteriskTried(checks, works, found.asterisk or "", there, comes_from)
 
     async def save(self, form: AsteriskForm, who: str, wiring: Mapping[str, Any] | None = None) -> None:
         url = await self._url(form)
@@ -191,6 +197,33 @@ class AsteriskSetup:
         theirs = await asyncio.to_thread(_has_user, Path(form.etc), form.user)
         wiring = {"etc": form.etc, "accounts": "existing" if theirs else "ours"}
         return self._book.with_first("asterisk", {"ami": url.raw, "originate_context": form.context, "wiring": wiring})
+
+
+def plainly(found: Probe, form: AsteriskForm, comes_from: str) -> Check:
+    """Why there is no login, shorter than the doctor says it: somebody is typing."""
+    why, where = found.problem.lower(), {"address": f"{form.host}:{form.port}", "host": form.host, "reload": _RELOAD}
+    fix: Reason
+    if found.reachable:
+        seen = Reason("{address} answers: wrong secret, or no such AMI user, or this machine may not log in", where)
+        known = {**where, "user": form.user, "from": comes_from}
+        fix = Reason("compare with [{user}] in manager.conf; permit = must have {from}; then {reload}", known)
+        return Check("ami.login", _subject(), State.PROBLEM, seen, fix)
+    if "is no ami port" in why:
+        seen = Reason("something else than AMI answers at {address}", where)
+        fix = Reason("look at the port (usually 5038) and at the firewall of the PBX")
+    elif "name or service" in why or "address associated" in why or "name resolution" in why:
+        seen, fix = Reason("there is no machine of the name {host}", where), Reason("correct the name, or type an address")
+    elif "did not complete" in why or "timed out" in why:
+        seen = Reason("{address} does not answer in time: a firewall is between, or this is not the AMI port", where)
+        fix = Reason("look at the port (usually 5038) and at the firewall of the PBX")
+    elif "connect call failed" in why or "refused" in why:
+        seen = Reason("{address} refuses the connection: Asterisk does not run there, or its AMI is switched off", where)
+        fix = Reason(
+            "put enabled = yes, port and a bindaddr that we reach into [general] of manager.conf; then {reload}", where
+        )
+    else:
+        return next(iter(told(found, _subject(), form.user, form.context)))
+    return Check("ami.reachable", _subject(), State.PROBLEM, seen, fix)
 
 
 def our_address(host: str) -> str:

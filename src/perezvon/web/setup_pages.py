@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,7 @@ from perezvon.web.gate import texts_of, visitor_of
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.setup_desk import ESSENTIAL, Mark, Place, SetupDesk, StepNow, Unfit
-from perezvon.web.status import CallRow, Status
+from perezvon.web.status import CallRow, SentStep, Status
 
 LATELY = 600.0
 """Seconds: calls of this time are shown as test calls, too."""
@@ -195,46 +196,52 @@ def chosen(form: Mapping[str, list[str]], more: str) -> dict[str, str]:
     return dict(list(numbers.items())[:MOST_LINES])
 
 
-def stages(call: CallRow) -> list[tuple[str, Reason, str]]:
-    """What has become of a test call: a state (ok, live, problem, plain), words, and an error of the portal's."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Of a test call. `state`: ok, live, problem or plain. `word`: one of ours, behind the words; `error`: the portal's."""
+
+    state: str
+    words: Reason
+    word: str = ""
+    error: str = ""
+
+
+_BEFORE = (
+    ("register", Reason("in the portal"), Reason("the portal is being told"), Reason("the portal is not told")),
+    ("show", Reason("the card was asked for"), Reason("the card is being asked for"), Reason("no card")),
+)
+_AFTER = (
+    ("finish", Reason("finished in the portal"), Reason("is being finished in the portal"), Reason("not finished")),
+    (
+        "attach_record",
+        Reason("the recording is in the portal"),
+        Reason("the recording is on its way"),
+        Reason("no recording"),
+    ),
+)
+
+
+def stages(call: CallRow) -> list[Stage]:
+    """What has become of a test call, in order."""
     sent = {step.kind: step for step in call.sent}
-    found: list[tuple[str, Reason, str]] = []
     where = {"client": call.client or "—", "line": call.line or "—"}
-    if call.direction == "incoming":
-        found.append(("ok", Reason("seen on the PBX: {client} calls {line}", where), ""))
-    elif call.direction == "outgoing":
-        found.append(("ok", Reason("seen on the PBX: {client} is called", where), ""))
-    else:
-        found.append(("ok", Reason("seen on the PBX: a call between employees"), ""))
-    for kind, done, asked, skipped in (
-        ("register", Reason("in the portal"), Reason("the portal is being told"), Reason("the portal is not told")),
-        ("show", Reason("the card was asked for"), Reason("the card is being asked for"), Reason("no card")),
-    ):
-        if kind in sent:
-            found.append(_stage(sent[kind].state, sent[kind].error, done, asked, skipped))
+    seen = {
+        "incoming": Reason("seen on the PBX: {client} calls {line}", where),
+        "outgoing": Reason("seen on the PBX: {client} is called", where),
+    }.get(call.direction, Reason("seen on the PBX: a call between employees"))
+    found = [Stage("ok", seen), *(_stage(sent[kind], *words) for kind, *words in _BEFORE if kind in sent)]
     if call.left_out:
-        found.append(("plain", Reason("a filter keeps it from the portal: {setting}", {"setting": call.left_out}), ""))
-    if not call.outcome:
-        found.append(("live", Reason("under way: talk, then hang up"), ""))
+        found.append(Stage("plain", Reason("a filter keeps it from the portal: {setting}", {"setting": call.left_out})))
+    if call.outcome:
+        found.append(Stage("ok", Reason("over:"), call.outcome))
     else:
-        found.append(("ok", Reason("over: {outcome}", {"outcome": call.outcome}), ""))
-    for kind, done, asked, skipped in (
-        ("finish", Reason("finished in the portal"), Reason("is being finished in the portal"), Reason("not finished")),
-        (
-            "attach_record",
-            Reason("the recording is in the portal"),
-            Reason("the recording is on its way"),
-            Reason("no recording"),
-        ),
-    ):
-        if kind in sent:
-            found.append(_stage(sent[kind].state, sent[kind].error, done, asked, skipped))
-    return found
+        found.append(Stage("live", Reason("under way: talk, then hang up")))
+    return found + [_stage(sent[kind], *words) for kind, *words in _AFTER if kind in sent]
 
 
-def _stage(state: str, error: str, done: Reason, asked: Reason, skipped: Reason) -> tuple[str, Reason, str]:
-    if state == "done":
-        return ("ok", done, "")
-    if state == "skipped":
-        return ("plain", skipped, "")
-    return ("problem", asked, error) if state == "dead" else ("live", asked, "")
+def _stage(step: SentStep, done: Reason, asked: Reason, skipped: Reason) -> Stage:
+    if step.state == "done":
+        return Stage("ok", done)
+    if step.state == "skipped":
+        return Stage("plain", skipped)
+    return Stage("problem", asked, error=step.error) if step.state == "dead" else Stage("live", asked)
