@@ -88,11 +88,9 @@ class AsteriskSetup:
             found, contexts={name: is_there for name, is_there in found.contexts.items() if name == form.context}
         )
         comes_from = await asyncio.to_thread(our_address, form.host)
-        checks = (
-            (plainly(found, form, comes_from),)
-            if not found.logged_in
-            else tuple(told(narrowed, _subject(), form.user, form.context))
-        )
+        checks = (plainly(found, form, comes_from),)
+        if found.logged_in:
+            checks = tuple(told(narrowed, _subject(), form.user, form.context))
         works = found.booted and not found.problem and not found.missing_actions and not found.missing_read
         return AsteriskTried(checks, works, found.asterisk or "", there, comes_from)
 
@@ -143,7 +141,7 @@ class AsteriskSetup:
 
     @property
     def _etc(self) -> str:
-        return self._saved.wiring.etc if self._saved is not None else AsteriskForm.etc
+        return self._saved.wiring.etc if self._saved is not None else AsteriskForm().etc
 
     async def _keep(self, form: AsteriskForm) -> None:
         draft = await self._book.draft(Place.ASTERISK)
@@ -203,15 +201,16 @@ def plainly(found: Probe, form: AsteriskForm, comes_from: str) -> Check:
     """Why there is no login, shorter than the doctor says it: somebody is typing."""
     why, where = found.problem.lower(), {"address": f"{form.host}:{form.port}", "host": form.host, "reload": _RELOAD}
     fix: Reason
+    if "is no ami port" in why:
+        seen = Reason("something else than AMI answers at {address}", where)
+        fix = Reason("look at the port (usually 5038) and at the firewall of the PBX")
+        return Check("ami.reachable", _subject(), State.PROBLEM, seen, fix)
     if found.reachable:
         seen = Reason("{address} answers: wrong secret, or no such AMI user, or this machine may not log in", where)
         known = {**where, "user": form.user, "from": comes_from}
         fix = Reason("compare with [{user}] in manager.conf; permit = must have {from}; then {reload}", known)
         return Check("ami.login", _subject(), State.PROBLEM, seen, fix)
-    if "is no ami port" in why:
-        seen = Reason("something else than AMI answers at {address}", where)
-        fix = Reason("look at the port (usually 5038) and at the firewall of the PBX")
-    elif "name or service" in why or "address associated" in why or "name resolution" in why:
+    if "name or service" in why or "address associated" in why or "name resolution" in why:
         seen, fix = Reason("there is no machine of the name {host}", where), Reason("correct the name, or type an address")
     elif "did not complete" in why or "timed out" in why:
         seen = Reason("{address} does not answer in time: a firewall is between, or this is not the AMI port", where)

@@ -141,7 +141,7 @@ def portal_form(form: Mapping[str, str], kept: PortalForm) -> PortalForm:
         secret=form.get("secret", "").strip()[:500],
         webhook=form.get("webhook", "").strip()[:500],
         public_url=_line(form, "public_url").rstrip("/"),
-        oauth_server=_line(form, "oauth_server").rstrip("/") or PortalForm.oauth_server,
+        oauth_server=_line(form, "oauth_server").rstrip("/") or PortalForm().oauth_server,
         name=kept.name,
         has_secret=kept.has_secret,
         has_webhook=kept.has_webhook,

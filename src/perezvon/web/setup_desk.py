@@ -53,8 +53,8 @@ class StepNow:
 @dataclass(frozen=True, slots=True)
 class AsteriskForm:
     """As typed. `secret`: "" for the one that is kept: that of the settings (`stored`), one that was typed before
-    (`typed`), or the one that we have thought up (`made`). `etc`: the folder of the PBX's configuration. `context`: of the dialplan,
-    through which clients are dialled."""
+    (`typed`), or the one that we have thought up (`made`). `etc`: the folder of the PBX's configuration. `context`: of
+    the dialplan, through which clients are dialled."""
 
     host: str = "127.0.0.1"
     port: str = "5038"
