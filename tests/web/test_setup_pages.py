@@ -117,7 +117,8 @@ async def test_saving_again_keeps_the_secret_and_what_the_wizard_does_not_know(s
     entry = {"name": "office", "ami": f"tcp://p:{SECRET}@127.0.0.1:1", "trunks": ["multifon"], "encoding": "koi8-r"}
     await served.desk.store.merge({"asterisk": [entry]}, "file")
     await visitor.get("/setup/asterisk")
-    await visitor.post("/setup/asterisk", {**ASTERISK, "user": "p", "port": "2"})
+    saved = await visitor.post("/setup/asterisk", {**ASTERISK, "user": "p", "port": "2"})
+    assert saved.status == 200
     pbx = served.desk.store.current.settings.asterisk[0]
     assert (pbx.name, pbx.trunks, pbx.encoding) == ("office", ("multifon",), "koi8-r")
     assert (pbx.ami.address().port, pbx.ami.address().password) == (2, SECRET)

@@ -103,8 +103,8 @@ class AsteriskSetup:
         if given:
             values["wiring"] = given
         await self._book.save_first("asterisk", values, who, Place.ASTERISK)
-        draft = await self._book.draft(Place.ASTERISK)
-        await self._book.keep(Place.ASTERISK, {"made": draft["made"]} if draft.get("made", "") in url.raw else {})
+        made = (await self._book.draft(Place.ASTERISK)).get("made", "")
+        await self._book.keep(Place.ASTERISK, {"made": made} if made and made in url.raw else {})
 
     async def offer(self, form: AsteriskForm) -> WiringOffer:
         try:
