@@ -36,7 +36,7 @@ class PaperSetup(Setup):
         checks = (Check("ami.login", "asterisk", State.OK, seen),)
         return AsteriskTried(checks, True, "22.4.1", ("from-internal", "from-pstn"))
 
-    async def portal_now(self, *, anew: bool = False) -> PortalNow:
+    async def portal_now(self, *, look: bool = True, anew: bool = False) -> PortalNow:
         checks = (
             Check("portal.scope", "portal main", State.OK, Reason("all permissions are there")),
             Check("portal.auth", "portal main", State.WARNING, Reason("the user is an administrator"), Reason("fine")),

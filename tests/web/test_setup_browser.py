@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,7 @@ async def test_every_step_looks_right(
         await page.goto(served.url + path)
         if path == "/setup/asterisk":
             await expect(page.locator("#found .checks")).to_be_visible()
+        await expect(page.get_by_text(re.compile("Looking|Ищем|Просматриваем"))).to_have_count(0)
         await with_axe(page)
         faults.extend(await looked_at(page, name, look))
 

@@ -185,8 +185,8 @@ async def test_hostile_texts_harm_nothing(served: Served, visitor: Visitor) -> N
         "steps?at=%00",
         "asterisk",
         "portal",
-        "lines",
-        "recordings",
+        "lines/found",
+        "recordings/found",
     ):
         assert (await visitor.get(f"/setup/{path}")).status == 200
 

@@ -50,6 +50,9 @@ from perezvon.web.setup_desk import (
 )
 from perezvon.web.status import CallRow, PbxStatus, PortalStatus, Status, StatusSource
 
+LARGEST_LOG = 16 * 1024 * 1024
+"""Bytes of the PBX's log that are looked through for numbers, from its end back."""
+
 LARGEST_TRIED = 20 * 1024 * 1024
 """Bytes of a recording that is converted for a try."""
 
@@ -142,8 +145,8 @@ class Setup:
         await self._portal.save(form, who)
         await self._book.mark(Place.PORTAL, "")
 
-    async def portal_now(self, *, anew: bool = False) -> PortalNow:
-        return await self._portal.now(anew=anew)
+    async def portal_now(self, *, look: bool = True, anew: bool = False) -> PortalNow:
+        return await self._portal.now(look=look, anew=anew)
 
     # ---- people
 
@@ -167,19 +170,24 @@ class Setup:
 
     # ---- lines
 
-    async def lines(self) -> Lines:
+    async def lines(self, *, look: bool = True) -> Lines:
         settings = self._book.settings
         pbx = next(iter(settings.asterisk), None)
         known = tuple((line.number, line.name) for line in settings.line)
-        async with self._book.database.read() as conn:
-            heard = [await told_by_calls(conn)]
         if pbx is None:
             return Lines(known)
+        log = "" if pbx.cel is None else str(pbx.cel)
+        if not look:
+            return Lines(known, (), log, "" if log else await asyncio.to_thread(usual_log), DAYS)
+        async with self._book.database.read() as conn:
+            heard = [await told_by_calls(conn)]
         numbering = policies.numbering(settings, pbx)
         trouble: Reason | None = None
         if pbx.cel is not None:
             try:
-                heard.append(await told_by_log(pbx.cel.source(), pbx.name, numbering, self._book.clock()))
+                heard.append(
+                    await told_by_log(pbx.cel.source(largest=LARGEST_LOG), pbx.name, numbering, self._book.clock())
+                )
             except CelDatabaseTrouble as error:
                 trouble = error.seen
             except CelUnreadable as error:
@@ -189,9 +197,7 @@ class Setup:
                 trouble = error.reason
         taken = frozenset({*numbering.lines, *(name for line in settings.line for name in (line.number, *line.aliases))})
         found = proposed(heard, numbering, taken)
-        log = "" if pbx.cel is None else str(pbx.cel)
-        guess = "" if log else await asyncio.to_thread(usual_log)
-        return Lines(known, found, log, guess, DAYS, trouble)
+        return Lines(known, found, log, "", DAYS, trouble)
 
     async def save_lines(self, numbers: dict[str, str], log: str, who: str) -> None:
         """Raises Unfit, Unavailable."""
@@ -214,10 +220,12 @@ class Setup:
 
     # ---- recordings
 
-    async def recordings(self) -> RecordingsNow:
+    async def recordings(self, *, look: bool = True) -> RecordingsNow:
         pbx = next(iter(self._book.settings.asterisk), None)
         if pbx is None:
             return RecordingsNow("")
+        if not look:
+            return RecordingsNow(pbx.recordings, pbx.recordings_on_pbx)
         subject = f"asterisk {pbx.name}"
         checks = await asyncio.to_thread(lambda: list(examine_folder(pbx, subject)))
         last = await asyncio.to_thread(newest, Path(pbx.recordings))

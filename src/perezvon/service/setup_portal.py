@@ -91,7 +91,7 @@ class PortalSetup:
         await self._book.keep(Place.PORTAL, {})
         self._found = None
 
-    async def now(self, *, anew: bool) -> PortalNow:
+    async def now(self, *, look: bool, anew: bool) -> PortalNow:
         """What the saved portal is doing; once it lets us in, what it allows."""
         saved, house = self._saved, self._house()
         if saved is None:
@@ -106,6 +106,9 @@ class PortalSetup:
             return PortalNow("waiting for installation", host, way)
         mapped = sum(1 for one in link.directory.employees if one.active and one.extension)
         at = self._book.clock()
+        known = self._found is not None and self._found[1] == saved.name
+        if not look and not known:
+            return PortalNow("ready", host, way, mapped)
         if anew or self._found is None or self._found[1] != saved.name or not 0 <= at - self._found[0] < FRESH:
             self._found = (at, saved.name, tuple(await examine_portal(saved, link.client)))
         checks = self._found[2]

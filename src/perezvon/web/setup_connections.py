@@ -74,7 +74,7 @@ def routes(desk: SetupDesk, frame: Frame, shown: Shown) -> APIRouter:
     # ---- the portal
 
     async def portal_page(request: Request, form: PortalForm, code: int = 200, **told: Any) -> Response:
-        now = await desk.portal_now()
+        now = await desk.portal_now(look=False)
         values = {"form": form, "now": now, "scopes": SCOPES, "more_scopes": MORE_SCOPES}
         return await shown(request, Place.PORTAL, code, **(values | told))
 

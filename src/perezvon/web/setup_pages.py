@@ -125,7 +125,7 @@ def routes(desk: SetupDesk, frame: Frame, now: Callable[[], float] = time.time) 
     @router.get("/setup/lines")
     @needs(Right.SETTINGS)
     async def lines(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await shown(request, Place.LINES, lines=await desk.lines(), more="")
+        return await shown(request, Place.LINES, lines=await desk.lines(look=False), more="")
 
     @router.post("/setup/lines")
     @needs(Right.SETTINGS)
@@ -137,15 +137,20 @@ def routes(desk: SetupDesk, frame: Frame, now: Callable[[], float] = time.time) 
         try:
             await desk.save_lines(numbers, log, visitor_of(request).name)
         except Unfit as unfit:
-            return await shown(request, Place.LINES, 400, lines=await desk.lines(), more=more, why=unfit.reasons)
+            return await shown(request, Place.LINES, 400, lines=await desk.lines(look=False), more=more, why=unfit.reasons)
         return RedirectResponse("/setup/lines", 303)
+
+    @router.get("/setup/lines/found")
+    @needs(Right.SETTINGS)
+    async def found_lines(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return frame.page(request, "setup_lines_found.html", lines=await desk.lines())
 
     # ---- recordings
 
     @router.get("/setup/recordings")
     @needs(Right.SETTINGS)
     async def recordings(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return await shown(request, Place.RECORDINGS, recordings=await desk.recordings(), given={})
+        return await shown(request, Place.RECORDINGS, recordings=await desk.recordings(look=False), given={})
 
     @router.post("/setup/recordings")
     @needs(Right.SETTINGS)
@@ -155,9 +160,14 @@ def routes(desk: SetupDesk, frame: Frame, now: Callable[[], float] = time.time) 
         try:
             await desk.save_recordings(given["folder"], given["folder_on_pbx"], visitor_of(request).name)
         except Unfit as unfit:
-            found = await desk.recordings()
+            found = await desk.recordings(look=False)
             return await shown(request, Place.RECORDINGS, 400, recordings=found, given=given, why=unfit.reasons)
         return RedirectResponse("/setup/recordings", 303)
+
+    @router.get("/setup/recordings/found")
+    @needs(Right.SETTINGS)
+    async def found_recordings(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return frame.page(request, "checks.html", checks=(await desk.recordings()).checks)
 
     # ---- the test call
 
