@@ -50,6 +50,9 @@ from perezvon.web.setup_desk import (
 )
 from perezvon.web.status import CallRow, PbxStatus, PortalStatus, Status, StatusSource
 
+GRACE = 10.0
+"""Seconds: a connection that is younger is still being made."""
+
 LARGEST_LOG = 16 * 1024 * 1024
 """Bytes of the PBX's log that are looked through for numbers, from its end back."""
 
@@ -280,7 +283,8 @@ def _asterisk(now: Status) -> StepNow:
         return StepNow(Place.ASTERISK, Mark.DONE, Reason("Asterisk {version} answers at {address}", told))
     if pbx.last_error:
         return StepNow(Place.ASTERISK, Mark.TROUBLE, Reason("no connection: {why}", {"why": pbx.last_error}))
-    return StepNow(Place.ASTERISK, Mark.TROUBLE, Reason("not connected yet"))
+    young = now.now - pbx.since < GRACE
+    return StepNow(Place.ASTERISK, Mark.TODO if young else Mark.TROUBLE, Reason("not connected yet"))
 
 
 def _portal(now: Status) -> StepNow:
