@@ -37,6 +37,8 @@ class Mark(StrEnum):
     SKIPPED = "skipped"
 
 
+PUBLIC_SERVER = "https://oauth.bitrix.info"
+
 ESSENTIAL = (Place.ASTERISK, Place.PORTAL)
 """Without them no call is written anywhere."""
 
@@ -116,10 +118,15 @@ class PortalForm:
     secret: str = field(default="", repr=False)
     webhook: str = field(default="", repr=False)
     public_url: str = ""
-    oauth_server: str = "https://oauth.bitrix.info"
+    oauth_server: str = PUBLIC_SERVER
     name: str = "main"
     has_secret: bool = False
     has_webhook: bool = False
+
+    @property
+    def own_server(self) -> bool:
+        """Whether access is renewed elsewhere than usual."""
+        return self.oauth_server != PUBLIC_SERVER
 
     @property
     def install_url(self) -> str:
