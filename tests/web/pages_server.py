@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from perezvon.web import Received, Status, create_app
 from perezvon.web.gate import SecondFactor
 from perezvon.web.people import Actor, People
 from perezvon.web.rights import Role
+from perezvon.web.setup_desk import SetupDesk
 from perezvon.web.switchroom import Switchroom
 
 PASSWORD = "correct horse battery"
@@ -73,7 +74,13 @@ class Pages:
 
 
 @asynccontextmanager
-async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None = None) -> AsyncIterator[Pages]:
+async def pages(
+    place: str | Path,
+    folder: Path,
+    switchroom: Switchroom | None = None,
+    setup: Callable[[Pages, SecretBox], SetupDesk] | None = None,
+) -> AsyncIterator[Pages]:
+    """`setup`: makes what the wizard of the first run speaks to."""
     clock = Clock()
     async with await Database.open(place) as database:
         box = SecretBox.open(folder)
@@ -84,6 +91,7 @@ async def pages(place: str | Path, folder: Path, switchroom: Switchroom | None =
             made,
             people=people,
             doctor=made.doctor,
+            setup=None if setup is None else setup(made, box),
             password=lambda: made.password,
             database=database,
             switchroom=switchroom,

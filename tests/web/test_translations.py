@@ -24,6 +24,7 @@ from perezvon.settings.load import _REASONS  # pyright: ignore[reportPrivateUsag
 from perezvon.storage.recordings import RecordingState
 from perezvon.web.deeds import Deed
 from perezvon.web.rights import Right, Role
+from perezvon.web.setup_desk import Mark
 from perezvon.web.translations import LANGUAGES, LOCALE, catalog
 
 SOURCE = Path(perezvon.__file__).parent
@@ -43,9 +44,10 @@ ENUMS: tuple[type[StrEnum], ...] = (
     Party,
     TransferKind,
     RecordingState,
+    Mark,
 )
 WORDS = (
-    *("ready", "waiting for installation", "paused", "blocked", "unreachable", "webhook", "application"),
+    *("ready", "waiting for installation", "paused", "blocked", "unreachable", "starting", "webhook", "application"),
     *("cards", "finish", "crm", "records", "directories"),
     *("offline", "handler", "both", "off"),
     *("ringing", "talk"),

@@ -101,7 +101,7 @@ async def _within(
 
 
 def _unset(settings: Settings) -> Iterable[Check]:
-    fix = Reason("write it in a settings file and save that: perezvon config apply FILE.toml")
+    fix = Reason("set it on the pages (/setup), or save a settings file: perezvon config apply FILE.toml")
     if not settings.asterisk:
         yield Check("asterisk.none", "asterisk", State.PROBLEM, Reason("no Asterisk is set: no call is seen"), fix)
     if not settings.portal:

@@ -31,7 +31,7 @@ async def examine_pbx(settings: AsteriskSettings, *, connects: bool = False, tim
     """Never raises for what the PBX does. `connects`: autoconnect is on. `timeout`: seconds for the login, and for every
     answer."""
     subject = f"asterisk {settings.name}"
-    recordings = await asyncio.to_thread(lambda: list(_recordings(settings, subject)))
+    recordings = await asyncio.to_thread(lambda: list(examine_folder(settings, subject)))
     recordings.append(await examine_cel(settings, subject))
     try:
         address = settings.ami.ami()
@@ -149,7 +149,7 @@ def _clock(found: Probe, subject: str) -> Iterator[Check]:
         yield Check("pbx.clock", subject, State.OK, Reason("the clocks agree ({seconds} s)", off))
 
 
-def _recordings(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
+def examine_folder(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
     folder = Path(settings.recordings)
     told = {"folder": str(folder)}
     if not folder.is_dir():

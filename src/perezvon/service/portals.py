@@ -248,6 +248,10 @@ class PortalLink:
             except TimeoutError:
                 pass
 
+    async def look_at_employees(self) -> None:
+        """Now, and not when it is time: somebody waits for it on a page."""
+        await self._refresh_directory()
+
     async def _refresh_directory(self) -> str:
         """Returns what is wrong, "" for nothing."""
         now = self._clock()

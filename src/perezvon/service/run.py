@@ -36,6 +36,7 @@ from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
 from perezvon.service.settings_desk import SettingsOffice
+from perezvon.service.setup import Setup
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.service.switchroom import Switchroom
@@ -286,6 +287,7 @@ def _web(
             doctor=doctor,
             shelf=shelf,
             settings=office,
+            setup=Setup(database, box, store, reporter, lambda: reporter.house, clock=clock),
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
             second_factor=lambda: store.current.settings.web.second_factor,

@@ -2,7 +2,7 @@
 
 `Database` has the two doors; each table's functions are a module of their own (`calls`, `journal`, `lanes`, `recordings`,
 `clicks`, `orders`, `missed`, `employees`, `tokens`, `settings`, `counters`, `progress`, `installation`, `menus`, `answers`,
-`people`, `visits`, `audit`) and take the connection, so that several of them make one transaction.
+`people`, `visits`, `audit`, `setup`) and take the connection, so that several of them make one transaction.
 """
 
 from perezvon.storage.database import Database

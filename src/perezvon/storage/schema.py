@@ -381,3 +381,12 @@ audit = Table(
     Column("peer", Words, nullable=False, default="", doc="from where"),
     Index("ix_audit_at", "at"),
 )
+
+setup_step = Table(
+    "setup_step",
+    metadata,
+    Column("name", String(32), primary_key=True, doc="a step of the wizard of the first run"),
+    Column("mark", String(16), nullable=False, default="", doc="done | skipped, as told by whoever goes through it"),
+    Column("draft", LargeBinary, doc="sealed JSON: what was typed and not saved yet"),
+    Column("at", Float, nullable=False),
+)

@@ -38,6 +38,7 @@ from perezvon.web import (
     people_pages,
     recordings,
     settings_pages,
+    setup_pages,
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
@@ -51,6 +52,7 @@ from perezvon.web.people import People
 from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.settings_desk import SettingsDesk
+from perezvon.web.setup_desk import SetupDesk
 from perezvon.web.status import StatusSource
 from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import LANGUAGES, catalog
@@ -118,6 +120,7 @@ def create_app(
     shelf: recordings.Shelf | None = None,
     switchroom: Switchroom | None = None,
     settings: SettingsDesk | None = None,
+    setup: SetupDesk | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
     second_factor: Callable[[], SecondFactor] = lambda: "offered",
@@ -154,6 +157,7 @@ def create_app(
             verdict=verdict(now, found),
             doctor=doctor is not None,
             journal=database is not None,
+            setup=setup is not None and setup_pages.wanted(now),
         )
 
     @app.get("/status", tags=["state"], summary="The state of everything")
@@ -213,6 +217,8 @@ def create_app(
         app.include_router(people_pages.routes(people, frame))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
+    if setup is not None:
+        app.include_router(setup_pages.routes(setup, frame))
     if shelf is not None:
         app.include_router(recordings.routes(shelf))
     app.include_router(intake.routes(events))

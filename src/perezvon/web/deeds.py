@@ -17,6 +17,7 @@ class Deed(StrEnum):
     TOKEN_WITHDRAWN = "token_withdrawn"  # noqa: S105
     SETTINGS_SAVED = "settings_saved"
     EXPORTED = "exported"
+    WIRING_WRITTEN = "wiring_written"
     PERSON_ADDED = "person_added"
     PERSON_CHANGED = "person_changed"
     PERSON_REMOVED = "person_removed"

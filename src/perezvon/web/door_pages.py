@@ -94,7 +94,7 @@ def routes(people: People, gate: Gate, frame: Frame) -> APIRouter:
             )
         except PeopleError as error:
             return frame.page(request, "welcome.html", 400, whom=whom, open=True, why=error.reason, given=given)
-        return _in(request, done, "/")
+        return _in(request, done, "/setup" if whom is None and frame.has("/setup") else "/")
 
     return router
 

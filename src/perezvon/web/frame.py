@@ -42,6 +42,7 @@ NAVIGATION = (
     Entry("/", _("Status"), "activity", Right.STATUS),
     Entry("/calls", _("Calls"), "phone", Right.CALLS),
     Entry("/missed", _("Missed"), "phone-x", Right.CALLS),
+    Entry("/setup", _("Setup"), "plug", Right.SETTINGS),
     Entry("/settings", _("Settings"), "settings", Right.SETTINGS),
     Entry("/deliveries", _("Deliveries"), "send", Right.DELIVERIES),
     Entry("/people", _("People"), "users", Right.PEOPLE),
@@ -72,6 +73,9 @@ class Frame:
                 if told == ours:
                     return ours
         return wanted(request.headers.get("accept-language", ""))
+
+    def has(self, path: str) -> bool:
+        return path in self._paths()
 
     def page(
         self, request: Request, template: str, code: int = 200, *, hosts: Sequence[str] = (), **values: Any

@@ -41,7 +41,7 @@ def _service(status: Status) -> Iterator[Check]:
 
 
 def _unset(status: Status) -> Iterator[Check]:
-    fix = Reason("write it in a settings file and save that: perezvon config apply FILE.toml")
+    fix = Reason("set it on the pages (/setup), or save a settings file: perezvon config apply FILE.toml")
     if not status.pbxs:
         yield Check("asterisk.none", "asterisk", State.PROBLEM, Reason("no Asterisk is set: no call is seen"), fix)
     if not status.portals:
