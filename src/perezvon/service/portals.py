@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from perezvon.service.automation import AutomationKeeper
 from perezvon.service.clicks import Clicks
 from perezvon.service.crm_knowledge import CrmKnowledge
 from perezvon.service.orders import Orders
+from perezvon.service.placements import PlacementKeeper
 from perezvon.service.policies import PortalRules
 from perezvon.settings.model import Settings
 from perezvon.settings.portal import PortalSettings, handler_of
@@ -107,6 +109,7 @@ class PortalLink:
         self.automation = AutomationKeeper(
             self.name, database, lambda: self.client, lambda: self.settings, lambda: self.installed, clock=clock
         )
+        self.pages = PlacementKeeper(lambda: self.client, lambda: self.settings, lambda: self.installed)
         self.orders: Orders | None = None
         self.lines_problem = ""
         self.crm = CrmKnowledge(
@@ -157,6 +160,7 @@ class PortalLink:
         self._wake_lines.set()
         self.crm.wake()
         self.automation.wake()
+        self.pages.wake()
 
     def _forget_rules(self) -> None:
         self._rules = None
@@ -180,6 +184,7 @@ class PortalLink:
             tasks.create_task(self._keep_lines(), name=f"lines of {self.name}")
             tasks.create_task(self.crm.run(self.client), name=f"CRM of {self.name}")
             tasks.create_task(self.automation.run(), name=f"automation of {self.name}")
+            tasks.create_task(self.pages.run(), name=f"pages inside {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -369,6 +374,10 @@ class PortalLink:
             expected.append(self.settings.application_token.reveal())
         return expected
 
+    def proves(self, application_token: str) -> bool:
+        """Whether whoever says this knows what only the portal and we know."""
+        return any(hmac.compare_digest(known.encode(), application_token.encode()) for known in self._expected() if known)
+
     def _member(self) -> str:
         return self._keeper.grant.member_id if self._keeper is not None else ""
 
@@ -408,6 +417,7 @@ class PortalLink:
         self._wake_lines.set()
         self.crm.wake()
         self.automation.wake()
+        self.pages.wake()
         self._installing.set()
         self.on_installed()
 

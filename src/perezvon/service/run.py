@@ -34,6 +34,7 @@ from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.portal_door import PortalRooms
 from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.settings.model import Settings
@@ -256,6 +257,7 @@ def _web(
     import uvicorn  # noqa: PLC0415  see _pages
 
     from perezvon.web.app import create_app  # noqa: PLC0415
+    from perezvon.web.inside_sessions import InsideSessions  # noqa: PLC0415
     from perezvon.web.people import People  # noqa: PLC0415
 
     config = uvicorn.Config(
@@ -268,6 +270,7 @@ def _web(
             database=database,
             doctor=doctor,
             shelf=shelf,
+            portals=(PortalRooms(database, lambda: reporter.house), InsideSessions(box, clock)),
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
         ),

@@ -250,6 +250,7 @@ class Reporter:
                 error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
             ),
             automation=link.automation.problems,
+            pages_problems=link.pages.problems,
             lines_problem=link.lines_problem,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),

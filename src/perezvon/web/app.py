@@ -30,6 +30,7 @@ from perezvon.web import (
     calls_pages,
     conference_api,
     door_pages,
+    embed_pages,
     intake,
     metrics,
     missed_pages,
@@ -41,9 +42,11 @@ from perezvon.web.badges import Badges
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
 from perezvon.web.gate import Gate, wants_page
+from perezvon.web.inside_sessions import InsideSessions
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import STATIC
 from perezvon.web.people import People
+from perezvon.web.portal_door import PortalDoor
 from perezvon.web.refusals import ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.status import StatusSource
@@ -94,6 +97,7 @@ def create_app(
     database: Database | None = None,
     doctor: Doctor | None = None,
     shelf: recordings.Shelf | None = None,
+    portals: tuple[PortalDoor, InsideSessions] | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
 ) -> FastAPI:
@@ -178,6 +182,8 @@ def create_app(
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
     if shelf is not None:
         app.include_router(recordings.routes(shelf))
+    if portals is not None and badges is not None and database is not None:
+        app.include_router(embed_pages.routes(*portals, badges, database, status, frame))
     app.include_router(intake.routes(events))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC)), name="static")
     return app

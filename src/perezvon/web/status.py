@@ -103,7 +103,8 @@ class PortalStatus:
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
     lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
-    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered."""
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered.
+    `pages_problems`: why a page of ours is not to be found inside the portal."""
 
     name: str
     state: str
@@ -134,6 +135,7 @@ class PortalStatus:
     fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
     automation: tuple[str, ...] = ()
+    pages_problems: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:
