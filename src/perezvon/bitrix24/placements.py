@@ -54,9 +54,7 @@ async def keep(portal: Portal, wanted: Collection[Place], ours: Collection[str])
     try:
         have = await bound(portal)
     except (AppContextRequired, Forbidden) as error:
-        return Bound(
-            problems=(f"pages inside the portal need a local application, installed by an administrator: {error}",)
-        )
+        return Bound(problems=(f"they need a local application, installed by an administrator: {error}",))
     keys = {(place.code, place.handler) for place in wanted}
     gone = [one for one in sorted(have) if one not in keys and one[1].endswith(tuple(ours))]
     missing = [place for place in wanted if (place.code, place.handler) not in have]

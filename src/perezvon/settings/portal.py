@@ -188,7 +188,7 @@ class PortalSettings(Section):
     card_tab: bool = Field(
         default=True,
         title="Tab in the call's card",
-        description="Whether the portal's card of a call gets our tab: who is in the room, what the client pressed, and the "
+        description="Whether the portal's card of a call gets our tab: who is in the room, what the client pressed, the "
         "buttons of the conference. Needs a local application and public_url. What is switched off is taken out of the "
         "portal.",
         examples=[False],
@@ -203,7 +203,7 @@ class PortalSettings(Section):
     menu_page: bool = Field(
         default=True,
         title="Page in the portal's menu",
-        description="Whether the portal's menu gets our page: for its administrators what is wrong and how to put it right, "
+        description="Whether the portal's menu gets our page: for administrators what is wrong and how to put it right, "
         "for everybody else his own calls of today. Needs the same.",
         examples=[False],
     )

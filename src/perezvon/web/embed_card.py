@@ -16,7 +16,7 @@ from perezvon.storage.database import Database
 from perezvon.web.call_story import sentences
 from perezvon.web.inside_sessions import Guest
 from perezvon.web.portal_door import CardCall, CardContext, Colleague, PortalDoor
-from perezvon.web.translations import LANGUAGES, catalog
+from perezvon.web.translations import Language, catalog
 
 MOST_PEOPLE = 8
 MOST_NOTES = 30
@@ -81,7 +81,7 @@ class CardPage:
         async with self._database.read() as conn:
             row = await calls.find(conn, found.id)
             facts = await journal.read(conn, found.id)
-        word = catalog(next((one for one in LANGUAGES if one == guest.language), "en")).gettext
+        word = catalog(spoken(guest.language)).gettext
         if row is not None:
             values |= {"client": row.client, "line": row.line, "over": not row.live}
         if found.live is not None:
@@ -103,7 +103,11 @@ class CardPage:
         code = digits if plain and not words.startswith("+") and len(digits) <= 20 and digits == words else ""
         number = ("+" if words.startswith("+") else "") + digits if plain and len(digits) >= 5 else ""
         people = _matching(self._door.colleagues(guest.portal), words, guest.user) if words else ()
-        return {"asked": words, "code": code, "number": number, "people": people}
+        return {"asked": words, "digits": code, "number": number, "people": people}
+
+
+def spoken(told: str) -> Language:
+    return "ru" if told == "ru" else "en"
 
 
 def _matching(people: Sequence[Colleague], words: str, own: str) -> list[Colleague]:
@@ -158,4 +162,4 @@ def seats(talk: Consultation, named: Any, word: Any) -> list[Seat]:
     ]
 
 
-__all__ = ["Buttons", "CardCall", "CardPage", "Key", "Seat", "pressed", "seats"]
+__all__ = ["Buttons", "CardCall", "CardPage", "Key", "Seat", "pressed", "seats", "spoken"]

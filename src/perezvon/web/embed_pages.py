@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from fastapi import APIRouter
@@ -26,7 +26,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import told
 from perezvon.storage.database import Database
 from perezvon.web.badges import Badges
-from perezvon.web.embed_card import CardPage
+from perezvon.web.embed_card import CardPage, spoken
 from perezvon.web.embed_report import ReportPage
 from perezvon.web.embed_state import StatePage
 from perezvon.web.frame import Frame
@@ -105,12 +105,9 @@ def routes(
         call = posted.options.get("CALL_ID", "")[:100]
         guest = Guest(portal, user.user, user.name, user.admin, page, language, clock(), call, number)
         log.info("page inside the portal opened", portal=portal, user=user.user, page=page)
-        values = await content(guest, {})
-        code = sessions.code(guest)
+        values = await content(guest, {}) | {"guest": guest, "once": sessions.code(guest), "now": clock()}
         hosts = (door.origin(portal),)
-        return frame.page(
-            request, f"embed_{page}.html", hosts=hosts, language=language, guest=guest, code=code, now=clock(), **values
-        )
+        return frame.page(request, f"embed_{page}.html", hosts=hosts, language=language, **values)
 
     async def content(guest: Guest, query: Mapping[str, str]) -> dict[str, Any]:
         match guest.page:
@@ -190,13 +187,13 @@ def routes(
 
 
 def _spoken(guest: Guest) -> Language:
-    return next((one for one in LANGUAGES if one == guest.language), "en")
+    return spoken(guest.language)
 
 
 def _language(request: Request, form: Mapping[str, str]) -> Language | None:
     """Of the portal's user."""
     asked = (request.query_params.get("LANG", "") or form.get("LANG", ""))[:2].lower()
-    return next((one for one in LANGUAGES if one == asked), None)
+    return spoken(asked) if asked in LANGUAGES else None
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -222,7 +219,7 @@ def _opened(form: Mapping[str, str]) -> Opened:
         except (ValueError, RecursionError):
             given = {}
         if isinstance(given, dict):
-            items: Mapping[Any, Any] = given  # pyright: ignore[reportUnknownVariableType]
+            items = cast("dict[str, Any]", given)
             options = {str(name): str(value) for name, value in items.items() if isinstance(value, str | int)}
     return Opened(
         access_token=form.get("AUTH_ID", ""),

@@ -49,7 +49,8 @@ NAVIGATION = (
 
 
 def policy(hosts: Sequence[str] = ()) -> str:
-    """Content-Security-Policy; `hosts` of portals (or origins) may put the page into a frame. Tabler's styles have pictures in them."""
+    """Content-Security-Policy; `hosts` of portals, or origins, may put the page into a frame. Tabler's styles have
+    pictures in them."""
     frames = " ".join(host if "://" in host else f"https://{host}" for host in hosts) or "'none'"
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self'; "

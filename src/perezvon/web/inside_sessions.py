@@ -1,9 +1,10 @@
 """Sessions of our pages inside a portal, where browsers keep cookies from us: a code that is good once, then a bearer.
 
-The page that the portal opens brings a one-time code, which its script exchanges at once; what it gets it keeps in memory and
-shows in the header `Authorization: Bearer`. So nothing that can be used again stands in a page, an address or a log. Codes
-live in our memory for a minute; bearers are sealed with the keys of the data directory (as badges.py), name portal and user,
-are good for a quarter of an hour and get renewed while the page is used, up to half a day after the portal has vouched.
+The page that the portal opens brings a one-time code, which its script exchanges at once; what it gets it keeps in
+memory and shows in the header `Authorization: Bearer`. So nothing that can be used again stands in a page, an address or
+a log. Codes live in our memory for a minute; bearers are sealed with the keys of the data directory (as badges.py), name
+portal and user, are good for a quarter of an hour and get renewed while the page is used, up to half a day after the
+portal has vouched.
 """
 
 from __future__ import annotations

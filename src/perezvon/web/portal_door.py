@@ -1,4 +1,4 @@
-"""The port through which our pages inside a portal learn who opened them, and of which call. Light: values and a Protocol."""
+"""The port through which our pages inside a portal learn who opened them, and of which call. Values and a Protocol."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def frames(portal: PortalState, user_id: int, placement: str, options: dict[str,
             continue
         if row["placement"] != placement or row["userId"] not in (0, user_id):
             continue
-        told: dict[str, dict[str, str]] = row["langAll"] if isinstance(row["langAll"], dict) else {}
-        title = str(told.get(language, {}).get("TITLE") or row["title"] or app.name)
+        told: Json = row["langAll"] or {}
+        title = str((told.get(language) or {}).get("TITLE") or row["title"] or app.name)
         found.append(opened(portal, app, user_id, placement, str(row["handler"]), options, language, title))
     return found
 
