@@ -101,8 +101,9 @@ async def test_a_third_is_brought_into_the_call_from_the_card(office: Stand, pbx
             await expect(drop).to_have_count(0)
             await talk.listen(1.2, client="manager", manager="client")
             await page.screenshot(path=SHOTS / "card-dropped.png")
+            await talk.legs["client"].hangup()
             await talk.over()
-            await expect(card.get_by_text("звонок завершён")).to_be_visible()
+            await expect(card.get_by_text("звонок завершён", exact=True)).to_be_visible()
         finally:
             await talk.clear()
             await page.close()

@@ -93,7 +93,10 @@ class PortalRooms:
                 log.warning("card: refused, it was not shown to him", portal=portal, user=user, call=shown.call)
                 return None
             return self._card(portal, user, extension, shown.call, shown.pbx, exchange, live)
-        return self._over_own_line(portal, user, extension, card)
+        found = self._over_own_line(portal, user, extension, card)
+        if found is None and card.call:  # it is over
+            return CardCall(card.call, "", Employee(portal, user, "", extension))
+        return found
 
     # ----
 
@@ -105,7 +108,7 @@ class PortalRooms:
             return None
         for exchange in self._exchanges(portal):
             client = exchange.numbering.international(card.number)
-            live = _live(exchange, lambda call, client=client: bool(client) and call.client == client)
+            live = _live(exchange, lambda call, client=client: _means(call, client, card.call))
             if live is None:
                 continue
             named = {leg.extension for leg in live.legs if leg.party is Party.EMPLOYEE and leg.answered is not None}
@@ -147,6 +150,10 @@ class PortalRooms:
 
     def _exchange(self, portal: str, pbx: str) -> Exchange | None:
         return next((one for one in self._exchanges(portal) if one.settings.name == pbx), None)
+
+
+def _means(call: Call, client: str, known: str) -> bool:
+    return call.id == known if known else bool(client) and call.client == client
 
 
 def _live(exchange: Exchange | None, wanted: Callable[[Call], bool]) -> Call | None:

@@ -5,11 +5,11 @@ Whoever may press what is told by the service (conference_api.py); here is only 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perezvon.calls.facts import Answered, CallStarted, Fact, InMenu, MenuChosen, MenuStep, Ringing
+from perezvon.calls.facts import Answered, CallStarted, Fact, InMenu, MenuChosen, MenuStep, Recorded, Ringing
 from perezvon.conference import Consultation, Person, Place, Role, Stage
 from perezvon.storage import calls, journal
 from perezvon.storage.database import Database
@@ -67,7 +67,7 @@ class CardPage:
         self._database = database
 
     async def values(self, guest: Guest) -> dict[str, Any]:
-        card = CardContext(guest.portal_call, guest.number)
+        card = CardContext(guest.portal_call, guest.number, guest.call)
         found = await self._door.call_of(guest.portal, guest.user, card)
         names = self._door.names(guest.portal)
 
@@ -91,7 +91,7 @@ class CardPage:
         values["notes"] = sentences(_telling(facts), started, named, word)[-MOST_NOTES:]
         if found.talk is not None:
             mine = found.badge.talks_in(found.talk)
-            values |= {"room": found.talk.room, "mine": mine, "seats": seats(found.talk, named, word)}
+            values |= {"room": found.talk.room, "mine": mine, "seats": seats(found.talk, names, guest.name if mine else "")}
             values["buttons"] = Buttons.at(found.talk.room.stage) if mine else Buttons()
         return values
 
@@ -142,24 +142,34 @@ def pressed(facts: Sequence[Fact], named: Any) -> list[Key]:
 def _telling(facts: Sequence[Fact]) -> list[Fact]:
     """Without what the page shows otherwise, and a telephone's rings once somebody talks."""
     answered = any(isinstance(fact, Answered) for fact in facts)
-    return [
-        fact for fact in facts if not isinstance(fact, InMenu | MenuChosen) and not (answered and isinstance(fact, Ringing))
-    ]
+    left_out = (InMenu, MenuChosen, Recorded, Ringing) if answered else (InMenu, MenuChosen, Recorded)
+    return [fact for fact in facts if not isinstance(fact, left_out)]
 
 
-def seats(talk: Consultation, named: Any, word: Any) -> list[Seat]:
-    """The client first, then the employee, then the others as they came."""
+def seats(talk: Consultation, names: Mapping[str, str], own: str) -> list[Seat]:
+    """The client first, then the employee, then the others as they came. `own`: the name of that employee, when it is he
+    who looks at it."""
     order = {Role.CLIENT: 0, Role.MANAGER: 1, Role.THIRD: 2}
     people = sorted(talk.room.people, key=lambda person: order[person.role])
     return [
         Seat(
             person,
-            person.name or named(person.number) or (talk.client if person.role is Role.CLIENT else ""),
+            _called(person, talk, names, own),
             mute=talk.room.stage is Stage.ROOM and person.place is Place.ROOM,
             drop=person.role is Role.THIRD,
         )
         for person in people
     ]
+
+
+def _called(person: Person, talk: Consultation, names: Mapping[str, str], own: str) -> str:
+    match person.role:
+        case Role.CLIENT:
+            return talk.client or person.number
+        case Role.MANAGER:  # over the portal's own line the PBX has a name of its own for him
+            return names.get(person.number) or own or person.number
+        case Role.THIRD:
+            return f"{names[person.number]} ({person.number})" if names.get(person.number) else person.name or person.number
 
 
 __all__ = ["Buttons", "CardCall", "CardPage", "Key", "Seat", "pressed", "seats", "spoken"]

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import structlog
@@ -157,13 +158,13 @@ def routes(
                 guest = admitted(request, portal)
         except Refused as no:
             return told_shortly(request, no.refusal)
-        bearer, seconds = sessions.bearer(guest)
-        given: dict[str, Any] = {"bearer": bearer, "seconds": seconds, "call": "", "badge": ""}
+        found = None
         if guest.page == "card":
-            found = await door.call_of(portal, guest.user, CardContext(guest.portal_call, guest.number))
-            if found is not None:
-                given |= {"call": found.id, "badge": badges.issue(found.badge, seconds)}
-        return JSONResponse(given)
+            found = await door.call_of(portal, guest.user, CardContext(guest.portal_call, guest.number, guest.call))
+            guest = replace(guest, call=found.id if found is not None else guest.call)
+        bearer, seconds = sessions.bearer(guest)
+        badge = badges.issue(found.badge, seconds) if found is not None and found.talk is not None else ""
+        return JSONResponse({"bearer": bearer, "seconds": seconds, "call": guest.call, "badge": badge})
 
     @router.get("/bitrix24/{portal}/inside/{part}")
     async def inside(portal: str, part: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -34,7 +34,7 @@ UNKNOWN = Refusal(401, "session_unknown", Reason("open this page in the portal")
 @dataclass(frozen=True, slots=True)
 class Guest:
     """Who has opened a page. `page`: card | analytics | app. `since`: when the portal vouched for him, POSIX seconds.
-    `portal_call`, `number`: of a card."""
+    `portal_call`, `number`: of a card; `call`: of ours, once it was found."""
 
     portal: str
     user: str
@@ -45,6 +45,7 @@ class Guest:
     since: float
     portal_call: str = ""
     number: str = ""
+    call: str = ""
 
 
 class InsideSessions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from perezvon.bitrix24.visitor import Opened, PortalUser
@@ -23,11 +23,12 @@ class Colleague:
 
 @dataclass(frozen=True, slots=True)
 class CardContext:
-    """What the portal says of the call whose card it is: its CALL_ID, and the client's number as it writes it."""
+    """What the portal says of the call whose card it is: its CALL_ID, and the client's number as it writes it. `call`: the
+    call of ours that it was found to be before."""
 
     portal_call: str = ""
     number: str = ""
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)

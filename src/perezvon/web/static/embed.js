@@ -9,11 +9,11 @@
   const PAUSE = 2000;
   let session = { bearer: "", badge: "", call: "" };
   let renewing = 0;
-  let stream = null;
 
   function complain(text) {
-    trouble.textContent = text;
-    trouble.hidden = !text;
+    const place = document.querySelector("dialog[open] #refused") ?? trouble;
+    place.textContent = text;
+    place.hidden = !text;
   }
 
   async function answered(answer) {
@@ -50,8 +50,8 @@
   });
   document.addEventListener("htmx:sendError", () => complain(trouble.dataset.lost));
 
-  const live = () => document.getElementById("live");
-  const refresh = () => htmx.trigger(live(), "changed");
+  const now = () => document.getElementById("now").dataset;
+  const refresh = () => htmx.trigger("#live", "changed");
 
   // ---- the card: what happens comes as server-sent events, by fetch, for EventSource can send no header.
   async function follow() {
@@ -68,8 +68,7 @@
   }
 
   async function read() {
-    stream = new AbortController();
-    const answer = await fetch("/api/events", { headers: { Authorization: `Bearer ${session.badge}` }, signal: stream.signal });
+    const answer = await fetch("/api/events", { headers: { Authorization: `Bearer ${session.badge}` } });
     if (!answer.ok) return void (await keep());
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     refresh();
@@ -91,13 +90,8 @@
   document.addEventListener("htmx:afterSwap", async () => {
     document.dispatchEvent(new Event("perezvon:fresh"));
     if (!card) return;
-    const call = live().dataset.call;
-    if (call && call !== session.call) await keep(); // now it is known: a badge for it
-    else if (live().dataset.stage && !document.body.dataset.talk) {
-      document.body.dataset.talk = "yes"; // only now it is known whose telephone it is
-      await keep();
-      stream?.abort();
-    }
+    if (now().call && now().call !== session.call) await keep(); // now it is known: a badge for it
+    else if (now().stage && !session.badge) await keep();
   });
 
   async function order(action, fields, button) {
@@ -122,21 +116,16 @@
   }
 
   const adding = document.getElementById("adding");
+  const refused = document.getElementById("refused");
 
   function open(kind) {
     adding.dataset.kind = kind;
     const title = document.getElementById("adding-title");
     title.textContent = title.dataset[kind];
-    adding.hidden = false;
+    refused.hidden = true;
     document.getElementById("who").value = "";
     document.getElementById("people").replaceChildren();
-    document.getElementById("who").focus();
-  }
-
-  function close() {
-    if (!adding || adding.hidden) return;
-    adding.hidden = true;
-    document.getElementById(`do-${adding.dataset.kind}`)?.focus();
+    adding.showModal();
   }
 
   document.addEventListener("click", async (event) => {
@@ -145,13 +134,12 @@
     const { order: action, channel, opens, closes, code, number, file } = button.dataset;
     if (action) await order(action, channel ? { channel } : {}, button);
     else if (opens) open(opens);
-    else if (closes) close();
+    else if (closes) adding.close();
     else if (file) await save(file, button.dataset.name);
-    else if (button.classList.contains("choice") && (await order(adding.dataset.kind, code ? { code } : { number }, button))) close();
+    else if (button.classList.contains("choice") && (await order(adding.dataset.kind, code ? { code } : { number }, button))) adding.close();
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") close();
     if (event.key === "Enter" && event.target.id === "who") document.querySelector("#people .choice")?.click();
   });
 
