@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from starlette.responses import Response
 
 from perezvon.storage.database import Database
-from perezvon.storage.missed_report import MissedCall, missed_calls
+from perezvon.storage.missed_report import Share, shares
 from perezvon.web.calls_export import harmless
 from perezvon.web.inside_sessions import Guest
 from perezvon.web.portal_door import PortalDoor
@@ -44,17 +43,6 @@ class Line:
         return self.clients - self.back
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """One client, from the first missed call to the talk."""
-
-    line: str
-    first: float
-    calls: int
-    back: float | None
-    by: str
-
-
 class ReportPage:
     def __init__(self, door: PortalDoor, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._door = door
@@ -63,23 +51,25 @@ class ReportPage:
 
     async def values(self, guest: Guest, query: Mapping[str, str]) -> dict[str, Any]:
         days = next((one for one in DAYS if str(one) == query.get("days", "")), 7)
-        found, dates = await self._waits(guest, days)
+        now = datetime.fromtimestamp(self._clock()).astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        begins = [(midnight - timedelta(days=days - 1 - day)).astimezone() for day in range(days)]
+        async with self._database.read() as conn:
+            found = await shares(conn, guest.portal, [day.timestamp() for day in begins], now.timestamp() + 1)
         names = self._door.names(guest.portal)
 
         def employee(extension: str) -> str:
             return f"{names[extension]} ({extension})" if names.get(extension) else extension
 
-        by_day = grouped(found, lambda wait: _day(wait.first), [str(day.date()) for day in dates])
-        by_line = grouped(found, lambda wait: wait.line)
-        by_employee = grouped([one for one in found if one.by], lambda wait: employee(wait.by))
+        dates = [str(day.date()) for day in begins]
         return {
             "days": days,
             "choices": DAYS,
-            "whole": next(iter(grouped(found, lambda wait: "")), Line("")),
-            "by_day": by_day,
-            "moments": {str(day.date()): day.timestamp() for day in dates},
-            "by_line": by_line,
-            "by_employee": by_employee,
+            "whole": next(iter(grouped(found, lambda one: "")), Line("")),
+            "by_day": grouped(found, lambda one: dates[one.day], dates),
+            "moments": {str(day.date()): day.timestamp() for day in begins},
+            "by_line": grouped(found, lambda one: one.line),
+            "by_employee": grouped([one for one in found if one.by], lambda one: employee(one.by)),
         }
 
     async def file(self, guest: Guest, query: Mapping[str, str], word: Callable[[str], str]) -> Response:
@@ -98,41 +88,18 @@ class ReportPage:
         headers = {"Content-Disposition": 'attachment; filename="missed.csv"'}
         return Response(body, media_type="text/csv", headers=headers)
 
-    async def _waits(self, guest: Guest, days: int) -> tuple[list[Wait], list[datetime]]:
-        now = datetime.fromtimestamp(self._clock()).astimezone()
-        first = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        async with self._database.read() as conn:
-            found = await missed_calls(conn, guest.portal, first.timestamp(), now.timestamp() + 1)
-        dates = [first + timedelta(days=day) for day in range(days)]
-        return waits(found), dates
 
-
-def waits(found: Iterable[MissedCall]) -> list[Wait]:
-    """`found`: the oldest first. Hidden numbers cannot be called back: each of their calls stands for itself."""
-    together: dict[tuple[str, float | None], list[MissedCall]] = defaultdict(list)
-    for one in found:
-        together[(one.client or one.id, one.back)].append(one)
-    return [Wait(some[0].line, some[0].started, len(some), some[0].back, some[0].by) for some in together.values()]
-
-
-def grouped(found: Sequence[Wait], key: Callable[[Wait], str], order: Sequence[str] = ()) -> list[Line]:
+def grouped(found: Sequence[Share], key: Callable[[Share], str], order: Sequence[str] = ()) -> list[Line]:
     """In the given order (with rows for what is not there), else the most missed first."""
-    together: dict[str, list[Wait]] = {name: [] for name in order}
+    together: dict[str, list[Share]] = {name: [] for name in order}
     for one in found:
         together.setdefault(key(one), []).append(one)
     lines: list[Line] = []
     for name, some in together.items():
-        lasted = [one.back - one.first for one in some if one.back is not None]
-        lines.append(
-            Line(
-                name,
-                sum(one.calls for one in some),
-                len(some),
-                len(lasted),
-                sum(lasted) / len(lasted) if lasted else None,
-                max(lasted, default=None),
-            )
-        )
+        clients, back = sum(one.clients for one in some), sum(one.back for one in some)
+        after = sum(one.seconds for one in some) / back if back else None
+        longest = max(one.longest for one in some) if back else None
+        lines.append(Line(name, sum(one.calls for one in some), clients, back, after, longest))
     if not order:
         lines.sort(key=lambda line: (-line.clients, line.name))
     most = max((line.clients for line in lines), default=0)
@@ -144,7 +111,3 @@ def _scaled(line: Line, most: int) -> Line:
         return line
     share, back = line.clients / most * 100, line.back / most * 100
     return Line(line.name, line.missed, line.clients, line.back, line.after, line.longest, round(share, 2), round(back, 2))
-
-
-def _day(at: float) -> str:
-    return str(datetime.fromtimestamp(at).astimezone().date())
