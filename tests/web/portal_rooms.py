@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from perezvon.bitrix24 import AuthorizationServer, GrantKeeper, OAuthGrant, Port
 from perezvon.bitrix24.address import root
 from perezvon.bitrix24.events import Forged
 from perezvon.bitrix24.visitor import Opened, PortalUser, behind
-from perezvon.conference import Consultation
+from perezvon.conference import Consultation, Live, NoSuchCall, Onlooker, Operator, Order, Whole
+from perezvon.rules.vocabulary import Reason
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.face import face_routes
 from perezvon.sandbox.portal.frames import OpenedFrame, opened
@@ -124,11 +125,32 @@ class Rooms:
                 return answer.status, await answer.text(), answer.headers
 
 
-class NoTalk:
-    """For a desk nobody asks."""
+class QuietDesk:
+    """A desk at which nothing happens; every order is refused."""
 
-    def look(self) -> Consultation | None:
-        return None
+    def __init__(self, clock: Clock) -> None:
+        self._live = Live(lambda: Whole(clock(), (), ()))
+
+    def whole(self, who: Operator) -> Whole:
+        return Whole(0.0, (), ())
+
+    def look(self, who: Operator, call: str) -> Consultation:
+        raise NoSuchCall(Reason("there is no running call {call} in which you may act", {"call": call}))
+
+    async def order(self, who: Operator, call: str, order: Order) -> Consultation | None:
+        return self.look(who, call)
+
+    def standing(self, who: Operator) -> bool:
+        return True
+
+    def onlookers(self, who: Operator) -> tuple[int, int]:
+        return self._live.watching(who), len(self._live)
+
+    def onlooker(self, who: Operator) -> AbstractContextManager[Onlooker]:
+        return self._live.onlooker(who)
+
+    def close(self) -> None:
+        self._live.close()
 
 
 @asynccontextmanager
@@ -151,7 +173,8 @@ async def rooms(folder: Path) -> AsyncIterator[Rooms]:
         async with Portal("main", GrantKeeper(grant, server=server)) as client:
             sessions, badges = InsideSessions(box, clock), Badges(box, clock)
             made = Rooms(portal, client, database, clock, sessions, badges)
-            app = create_app(made, made, badges=badges, database=database, portals=(made, sessions))
+            quiet = QuietDesk(clock)
+            app = create_app(made, made, desk=quiet, badges=badges, database=database, portals=(made, sessions))
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             sock.bind(("127.0.0.1", 0))
             sock.listen()
@@ -161,6 +184,7 @@ async def rooms(folder: Path) -> AsyncIterator[Rooms]:
             try:
                 yield made
             finally:
+                quiet.close()
                 serving.should_exit = True
                 await asyncio.wait([running])
         await server.close()

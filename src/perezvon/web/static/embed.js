@@ -5,6 +5,8 @@
   const main = document.getElementById("main");
   const trouble = document.getElementById("trouble");
   const home = `/bitrix24/${encodeURIComponent(main.dataset.portal)}`;
+  const adding = document.getElementById("adding");
+  const refused = document.getElementById("refused");
   const card = main.dataset.page === "card";
   const PAUSE = 2000;
   let session = { bearer: "", badge: "", call: "" };
@@ -94,6 +96,8 @@
     else if (now().stage && !session.badge) await keep();
   });
 
+  adding?.addEventListener("close", () => document.getElementById(`do-${adding.dataset.kind}`)?.focus());
+
   async function order(action, fields, button) {
     complain("");
     if (button) button.disabled = true;
@@ -115,8 +119,6 @@
     }
   }
 
-  const adding = document.getElementById("adding");
-  const refused = document.getElementById("refused");
 
   function open(kind) {
     adding.dataset.kind = kind;
