@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, FrameLocator, async_playwright, expect
 from talks import Answers, Steps, Talk
 
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalConfig, PortalServer, desk
+from perezvon.sandbox.portal.calls import PortalCall
 from perezvon.sandbox.portal.face import face_routes
-from perezvon.sandbox.portal.seed import IVANOV
+from perezvon.sandbox.portal.seed import IVANOV, KUZNETSOVA, PETROVA, SIDOROV
 from perezvon.sandbox.stand import Stand, stand
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.browser, pytest.mark.timeout(120)]
@@ -104,8 +105,50 @@ async def test_a_third_is_brought_into_the_call_from_the_card(office: Stand, pbx
             await talk.legs["client"].hangup()
             await talk.over()
             await expect(card.get_by_text("звонок завершён", exact=True)).to_be_visible()
+            await page.goto(f"{office.portal.url}/inside/app?user=1&lang=ru")
+            await expect(
+                page.frame_locator("iframe").get_by_role("heading", name="Телефония этого портала")
+            ).to_be_visible()
+            await page.goto(f"{office.portal.url}/inside/report?user=1&lang=ru")
+            await expect(page.frame_locator("iframe").get_by_text("не пропущено ни одного")).to_be_visible()
         finally:
             await talk.clear()
             await page.close()
     assert talk.differences() == []
     assert complaints == []
+
+
+async def test_the_card_that_we_have_shown_is_of_those_to_whom_it_was_shown(office: Stand, browser: Browser) -> None:
+    world = office.pbx.world
+    await world.reset()
+    for extension in ("101", "102", "103"):
+        await world.phone(extension).rings()
+    page = await browser.new_page(viewport={"width": 1100, "height": 900}, locale="en-GB")
+
+    async def look(user: int) -> FrameLocator:
+        await page.goto(f"{office.portal.url}/inside/card?user={user}&call={call.id}&lang=en")
+        return page.frame_locator("iframe")
+
+    try:
+        await world.call(frm="79165550077", to="74951234567")
+        desk = await world.phone("102").ringing()
+
+        def carded() -> PortalCall | None:
+            found = next((one for one in office.portal.calls() if one.live and one.phone == "+79165550077"), None)
+            return found if found is not None and found.card_of(PETROVA) is not None else None
+
+        call = await office.until(carded, "the card is shown")
+        card = await look(PETROVA)
+        await expect(card.get_by_text("The buttons appear as soon as you talk")).to_be_visible()
+        await desk.answer()
+        await expect(card.get_by_role("button", name="Hold")).to_be_visible()
+        await expect(card.get_by_text("Петрова").first).to_be_visible()
+        card = await look(SIDOROV)  # his telephone has rung
+        await expect(card.get_by_text("there is nothing for you to press")).to_be_visible()
+        await expect(card.get_by_role("button", name="Hold")).to_have_count(0)
+        card = await look(KUZNETSOVA)  # hers has not
+        await expect(card.get_by_text("or it is not yours")).to_be_visible()
+        await desk.hangup()
+    finally:
+        await page.close()
+        await world.reset()

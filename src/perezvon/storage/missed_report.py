@@ -9,12 +9,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, String, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.storage.schema import call
 
-_MISSED, _ANSWERED = literal_column("'missed'"), literal_column("'answered'")
+_MISSED: ColumnElement[str] = literal_column("'missed'", String)
+_ANSWERED: ColumnElement[str] = literal_column("'answered'", String)
 """Written out: with a parameter in this place no database would use the partial index."""
 
 
@@ -69,7 +70,7 @@ async def shares(conn: AsyncConnection, portal: str, days: Sequence[float], unti
     )
     day = case(*((wait.c.first < begin, place) for place, begin in enumerate(days[1:])), else_=len(days) - 1)
     told = select(
-        (day if len(days) > 1 else literal_column("0")).label("day"),
+        (day if len(days) > 1 else literal_column("0", Integer)).label("day"),
         wait.c.line,
         func.coalesce(by, "").label("by"),
         wait.c.calls,

@@ -106,7 +106,8 @@ def routes(
         call = posted.options.get("CALL_ID", "")[:100]
         guest = Guest(portal, user.user, user.name, user.admin, page, language, clock(), call, number)
         log.info("page inside the portal opened", portal=portal, user=user.user, page=page)
-        values = await content(guest, {}) | {"guest": guest, "once": sessions.code(guest), "now": clock()}
+        values: dict[str, Any] = await content(guest, {})
+        values |= {"guest": guest, "once": sessions.code(guest), "now": clock()}
         hosts = (door.origin(portal),)
         return frame.page(request, f"embed_{page}.html", hosts=hosts, language=language, **values)
 

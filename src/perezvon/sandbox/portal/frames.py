@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 from perezvon.sandbox.portal.calls import PortalCall
@@ -45,8 +45,8 @@ def frames(portal: PortalState, user_id: int, placement: str, options: dict[str,
             continue
         if row["placement"] != placement or row["userId"] not in (0, user_id):
             continue
-        told: Json = row["langAll"] or {}
-        title = str((told.get(language) or {}).get("TITLE") or row["title"] or app.name)
+        told = cast("dict[str, dict[str, Json]]", row["langAll"] or {})
+        title = str(told.get(language, {}).get("TITLE") or row["title"] or app.name)
         found.append(opened(portal, app, user_id, placement, str(row["handler"]), options, language, title))
     return found
 
