@@ -100,8 +100,8 @@ class PortalSettings(Section):
     public_url: HttpUrl = Field(
         default="",
         title="Our public address",
-        description="The https address at which the portal reaches this service. Needed for the events handler and for the "
-        "robot only.",
+        description="The https address at which the portal reaches this service. Needed for the events handler, the "
+        "robot and our pages inside the portal.",
         examples=["https://pbx.example.com"],
     )
     rate_per_second: float = Field(
