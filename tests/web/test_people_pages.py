@@ -85,6 +85,7 @@ def whole(tmp_path: Path) -> FastAPI:
         database=something,
         doctor=something,
         shelf=something,
+        portals=(something, something),
     )  # type: ignore[arg-type]
 
 
