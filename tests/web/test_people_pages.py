@@ -87,6 +87,8 @@ def whole(tmp_path: Path) -> FastAPI:
         shelf=something,
         switchroom=something,
         settings=something,
+        setup=something,
+        portals=(something, something),
     )  # type: ignore[arg-type]
 
 

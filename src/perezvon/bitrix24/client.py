@@ -155,6 +155,31 @@ class Portal:
                 part.scrub(self.address.secrets)
         return read
 
+    async def ask_as(self, token: str, commands: Sequence[Command]) -> list[Answer | PortalError]:
+        """A batch with the token of somebody who uses our application in the portal's pages. Whatever comes of it tells
+        nothing of how we ourselves stand with the portal: nobody is told, no token is renewed. Raises a PortalError."""
+        ours = self.address
+        if not isinstance(ours, OAuthGrant):
+            raise AuthRefused("a webhook knows no users")
+        cmd = {command.key: str(command) for command in commands}
+        body = json_body({"halt": 0, "cmd": cmd, "auth": token})
+        self.bucket.take()
+        self.requests += 1
+        headers = {"Content-Type": "application/json"}
+        reply = await self._wire.exchange("POST", ours.rest + "batch", what="batch", body=body, headers=headers)
+        secrets = (*ours.secrets, token)
+        if isinstance(reply, PortalError):
+            raise reply.scrub(secrets)
+        if reply.status in _REDIRECTS:
+            raise PortalMoved("batch: redirected", status=reply.status, method="batch")
+        answer = read_answer(reply.body, reply.status, reply.content_type, "batch")
+        if isinstance(answer, RateLimited):
+            answer.retry_after = self.bucket.penalise()
+        if isinstance(answer, PortalError):
+            raise answer.scrub(secrets)
+        parts = read_batch(answer, commands, halt=False)
+        return [part.scrub(secrets) if isinstance(part, PortalError) else part for part in parts]
+
     async def listing(
         self, method: str, params: Mapping[str, Any] | None = None, *, items: str = "", reserve: float | None = None
     ) -> AsyncIterator[Json]:

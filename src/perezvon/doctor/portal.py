@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perezvon.bitrix24 import OAuthGrant, Portal
+from perezvon.bitrix24 import OAuthGrant, Portal, placements
 from perezvon.bitrix24.binding import bound
 from perezvon.bitrix24.errors import PortalError
 from perezvon.bitrix24.events import TELEPHONY
@@ -17,11 +17,13 @@ from perezvon.bitrix24.remedy import remedy
 from perezvon.bitrix24.values import rows
 from perezvon.doctor.check import Check, State
 from perezvon.rules.vocabulary import Reason
-from perezvon.settings.portal import PortalSettings, handler_of
+from perezvon.settings.portal import PortalSettings, handler_of, inside_pages
 from perezvon.storage.counters import Counter
 
 _STATES = {Level.OK: State.OK, Level.WARNING: State.WARNING, Level.FAILURE: State.PROBLEM}
 _LOOK = Reason("look at it in the portal")
+
+PLACES = {"card": placements.CARD, "analytics": placements.ANALYTICS, "app": placements.MENU}
 
 
 async def examine_portal(settings: PortalSettings, portal: Portal) -> list[Check]:
@@ -33,6 +35,7 @@ async def examine_portal(settings: PortalSettings, portal: Portal) -> list[Check
         return checks
     checks += await _users(settings, portal, subject)
     checks += await _events(settings, portal, subject)
+    checks += await _pages(settings, portal, subject)
     return checks
 
 
@@ -134,3 +137,24 @@ async def _events(settings: PortalSettings, portal: Portal, subject: str) -> lis
     seen = Reason("the portal does not tell us of clicks on numbers: {events} is not bound", {"events": ", ".join(missing)})
     fix = Reason("nothing needs to be done while perezvon serve runs: it binds them within ten minutes, or says why not")
     return [Check("portal.events", subject, State.WARNING, seen, fix)]
+
+
+async def _pages(settings: PortalSettings, portal: Portal, subject: str) -> list[Check]:
+    """Whether what the settings want to be seen inside the portal is there."""
+    handlers = inside_pages(settings)
+    if not portal.is_application or not handlers:
+        return []
+    try:
+        there = {handler for _, handler in await placements.bound(portal)}
+    except PortalError as error:
+        seen = Reason("whether our pages are in the portal cannot be seen: {why}", {"why": str(error)})
+        return [Check("portal.pages", subject, State.WARNING, seen, remedy(error, application=True))]
+    missing = [PLACES[page] for page, handler in handlers.items() if handler not in there]
+    if not missing:
+        return [Check("portal.pages", subject, State.OK, Reason("our pages are in the portal"))]
+    seen = Reason("these pages of ours are not in the portal: {places}", {"places": ", ".join(missing)})
+    fix = Reason(
+        "give the application the permissions placement and telephony; perezvon serve binds them within ten minutes, or "
+        "says why not"
+    )
+    return [Check("portal.pages", subject, State.WARNING, seen, fix)]

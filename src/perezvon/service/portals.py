@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ from perezvon.service.clicks import Clicks
 from perezvon.service.crm_knowledge import CrmKnowledge
 from perezvon.service.grants import keeper_of
 from perezvon.service.orders import Orders
+from perezvon.service.placements import PlacementKeeper
 from perezvon.service.policies import PortalRules
 from perezvon.service.portal_lines import LineKeeper
 from perezvon.settings.model import Settings
@@ -102,6 +104,7 @@ class PortalLink:
         self.automation = AutomationKeeper(
             self.name, database, lambda: self.client, lambda: self.settings, lambda: self.installed, clock=clock
         )
+        self.pages = PlacementKeeper(lambda: self.client, lambda: self.settings, lambda: self.installed)
         self.orders: Orders | None = None
         self.crm = CrmKnowledge(
             settings.name, database, lambda: self._whole, lambda: self.installed, self._forget_rules, clock=clock
@@ -151,6 +154,7 @@ class PortalLink:
         self.lines.wake()
         self.crm.wake()
         self.automation.wake()
+        self.pages.wake()
 
     def _forget_rules(self) -> None:
         self._rules = None
@@ -174,6 +178,7 @@ class PortalLink:
             tasks.create_task(self.lines.run(), name=f"lines of {self.name}")
             tasks.create_task(self.crm.run(self.client), name=f"CRM of {self.name}")
             tasks.create_task(self.automation.run(), name=f"automation of {self.name}")
+            tasks.create_task(self.pages.run(), name=f"pages inside {self.name}")
             if self._keeper is not None:
                 tasks.create_task(self._keep_grant(self._keeper), name=f"grant of {self.name}")
 
@@ -315,6 +320,10 @@ class PortalLink:
             expected.append(self.settings.application_token.reveal())
         return expected
 
+    def proves(self, application_token: str) -> bool:
+        """Whether whoever says this knows what only the portal and we know."""
+        return any(hmac.compare_digest(known.encode(), application_token.encode()) for known in self._expected() if known)
+
     def _member(self) -> str:
         return self._keeper.grant.member_id if self._keeper is not None else ""
 
@@ -354,6 +363,7 @@ class PortalLink:
         self.lines.wake()
         self.crm.wake()
         self.automation.wake()
+        self.pages.wake()
         self._installing.set()
         self.on_installed()
 

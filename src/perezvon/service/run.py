@@ -35,6 +35,7 @@ from perezvon.service.conferences import Conferences
 from perezvon.service.folders import RECORDINGS
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
+from perezvon.service.portal_door import PortalRooms
 from perezvon.service.settings_desk import SettingsOffice
 from perezvon.service.setup import Setup
 from perezvon.service.shelf import RecordingShelf, links_of
@@ -273,6 +274,7 @@ def _web(
     import uvicorn  # noqa: PLC0415  see _pages
 
     from perezvon.web.app import create_app  # noqa: PLC0415
+    from perezvon.web.inside_sessions import InsideSessions  # noqa: PLC0415
     from perezvon.web.people import People  # noqa: PLC0415
 
     config = uvicorn.Config(
@@ -288,6 +290,7 @@ def _web(
             shelf=shelf,
             settings=office,
             setup=Setup(database, box, store, reporter, lambda: reporter.house, clock=clock),
+            portals=(PortalRooms(database, lambda: reporter.house), InsideSessions(box, clock)),
             password=lambda: _password(store),
             language=lambda: store.current.settings.web.language,
             second_factor=lambda: store.current.settings.web.second_factor,

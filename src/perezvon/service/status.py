@@ -256,6 +256,7 @@ class Reporter:
             ),
             automation=link.automation.problems,
             lines_problem=link.lines.problem,
+            pages_problems=link.pages.problems,
             fields_problems=link.crm.wrong,
             employees=sum(1 for employee in link.directory.employees if employee.active and employee.extension),
             refreshed=link.directory.refreshed or None,

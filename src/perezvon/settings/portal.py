@@ -101,8 +101,8 @@ class PortalSettings(Section):
     public_url: HttpUrl = Field(
         default="",
         title="Our public address",
-        description="The https address at which the portal reaches this service. Needed for the events handler and for the "
-        "robot only.",
+        description="The https address at which the portal reaches this service. Needed for the events handler, the "
+        "robot and our pages inside the portal.",
         examples=["https://pbx.example.com"],
     )
     rate_per_second: float = Field(
@@ -186,6 +186,28 @@ class PortalSettings(Section):
         examples=["/etc/perezvon/company-ca.pem"],
     )
 
+    card_tab: bool = Field(
+        default=True,
+        title="Tab in the call's card",
+        description="Whether the portal's card of a call gets our tab: who is in the room, what the client pressed, the "
+        "buttons of the conference. Needs a local application and public_url. What is switched off is taken out of the "
+        "portal.",
+        examples=[False],
+    )
+    report_page: bool = Field(
+        default=True,
+        title="Report in the call statistics",
+        description="Whether the portal's call statistics get our report of missed calls and of the times until they were "
+        "called back. Needs the same.",
+        examples=[False],
+    )
+    menu_page: bool = Field(
+        default=True,
+        title="Page in the portal's menu",
+        description="Whether the portal's menu gets our page: for administrators what is wrong and how to put it right, "
+        "for everybody else his own calls of today. Needs the same.",
+        examples=[False],
+    )
     automation: AutomationSettings = section(
         AutomationSettings,
         title="Portal's automation",
@@ -226,3 +248,15 @@ def handler_of(settings: PortalSettings) -> str:
 def robot_handler_of(settings: PortalSettings) -> str:
     """The address to which the portal sends what its robot shall do; "" when it cannot reach us."""
     return f"{settings.public_url.rstrip('/')}/bitrix24/{settings.name}/robot" if settings.public_url else ""
+
+
+def inside_pages(settings: PortalSettings) -> dict[str, str]:
+    """Our pages that the settings want inside the portal (card | analytics | app), with their addresses; none where the
+    portal's users cannot reach us."""
+    switched = {"card": settings.card_tab, "analytics": settings.report_page, "app": settings.menu_page}
+    root = settings.public_url.rstrip("/")
+    return {page: f"{root}{inside_path(settings.name, page)}" for page, wanted in switched.items() if wanted and root}
+
+
+def inside_path(portal: str, page: str) -> str:
+    return f"/bitrix24/{portal}/{page}"

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -36,6 +37,8 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+_MISSED = text("outcome = 'missed'")
 
 
 class Words(TypeDecorator[str]):
@@ -119,7 +122,9 @@ call = Table(
     Index("ix_call_pbx_live", "pbx", "live"),
     # All that the list of calls is searched by, in its order: it is read instead of the table, whose rows are large.
     Index("ix_call_journal", "started", "id", "client", "line", "last_talker", "outcome", "direction", "live"),
-    Index("ix_call_client", "client"),
+    # Of a client, when somebody talked with him, and who.
+    Index("ix_call_client", "client", "started", "outcome", "last_talker"),
+    Index("ix_call_missed", "portal", "started", "client", "line", sqlite_where=_MISSED, postgresql_where=_MISSED),
 )
 
 fact = Table(

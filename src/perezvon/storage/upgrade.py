@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0012"
+HEAD = "0014"
 """The revision that this code works with. Alembic is large, and is loaded only for a database that is of another one."""
 
 

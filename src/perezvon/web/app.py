@@ -31,6 +31,7 @@ from perezvon.web import (
     conference_api,
     deliveries_pages,
     door_pages,
+    embed_pages,
     intake,
     live_pages,
     metrics,
@@ -46,9 +47,11 @@ from perezvon.web.described import described
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
 from perezvon.web.gate import Gate, SecondFactor, is_secure, wants_page
+from perezvon.web.inside_sessions import InsideSessions
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import STATIC
 from perezvon.web.people import People
+from perezvon.web.portal_door import PortalDoor
 from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.settings_desk import SettingsDesk
@@ -121,6 +124,7 @@ def create_app(
     switchroom: Switchroom | None = None,
     settings: SettingsDesk | None = None,
     setup: SetupDesk | None = None,
+    portals: tuple[PortalDoor, InsideSessions] | None = None,
     password: Callable[[], str] = lambda: "",
     language: Callable[[], Literal["auto", "ru", "en"]] = lambda: "auto",
     second_factor: Callable[[], SecondFactor] = lambda: "offered",
@@ -221,6 +225,8 @@ def create_app(
         app.include_router(setup_pages.routes(setup, frame))
     if shelf is not None:
         app.include_router(recordings.routes(shelf))
+    if portals is not None and badges is not None and database is not None:
+        app.include_router(embed_pages.routes(*portals, badges, database, status, frame))
     app.include_router(intake.routes(events))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC)), name="static")
     return app

@@ -51,8 +51,9 @@ NAVIGATION = (
 
 
 def policy(hosts: Sequence[str] = ()) -> str:
-    """Content-Security-Policy; `hosts` of portals may put the page into a frame. Tabler's styles have pictures in them."""
-    frames = " ".join(f"https://{host}" for host in hosts) or "'none'"
+    """Content-Security-Policy; `hosts` of portals, or origins, may put the page into a frame. Tabler's styles have
+    pictures in them."""
+    frames = " ".join(host if "://" in host else f"https://{host}" for host in hosts) or "'none'"
     return (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self'; "
         f"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
@@ -78,7 +79,14 @@ class Frame:
         return path in self._paths()
 
     def page(
-        self, request: Request, template: str, code: int = 200, *, hosts: Sequence[str] = (), **values: Any
+        self,
+        request: Request,
+        template: str,
+        code: int = 200,
+        *,
+        hosts: Sequence[str] = (),
+        language: Language | None = None,
+        **values: Any,
     ) -> HTMLResponse:
         visitor = visitor_of(request)
         path = request.url.path
@@ -96,7 +104,7 @@ class Frame:
                 if entry.path in there and visitor.may(entry.right)
             ],
         }
-        html = Page(template, self.spoken(request), around | values).html()
+        html = Page(template, language or self.spoken(request), around | values).html()
         return HTMLResponse(html, code, {"Content-Security-Policy": policy(hosts)} if hosts else None)
 
 

@@ -68,10 +68,16 @@ PUBLIC = frozenset(
         ("POST", "/bitrix24/{portal}/events"),
         ("POST", "/bitrix24/{portal}/install"),
         ("POST", "/bitrix24/{portal}/robot"),
+        ("POST", "/bitrix24/{portal}/app"),
+        ("POST", "/bitrix24/{portal}/card"),
+        ("POST", "/bitrix24/{portal}/analytics"),
+        ("POST", "/bitrix24/{portal}/session"),
+        ("GET", "/bitrix24/{portal}/inside/{part}"),
         ("GET", "/recordings/{token}"),
     }
 )
-"""Routes (method and path) that want nothing of whoever asks. Static files are beside them."""
+"""Routes (method and path) that want nothing of whoever asks, or see to it themselves: what a portal sends brings its own
+proof (intake.py, embed_pages.py). Static files are beside them."""
 
 
 def needs(right: Right) -> Callable[[Endpoint], Endpoint]:

@@ -104,8 +104,9 @@ class PortalStatus:
     about the state. `moved_from`: the host that the settings name, when the portal is at another one. `forgotten`: calls
     that the portal did not know any more and that were registered anew. `lines_problem`: why the company's numbers are not
     lines of the portal, or not as the settings name them. `fields_problems`: what is wrong with the fields of the CRM that
-    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered. `held_by`: who
-    has paused the deliveries, and when."""
+    the settings fill, or why that is not known. `automation`: why triggers or the robot are not registered.
+    `pages_problems`: why a page of ours is not to be found inside the portal. `held_by`: who has paused the deliveries, and
+    when."""
 
     name: str
     state: str
@@ -138,6 +139,7 @@ class PortalStatus:
     automation: tuple[str, ...] = ()
     held_by: str = ""
     held_since: float | None = None
+    pages_problems: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:

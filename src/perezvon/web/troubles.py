@@ -169,6 +169,10 @@ def _portal(portal: PortalStatus, now: float) -> Iterator[Check]:
         seen = Reason("the portal's automation is not complete: {why}", {"why": problem})
         fix = Reason("portal-administrator.md tells what it needs; it is tried again by itself")
         yield Check("portal.automation", subject, State.WARNING, seen, fix)
+    for problem in portal.pages_problems:
+        seen = Reason("a page of ours is not in the portal: {why}", {"why": problem})
+        fix = Reason("give the application the permission 'placement'; it is tried again by itself")
+        yield Check("portal.pages", subject, State.WARNING, seen, fix)
     if portal.directory_problem:
         seen = Reason("the employees are as they were: {why}", {"why": portal.directory_problem})
         fix = Reason("calls go on with the last good list; look at the employees' extensions in the portal")

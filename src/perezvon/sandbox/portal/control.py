@@ -7,6 +7,7 @@ GET  /sandbox/employees             POST: add one, or change the one with this "
 GET  /sandbox/crm/{type}            objects of one type
 GET  /sandbox/events                bindings, offline rows, deliveries
 POST /sandbox/click                 {"user_id", "number", "line"?}
+POST /sandbox/own-call              {"user_id", "number", "line"?, "incoming"?}: over the portal's own SIP line
 POST /sandbox/callback              {"number", "line"?, "crm_type"?, "crm_id"?}
 POST /sandbox/card/close            {"user_id", "call_id"}
 POST /sandbox/install               {} -> tokens; /sandbox/uninstall
@@ -73,6 +74,7 @@ def control_routes(server: PortalServer) -> list[Mount]:
         "crm/{type}": {"GET": control.crm},
         "events": {"GET": control.events},
         "click": {"POST": control.click},
+        "own-call": {"POST": control.own_call},
         "callback": {"POST": control.callback},
         "card/close": {"POST": control.close_card},
         "install": {"POST": control.install},
@@ -198,6 +200,11 @@ class Control:
         del request
         call = self._server.click(int(given["user_id"]), str(given["number"]), given.get("line"))
         return call.as_json()
+
+    def own_call(self, request: Request, given: dict[str, Json]) -> Json:
+        del request
+        line, incoming = str(given.get("line", "")), bool(given.get("incoming", True))
+        return desk.own_call(self._portal, int(given["user_id"]), str(given["number"]), line, incoming=incoming).as_json()
 
     def callback(self, request: Request, given: dict[str, Json]) -> Json:
         del request

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from perezvon.sandbox.portal.face.inside import inside_page
 from perezvon.sandbox.portal.face.snapshot import snapshot
 from perezvon.sandbox.portal.face.texts import LANGUAGES, TEXTS, choose_language
 from perezvon.sandbox.portal.face.world import WorldClient, WorldError
@@ -48,6 +49,7 @@ def face_routes(world_url: str = "") -> Callable[[PortalServer], Sequence[BaseRo
         face = Face(server, WorldClient(world_url) if world_url else None)
         return [
             Route("/", face.page, methods=["GET"]),
+            Route("/inside/{what}", inside_page(server), methods=["GET"]),
             Route("/face/feed", face.feed, methods=["GET"]),
             Route("/face/static/{name}", face.static, methods=["GET"]),
             Route("/face/world/call", face.world_call, methods=["POST"]),

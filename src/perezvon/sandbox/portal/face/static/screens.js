@@ -31,6 +31,13 @@ function screen(person) {
     h("div", { class: "screen-head" }),
     h("div", { class: "desk" }, h("div", { class: "desk-cards" })),
     h("div", { class: "deskphone" }),
+    h(
+      "p",
+      { class: "inside-links small" },
+      h("a", { href: `/inside/report?user=${person.id}&lang=${document.documentElement.lang}`, target: "_blank" }, say("open_report")),
+      " ",
+      h("a", { href: `/inside/app?user=${person.id}&lang=${document.documentElement.lang}`, target: "_blank" }, say("open_app")),
+    ),
   );
   fill(element, person);
   return element;
@@ -66,6 +73,7 @@ function card(call, user) {
       { class: "card-top" },
       icon("phone"),
       h("span", {}, say(`card_${call.direction}`)),
+      h("a", { class: "tabs", href: `/inside/card?user=${user}&call=${encodeURIComponent(call.call_id)}&lang=${document.documentElement.lang}`, target: "_blank", "aria-label": say("open_card"), title: say("open_card") }, icon("screen")),
       h("span", { class: "timer", "data-since": call.since }, "0:00"),
       h("button", { class: "close", type: "button", "aria-label": say("close_card"), title: say("close_card"), onclick: () => closeCard(user, call.call_id) }, "×"),
     ),
