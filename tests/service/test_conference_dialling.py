@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from perezvon.conference import Dialling
+from perezvon.service.front import DEAD, listen
 from perezvon.service.house import dialling
-from perezvon.service.run import DEAD, _listen
 from perezvon.settings.model import Settings
 from perezvon.settings.wiring import wiring_of
 
@@ -49,7 +49,7 @@ def test_a_third_person_is_dialled_as_the_dialplan_does(given: Settings, expecte
 
 def test_a_dead_reader_of_a_stream_is_cut_off_in_time() -> None:
     with (
-        _listen("127.0.0.1:0") as listening,
+        listen("127.0.0.1:0") as listening,
         socket.create_connection(listening.getsockname()),
         listening.accept()[0] as accepted,
     ):

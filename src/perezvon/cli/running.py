@@ -38,11 +38,11 @@ def serve(
     verbose: Verbose = False,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C. SIGHUP makes it look for new settings at once."""
-    from perezvon.service import run  # noqa: PLC0415  the house is large, and other commands do without
+    from perezvon.service import front, run  # noqa: PLC0415  the house is large, and other commands do without
 
     try:
         asyncio.run(run.serve(data_dir, bind))
-    except run.CannotBind as error:
+    except front.CannotBind as error:
         raise Refusal(str(error), Exit.UNAVAILABLE) from None
 
 

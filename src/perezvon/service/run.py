@@ -11,51 +11,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import os
 import signal
-import socket
-import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sdnotify  # pyright: ignore[reportMissingTypeStubs]
 import structlog
 
 from perezvon import log as logging_setup
-from perezvon.bitrix24 import Portal
-from perezvon.doctor.check import Check
-from perezvon.doctor.examination import Patient, examine
 from perezvon.service.alerts import Alerts
 from perezvon.service.clock import Clock
 from perezvon.service.conferences import Conferences
-from perezvon.service.folders import RECORDINGS
+from perezvon.service.front import Pages, listen, welcome
 from perezvon.service.house import House
 from perezvon.service.machine import Machine, raise_handle_limit
-from perezvon.service.portal_door import PortalRooms
-from perezvon.service.settings_desk import SettingsOffice
-from perezvon.service.setup import Setup
-from perezvon.service.shelf import RecordingShelf, links_of
 from perezvon.service.status import Reporter
 from perezvon.service.switchroom import Switchroom
 from perezvon.settings.model import Settings
 from perezvon.settings.place import database_place
-from perezvon.settings.portal import PortalSettings
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import SettingsStore
 from perezvon.storage import installation
 from perezvon.storage.database import Database
 from perezvon.storage.reserve import Reserve
-from perezvon.web.badges import Badges
-from perezvon.web.first_link import first_link
-
-if TYPE_CHECKING:
-    import uvicorn
-
-    from perezvon.web.app import Doctor
 
 log = structlog.get_logger(__name__)
 
@@ -69,21 +50,8 @@ CLOCK_LOOK = 2.0
 PATIENCE_WITH_CALLS = 3600.0
 """Seconds for which calls under way keep us from taking a clock over that was set: they would get wrong durations."""
 
-MOST_REQUESTS = 200
-"""Requests to our pages and from the portals at once; more are refused (503)."""
-
 QUIET = 60.0
 """Seconds between two log lines about the same trouble of the event loop."""
-
-DEAD = 60.0
-"""Seconds after which a connection is cut whose other side takes nothing and confirms nothing."""
-
-_GARBAGE = 10_000
-"""Objects made before the collector looks for cycles among them; Python's own 700 is every few milliseconds under load."""
-
-
-class CannotBind(Exception):
-    """The address of `--bind` cannot be had."""
 
 
 async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> None:
@@ -106,22 +74,11 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
         reporter = Reporter(database, store, lambda: machine.status, clock=clock)
         conferences = Conferences(clock=clock)
         switchroom = Switchroom(database, clock=clock)
-        sock = _listen(bind)
+        sock = listen(bind)
         async with asyncio.TaskGroup() as tasks:
-            doctor = _doctor(store, data_dir, database, reporter)
-            badges = Badges(box, clock)
-            shelf = RecordingShelf(
-                database,
-                links_of(box, lambda: store.current.settings, clock),
-                lambda: store.current.settings,
-                data_dir / RECORDINGS,
-            )
             alerts = Alerts(reporter, lambda: store.current.settings, database, reporter.queued, identity.id, clock=clock)
-            office = SettingsOffice(data_dir, box, store, database, lambda: reporter.house)
-            pages = partial(
-                _web, reporter, conferences, switchroom, badges, store, doctor, shelf, office, database, box, clock
-            )
-            web = tasks.create_task(_pages(reporter, (conferences, switchroom), pages, sock, stopping), name="web")
+            pages = Pages(data_dir, box, store, database, reporter, conferences, switchroom, clock)
+            web = tasks.create_task(pages.serve(sock, stopping), name="web")
             others = [
                 tasks.create_task(store.follow(), name="settings"),
                 tasks.create_task(_tell_systemd(), name="systemd"),
@@ -131,7 +88,7 @@ async def serve(data_dir: Path, bind: str, *, clock: Clock | None = None) -> Non
                 tasks.create_task(alerts.run(), name="alerts"),
             ]
             log.info("service starting -> up", bind=bind, data_dir=str(data_dir), settings=store.current.id)
-            await _welcome(database, clock, bind)
+            await welcome(database, clock, bind)
             tenants = (conferences, switchroom)
             await _keep_house(store, database, box, identity.id, data_dir, reporter, tenants, stopping, clock)
             for task in others:
@@ -210,138 +167,6 @@ async def _first(*events: asyncio.Event, timeout: float | None = None) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-async def _pages(
-    reporter: Reporter,
-    streams: Sequence[Conferences | Switchroom],
-    load: Callable[[], uvicorn.Server],
-    sock: socket.socket,
-    stopping: asyncio.Event,
-) -> None:
-    """Serves the pages until `stopping` is set. Their server is large: `load`ed in a thread, once the PBX is being
-    connected to."""
-    told_to = asyncio.create_task(stopping.wait(), name="pages are closed")
-    try:
-        tried = asyncio.create_task(reporter.house_tried(), name="house tried")
-        await asyncio.wait([tried, told_to], return_when=asyncio.FIRST_COMPLETED)
-        tried.cancel()
-        if stopping.is_set():
-            sock.close()
-            return
-        server = await asyncio.to_thread(load)
-        _spare_collector()
-        serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
-        await asyncio.wait([serving, told_to], return_when=asyncio.FIRST_COMPLETED)
-        for stream in streams:
-            stream.close()  # they would never end by themselves
-        server.should_exit = True
-        await serving
-    finally:
-        told_to.cancel()
-
-
-def _spare_collector() -> None:
-    """All code is loaded now. The garbage collector looks through it no more: each time would hold up a call by 0.1 s."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE, 10, 10)
-
-
-async def _welcome(database: Database, clock: Clock, bind: str) -> None:
-    """While nobody can sign in: prints the one-time link with which the first administrator sets a password. It is no line
-    of the log, which may go anywhere."""
-    if (link := await first_link(database, clock())) is not None:
-        host, _, port = bind.rpartition(":")
-        shown = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # noqa: S104
-        sys.stderr.write(f"\nBecome the administrator: http://{shown}:{port}/welcome/{link}\n(once, within a day)\n\n")
-        sys.stderr.flush()
-
-
-def _web(
-    reporter: Reporter,
-    conferences: Conferences,
-    switchroom: Switchroom,
-    badges: Badges,
-    store: SettingsStore,
-    doctor: Doctor,
-    shelf: RecordingShelf,
-    office: SettingsOffice,
-    database: Database,
-    box: SecretBox,
-    clock: Clock,
-) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415  see _pages
-
-    from perezvon.web.app import create_app  # noqa: PLC0415
-    from perezvon.web.inside_sessions import InsideSessions  # noqa: PLC0415
-    from perezvon.web.people import People  # noqa: PLC0415
-
-    config = uvicorn.Config(
-        create_app(
-            reporter,
-            reporter,
-            desk=conferences,
-            switchroom=switchroom,
-            badges=badges,
-            people=People(database, box, clock),
-            database=database,
-            doctor=doctor,
-            shelf=shelf,
-            settings=office,
-            setup=Setup(database, box, store, reporter, lambda: reporter.house, clock=clock),
-            portals=(PortalRooms(database, lambda: reporter.house), InsideSessions(box, clock)),
-            password=lambda: _password(store),
-            language=lambda: store.current.settings.web.language,
-            second_factor=lambda: store.current.settings.web.second_factor,
-        ),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-        limit_concurrency=MOST_REQUESTS,
-        lifespan="off",
-    )
-    return uvicorn.Server(config)
-
-
-def _doctor(store: SettingsStore, data_dir: Path, database: Database, reporter: Reporter) -> Doctor:
-    """The examination that the page's button starts: with the very connections that the service uses."""
-
-    @contextlib.asynccontextmanager
-    async def open_portal(settings: PortalSettings) -> AsyncGenerator[Portal | None]:
-        link = reporter.house.portals.get(settings.name) if reporter.house else None
-        yield link.client if link is not None and link.installed else None
-
-    async def work() -> Sequence[Check]:
-        return await examine(Patient(store.current.settings, data_dir, database, open_portal))
-
-    return work
-
-
-def _password(store: SettingsStore) -> str:
-    secret = store.current.settings.web.password
-    return "" if secret is None else secret.reveal()
-
-
-def _listen(bind: str) -> socket.socket:
-    """Raises CannotBind."""
-    host, _, port = bind.rpartition(":")
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # With IPPROTO_TCP asyncio knows that it may switch off Nagle's delay.
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(DEAD * 1000))
-        sock.bind((host.strip("[]"), int(port)))
-        sock.listen(128)
-    except (OSError, ValueError) as error:
-        raise CannotBind(
-            f"cannot listen at {bind!r}: {error}. Give a free address as HOST:PORT, e.g. 127.0.0.1:8077"
-        ) from error
-    sock.set_inheritable(False)
-    return sock
 
 
 @contextlib.asynccontextmanager
