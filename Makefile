@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install dev demo test test-with-asterisk test-wiring test-weather test-rules test-without kills check fast-first fast-second fast-rest lint bench audit requirements clean
+.PHONY: help install dev demo test test-with-asterisk test-wiring test-weather test-rules test-first test-rest kills check fast-first fast-second fast-rest lint bench audit requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,9 +57,9 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
 	$(BIN)/python -m compileall -q src
-	$(MAKE) --no-print-directory --jobs 5 --keep-going --output-sync test-with-asterisk test-wiring test-weather test-rules test-without lint
+	$(MAKE) --no-print-directory --jobs 6 --keep-going --output-sync test-with-asterisk test-wiring test-weather test-rules test-first test-rest lint
 
-# Most of the time with the real Asterisk goes by in talk: four at the same time fit beside one another. (The service is
+# Most of the time with the real Asterisk goes by in talk: several at the same time fit beside one another. (The service is
 # started hundreds of times: what it consists of is compiled once, above.)
 WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py weather_of_portal.py conference_killed.py wiring_paced.py wiring_unrecorded.py)
 
@@ -82,8 +82,13 @@ test-rules: dev
 	$(BIN)/pytest -p no:cacheprovider --durations=10 -m asterisk $(RULES)
 
 # What does not listen to the clock gives way to what does.
-test-without: dev
-	nice -n 10 $(BIN)/pytest -p no:cacheprovider --durations=10 -m "not asterisk"
+WITHOUT := nice -n 10 $(BIN)/pytest -p no:cacheprovider --durations=10 -m "not asterisk"
+
+test-first: dev
+	$(WITHOUT) $(FIRST) $(SECOND)
+
+test-rest: dev
+	$(WITHOUT) $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%) tests
 
 kills: dev ## 100 kills under mixed traffic, compared with the PBX's own records (ten minutes)
 	PEREZVON_KILLS=100 $(BIN)/pytest -p no:cacheprovider tests/e2e/test_kill.py
