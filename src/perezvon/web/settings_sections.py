@@ -147,9 +147,9 @@ PAGES = (
     SettingsPage(
         "service",
         _("This service"),
-        _("Language and password of the pages, log, own database."),
+        _("Language and password of the pages, messages of troubles, log, own database."),
         "settings",
-        (Part("web"), Part("log"), Part("database")),
+        (Part("web"), Part("alerts"), Part("log"), Part("database")),
     ),
 )
 

@@ -134,7 +134,7 @@ def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: 
             for portal in settings.portal:
                 people, refreshed = await employees.load(conn, portal.name)
                 found.append(staff(portal.name, people, refreshed, now.unmapped))
-        addresses = {portal.name: portal.host for portal in now.portals if portal.host}
+        addresses = {portal.name: f"https://{portal.host}" for portal in now.portals if portal.host}
         return frame.page(request, "employees.html", staffs=found, addresses=addresses, now=now.now)
 
     return router
