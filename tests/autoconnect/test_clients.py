@@ -21,6 +21,9 @@ from perezvon.storage import Database, answers
 MARIA = "+79165550011"
 SEARCH = "telephony.externalCall.searchCrmEntities"
 
+PATIENT = 30.0
+"""Seconds: where it does not matter how long something takes, on a loaded machine either."""
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[PortalServer]:
@@ -49,7 +52,7 @@ class Desk:
         self.own = OwnTables(storage, "autoconnect")
         self.clients = Clients("main", lambda: portal, self.own, self.noticed.__setitem__, clock=lambda: self.now, **more)
 
-    async def ask(self, client: str, patience: float = 1.5, *, deals: bool = False, company: bool = False) -> Told:
+    async def ask(self, client: str, patience: float = PATIENT, *, deals: bool = False, company: bool = False) -> Told:
         deadline = asyncio.get_running_loop().time() + patience
         return await self.clients.ask(client, client, deadline, deals=deals, company=company)
 
@@ -102,8 +105,9 @@ async def test_his_company_and_his_open_deals_come_with_a_second_request(
 
 
 async def test_what_is_fresh_is_not_asked_again_and_what_is_old_is(
-    portal: Portal, storage: Database, server: PortalServer
+    portal: Portal, storage: Database, server: PortalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(room, "GRACE", PATIENT)
     async with desk(portal, storage) as one:
         await one.ask(MARIA)
         one.now += room.FRESH - 1
@@ -121,12 +125,10 @@ async def test_who_is_known_waits_for_the_grace_only_and_the_answer_is_kept(
     async with desk(portal, storage) as one:
         await one.ask(MARIA)
         one.now += 1000
-        server.state.faults.plan("slow", wait=0.6)
+        server.state.faults.plan("slow", wait=2.0)
         server.state.crm.of("CONTACT")[0].fields["ASSIGNED_BY_ID"] = "11"
-        began = time.monotonic()
         told = await one.ask(MARIA)
-        assert time.monotonic() - began < room.GRACE + 0.1
-        assert (kinds(told), told.late) == ([("contact", "12")], True)
+        assert (kinds(told), told.late) == ([("contact", "12")], True), "the portal's answer was waited for"
         await one.own.close()  # the answer has come
         assert kinds(await one.ask(MARIA)) == [("contact", "11")]
         assert asked(server) == 2
@@ -136,12 +138,10 @@ async def test_who_is_not_known_waits_for_the_patience_only(
     portal: Portal, storage: Database, server: PortalServer
 ) -> None:
     async with desk(portal, storage) as one:
-        server.state.faults.plan("slow", wait=1.0)
-        began = time.monotonic()
-        assert await one.ask(MARIA, 0.4) == Told(None, late=True)
-        assert 0.3 < time.monotonic() - began < 0.6
+        server.state.faults.plan("slow", wait=2.0)
+        assert await one.ask(MARIA, 0.4) == Told(None, late=True), "the portal's answer was waited for"
         await one.own.close()
-        assert kinds(await one.ask(MARIA, 0.4)) == [("contact", "12")]
+        assert kinds(await one.ask(MARIA)) == [("contact", "12")]
 
 
 async def test_what_was_known_is_known_after_a_restart_without_a_portal(
@@ -179,9 +179,7 @@ async def test_a_portal_that_has_failed_is_not_waited_for(portal: Portal, storag
         assert (await one.ask("+79160000002")).late
         server.state.faults.clear()
         server.state.faults.plan("slow", wait=0.5)
-        began = time.monotonic()
-        assert (await one.ask("+79160000003")).late
-        assert time.monotonic() - began < 0.1
+        assert (await one.ask("+79160000003")).late, "the portal's answer was waited for"
         assert (await one.ask("+79160000004")).late
         await one.own.close()
         assert asked(server) == 2, "one at a time finds out"

@@ -45,7 +45,7 @@ class Desk:
             self.third_round.set()
         return self.wanted
 
-    async def ask(self, *users: str, patience: float = 1.5) -> None:
+    async def ask(self, *users: str, patience: float = 30.0) -> None:
         await self.presence.ask(users, asyncio.get_running_loop().time() + patience)
 
 
@@ -118,11 +118,9 @@ async def test_what_is_old_counts_no_more(desk: Desk, server: PortalServer) -> N
 
 
 async def test_a_slow_portal_is_not_waited_for_and_its_answer_counts_later(desk: Desk, server: PortalServer) -> None:
-    server.state.faults.plan("slow", wait=0.5)
-    began = time.monotonic()
+    server.state.faults.plan("slow", wait=2.0)
     await desk.ask("11", patience=0.1)
-    assert time.monotonic() - began < 0.3
-    assert desk.presence.workday() == {}
+    assert desk.presence.workday() == {}, "the portal's answer was waited for"
     await desk.own.close()
     assert desk.presence.workday() == {"11": "OPENED"}
 

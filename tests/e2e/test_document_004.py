@@ -186,7 +186,7 @@ async def test_the_menu_is_heard_in_its_order_and_a_key_rings_its_number(office:
     world = office.pbx.world
     client = await world.call(frm="79151004003", to=SEVERAL)
     await client.answered()
-    await asyncio.sleep(len(SPOKEN) * 0.7 + 0.4)  # he listens to the end
+    await asyncio.sleep(len(SPOKEN) * 0.7 + 1.0)  # he listens to the end; in the middle of the two seconds of silence
     await client.press("2")
     other = await world.number(FLOWERS).talking()
     assert other.channel is not None and other.channel.caller == "79151004003"
