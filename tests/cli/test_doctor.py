@@ -84,16 +84,16 @@ def test_a_pbx_that_is_not(found: Probe, name: str, state: str, words: str) -> N
 
 def recordings(folder: Path) -> Check:
     settings = AsteriskSettings.model_validate({"name": "main", "ami": "tcp://u:p@h", "recordings": str(folder)})
-    (check,) = pbx._recordings(settings, "asterisk main")  # pyright: ignore[reportPrivateUsage]
+    (check,) = pbx.examine_folder(settings, "asterisk main")
     return check
 
 
 def test_the_newest_recording_is_found_in_dated_folders(tmp_path: Path) -> None:
     assert (recordings(tmp_path / "none").state, recordings(tmp_path).state) == (State.PROBLEM, State.WARNING)
-    for day, name in ((1, "old.wav"), (2, "new.wav")):
+    for day, name, size in ((1, "old.wav", 4000), (2, "new.wav", 4000), (3, "has just begun.wav", 44)):
         folder = tmp_path / "2026" / f"{day:02}"
         folder.mkdir(parents=True)
-        (folder / name).touch()
+        (folder / name).write_bytes(bytes(size))
         for path in (folder / name, folder):
             os.utime(path, (day * 1000, day * 1000))
     check = recordings(tmp_path)

@@ -24,6 +24,8 @@ CLOCK_WARNING = 2.0
 """Seconds. The moments of calls come from the PBX's clock."""
 
 AUDIO = (".wav", ".wav49", ".gsm", ".ulaw", ".alaw", ".mp3", ".sln", ".sln16", ".g722", ".ogg")
+NOTHING_HEARD = 512
+"""Bytes: a file not longer is a header, of a recording that has just begun or whose call never spoke."""
 _RELOAD = "asterisk -rx 'manager reload'"
 
 
@@ -186,7 +188,7 @@ def examine_folder(settings: AsteriskSettings, subject: str) -> Iterator[Check]:
 
 
 def newest(folder: Path, depth: int = 5) -> Path | None:
-    """A recording in the newest of the (dated) folders: looks into few of them, however many years there are."""
+    """A recording with sound in the newest of the (dated) folders: looks into few of them, however many years there are."""
     folders: list[tuple[float, Path]] = []
     files: list[tuple[float, Path]] = []
     try:
@@ -194,7 +196,7 @@ def newest(folder: Path, depth: int = 5) -> Path | None:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=True):
                     folders.append((entry.stat().st_mtime, Path(entry.path)))
-                elif entry.name.lower().endswith(AUDIO):
+                elif entry.name.lower().endswith(AUDIO) and entry.stat().st_size > NOTHING_HEARD:
                     files.append((entry.stat().st_mtime, Path(entry.path)))
     except OSError:
         return None
