@@ -57,7 +57,7 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
 	$(BIN)/python -m compileall -q src
-	$(MAKE) --no-print-directory --jobs 6 --keep-going --output-sync test-with-asterisk test-wiring test-weather test-rules test-first test-rest lint
+	$(MAKE) --no-print-directory --jobs 5 --keep-going --output-sync test-with-asterisk test-wiring test-weather test-rules test-second test-first test-rest lint
 
 # Most of the time with the real Asterisk goes by in talk: several at the same time fit beside one another. (The service is
 # started hundreds of times: what it consists of is compiled once, above.)
@@ -85,7 +85,10 @@ test-rules: dev
 WITHOUT := nice -n 10 $(BIN)/pytest -p no:cacheprovider --durations=10 -m "not asterisk"
 
 test-first: dev
-	$(WITHOUT) $(FIRST) $(SECOND)
+	$(WITHOUT) $(FIRST)
+
+test-second: dev
+	$(WITHOUT) $(SECOND)
 
 test-rest: dev
 	$(WITHOUT) $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%) tests

@@ -84,13 +84,6 @@ def told(story: Story, at: float) -> list[list[Fact]]:
         rung=tuple(story.talkers) or ("103",),
         talkers=tuple(story.talkers),
         last_talker=story.talkers[-1] if talked else "",
-        transfers=(),
-        picked_up_by="",
-        forwarded_to="",
-        queue="",
-        menu=(),
-        third_parties=(),
-        recordings=(),
         legs=tuple(legs),
     )
     for name, value in story.more.items():

@@ -40,21 +40,9 @@ def missed_call(number: int, at: float = 1000.0, *, client: str = CLIENT, **more
         line_raw=LINE.number,
         trunk="",
         started=at - 10,
-        answered=None,
         ended=at,
         outcome=Outcome.MISSED,
-        duration=0.0,
         rung=("101",),
-        talkers=(),
-        last_talker="",
-        transfers=(),
-        picked_up_by="",
-        forwarded_to="",
-        queue="",
-        menu=(),
-        third_parties=(),
-        recordings=(),
-        legs=(),
     )
     return replace(call, **more)
 

@@ -43,17 +43,8 @@ RECORD = Call(
     ended=35.0,
     outcome=Outcome.ANSWERED,
     duration=30.0,
-    rung=(),
     talkers=("101", "102"),
     last_talker="102",
-    transfers=(),
-    picked_up_by="",
-    forwarded_to="",
-    queue="",
-    menu=(),
-    third_parties=(),
-    recordings=(),
-    legs=(),
 )
 
 

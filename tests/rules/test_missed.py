@@ -21,12 +21,22 @@ WHOLE = MissedTasks(Telling())
 def call(at: float, talkers: tuple[str, ...] = (), **more: Any) -> Call:
     """Began ten seconds before `at`; missed, or a talk since then for a minute."""
     made = Call(
-        id=f"c{at:.0f}", direction=Direction.INCOMING, client=CLIENT, client_raw=CLIENT, client_name="", line=LINE.number,
-        line_raw=LINE.number, trunk="", started=at - 10, answered=at if talkers else None, ended=at + 60 * bool(talkers),
-        outcome=Outcome.ANSWERED if talkers else Outcome.MISSED, duration=0.0, rung=("101", "102"), talkers=talkers,
-        last_talker=talkers[-1] if talkers else "", transfers=(), picked_up_by="", forwarded_to="", queue="", menu=(),
-        third_parties=(), recordings=(), legs=(),
-    )  # fmt: skip
+        id=f"c{at:.0f}",
+        direction=Direction.INCOMING,
+        client=CLIENT,
+        client_raw=CLIENT,
+        client_name="",
+        line=LINE.number,
+        line_raw=LINE.number,
+        trunk="",
+        started=at - 10,
+        answered=at if talkers else None,
+        ended=at + 60 * bool(talkers),
+        outcome=Outcome.ANSWERED if talkers else Outcome.MISSED,
+        rung=("101", "102"),
+        talkers=talkers,
+        last_talker=talkers[-1] if talkers else "",
+    )
     return replace(made, **more)
 
 

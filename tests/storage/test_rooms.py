@@ -64,11 +64,8 @@ RECORD = Call(
     talkers=("102",),
     last_talker="102",
     transfers=(Transfer(TransferKind.BLIND, "101", "102", 110.0),),
-    picked_up_by="",
-    forwarded_to="",
     queue="sales",
     menu=("2",),
-    third_parties=(),
     recordings=("/a.wav",),
     legs=(Leg("PJSIP/102-1", Party.EMPLOYEE, "102", 101.0, 105.25, 120.5, LegOutcome.ANSWERED),),
 )

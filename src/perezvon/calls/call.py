@@ -74,7 +74,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One physical call of one client (or of two employees), whoever talked.
+    """One physical call of one client (or of two employees), whoever talked. What is left out has not happened.
 
     `client` and `line` are E.164 where the number can be understood, else as the PBX gave them ("" when hidden).
     `duration`: seconds from the first answer by an employee (incoming) or by the client (outgoing) to the client's hang-up;
@@ -93,21 +93,21 @@ class Call:
     line_raw: str
     trunk: str
     started: float
-    answered: float | None
-    ended: float | None
-    outcome: Outcome | None
-    duration: float
-    rung: tuple[str, ...]
-    talkers: tuple[str, ...]
-    last_talker: str
-    transfers: tuple[Transfer, ...]
-    picked_up_by: str
-    forwarded_to: str
-    queue: str
-    menu: tuple[str, ...]
-    third_parties: tuple[str, ...]
-    recordings: tuple[str, ...]
-    legs: tuple[Leg, ...]
+    answered: float | None = None
+    ended: float | None = None
+    outcome: Outcome | None = None
+    duration: float = 0.0
+    rung: tuple[str, ...] = ()
+    talkers: tuple[str, ...] = ()
+    last_talker: str = ""
+    transfers: tuple[Transfer, ...] = ()
+    picked_up_by: str = ""
+    forwarded_to: str = ""
+    queue: str = ""
+    menu: tuple[str, ...] = ()
+    third_parties: tuple[str, ...] = ()
+    recordings: tuple[str, ...] = ()
+    legs: tuple[Leg, ...] = ()
     end_seen: bool = True
     absorbed_into: str = ""
     forwarded_by: str = ""

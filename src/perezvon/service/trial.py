@@ -136,21 +136,6 @@ def _blank(started: CallStarted) -> Call:
         line_raw=started.line_raw,
         trunk=started.trunk,
         started=started.at,
-        answered=None,
-        ended=None,
-        outcome=None,
-        duration=0.0,
-        rung=(),
-        talkers=(),
-        last_talker="",
-        transfers=(),
-        picked_up_by="",
-        forwarded_to="",
-        queue="",
-        menu=(),
-        third_parties=(),
-        recordings=(),
-        legs=(),
     )
 
 
