@@ -208,7 +208,7 @@ def _fill(conn: Connection) -> None:
 def _value(column: Column[Any], number: int, place: int) -> object:
     if column.foreign_keys:
         (parent,) = column.foreign_keys
-        return f"{parent.column.name}-{number}"
+        return number + 1 if parent.column.type.python_type is int else f"{parent.column.name}-{number}"
     match column.type.python_type:
         case kind if kind is str:
             given = {"state": "new", "talkers": "[]"} if column.table.name == "recording" else {}
