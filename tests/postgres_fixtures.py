@@ -1,4 +1,4 @@
-"""The databases of the tests: `place` is an empty one of each kind, as `Database.open` takes it.
+"""The databases of the tests: `place` is one of each kind that nobody has written to, as `Database.open` takes it.
 
 PostgreSQL is a private server for the test run, with a socket folder and a loopback port of its own. It runs as another user
 when the tests run as root, which PostgreSQL refuses, and keeps nothing safe (fsync off).
@@ -6,6 +6,7 @@ when the tests run as root, which PostgreSQL refuses, and keeps nothing safe (fs
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from perezvon.storage import Database
 
 _numbers = count(1)
 
@@ -92,11 +95,39 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.run("dropdb", "--force", name)
 
 
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the file of a database that nobody has owned yet."""
+    folder = tmp_path_factory.mktemp("with-tables")
+    asyncio.run(_make_tables(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres_server: PostgresServer) -> str:
+    """The name of such a database."""
+    name = "with_tables"
+    postgres_server.run("createdb", name)
+    asyncio.run(_make_tables(postgres_server.url(name)))
+    return name
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return str(tmp_path / "data")
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Has the present tables, copied: to make them anew for each of a thousand tests takes longer than the tests."""
+    if request.param == "sqlite":
+        yield str(shutil.copytree(request.getfixturevalue("sqlite_with_tables"), tmp_path / "data"))
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{next(_numbers)}"
+    server.run("createdb", f"--template={request.getfixturevalue('postgres_with_tables')}", name)
+    yield server.url(name)
+    server.run("dropdb", "--force", name)
+
+
+async def _make_tables(place: str | Path) -> None:
+    async with await Database.open(place, own=False):
+        pass
 
 
 def make_server() -> PostgresServer:

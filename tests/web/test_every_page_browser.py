@@ -30,7 +30,7 @@ from perezvon.storage import Database, missed
 from perezvon.web.people import Actor, People, SignedIn
 from perezvon.web.rights import PUBLIC, Right, Role
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(360)]
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "every"
 LOOKS = [("ru-RU", "light"), ("en-GB", "dark")]
@@ -41,6 +41,9 @@ EXAMPLES: dict[str, str] = {
 BY_NAME = {"portal": "main", "pbx": "main", "call": CALL, "call_id": CALL, "extension": "101", "lane": CALL}
 ELSEWHERE = {
     "/recordings/{token}": "a sound, behind signed links: test_recordings_served.py",
+    "/calls/{call}/recordings/{number}/peaks": "what the player draws: test_calls_pages.py",
+    "/settings/menu/prompt/{part}": "a sound, of a menu that is set: test_settings_tools.py",
+    "/bitrix24/{portal}/inside/{part}": "a part of a page inside the portal, with its key: test_embed_browser.py",
     "/preferences": "leads back to where one was: test_people_pages.py",
 }
 """Routes that are no pages, and what proves them."""
