@@ -59,7 +59,7 @@ PATIENCE = 3.0
 BUILDING = 5.0
 """Seconds that an event from a portal waits for the house that is being built when it comes."""
 SILENT = 60.0
-"""Seconds of nothing but errors after which a portal for which nothing waits counts as failing."""
+"""Seconds of nothing but errors after which a portal that has answered, and for which nothing waits, counts as failing."""
 QUEUES = {
     Priority.CARD: "cards",
     Priority.FINISH: "finish",
@@ -309,8 +309,9 @@ def _weather(link: PortalLink, sending: SenderStatus, now: float) -> tuple[str, 
     """The portal's state, since when, and why: as the queue finds it; while nothing waits, as employees and events do."""
     if not link.installed:
         return "waiting for installation", sending.since, None
-    if sending.sky == "clear" and link.failing is not None and now - link.failing.since > SILENT:
-        return SKIES[sky_of(link.failing.error)], link.failing.since, link.failing.error
+    failing = link.failing
+    if sending.sky == "clear" and failing is not None and (not link.last_success or now - failing.since > SILENT):
+        return SKIES[sky_of(failing.error)], failing.since, failing.error
     if sending.pause is not None and sending.sky == "clear":
         return "paused", sending.pause.since, None
     return SKIES[sending.sky], sending.since, sending.error
