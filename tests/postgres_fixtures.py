@@ -96,16 +96,8 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the file of a database that nobody has owned yet."""
-    folder = tmp_path_factory.mktemp("with-tables")
-    asyncio.run(_make_tables(folder))
-    return folder
-
-
-@pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """The name of such a database."""
+    """The name of a database that has the present tables, and that nobody has owned yet."""
     name = "with_tables"
     postgres_server.run("createdb", name)
     asyncio.run(_make_tables(postgres_server.url(name)))
@@ -114,9 +106,9 @@ def postgres_with_tables(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Has the present tables, copied: to make them anew for each of a thousand tests takes longer than the tests."""
+    """On PostgreSQL the tables are there already, copied: to make them takes longer than most tests do."""
     if request.param == "sqlite":
-        yield str(shutil.copytree(request.getfixturevalue("sqlite_with_tables"), tmp_path / "data"))
+        yield str(tmp_path / "data")
         return
     server = request.getfixturevalue("postgres_server")
     name = f"test_{next(_numbers)}"
@@ -125,7 +117,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.run("dropdb", "--force", name)
 
 
-async def _make_tables(place: str | Path) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Without tables."""
+    return str(request.getfixturevalue("postgres_url") if request.param == "postgresql" else tmp_path / "data")
+
+
+async def _make_tables(place: str) -> None:
     async with await Database.open(place, own=False):
         pass
 

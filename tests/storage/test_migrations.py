@@ -35,8 +35,8 @@ def upgrade():
 """
 
 
-async def test_an_empty_database_becomes_the_schema(place: str) -> None:
-    async with await Database.open(place) as database, database.read() as conn:
+async def test_an_empty_database_becomes_the_schema(empty: str) -> None:
+    async with await Database.open(empty) as database, database.read() as conn:
         assert await conn.run_sync(_differences) == []
         assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == HEAD == REVISIONS[-1]
 
