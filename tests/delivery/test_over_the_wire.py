@@ -129,7 +129,7 @@ async def test_an_outage_is_waited_out(database: Database, server: PortalServer,
         await put(database, "before", register("before"), finish("before"))
         sender.notify()
         await settled()
-        server.outage(1.0)
+        server.outage(4.0)
         while server.is_open:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         for number in range(30):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,7 +102,11 @@ class Stand:
             return None
 
         what = f"the portal's call with {client} is finished" + (" and recorded" if recorded else "")
-        return await self.until(settled, what, within)
+        try:
+            return await self.until(settled, what, within)
+        except Missed as missed:
+            theirs = [call for call in self.portal.calls() if call.phone == client]
+            raise Missed(f"{missed}\nthe portal's calls with {client}: {self.tell(theirs) if theirs else 'none'}") from None
 
     async def until(self, look: Callable[[], T | None], what: str, within: float = SETTLED) -> T:
         """What `look` gives, as soon as the portal's news make it give something. Raises Missed."""
@@ -118,11 +122,12 @@ class Stand:
                 pass
         raise Missed(f"waited {within:g} s in vain until {what}; the portal has: {self.tell()}\n{self.service.tail()}")
 
-    def tell(self) -> str:
+    def tell(self, calls: Sequence[PortalCall] = ()) -> str:
+        """These calls, or the last ones."""
         return "; ".join(
-            f"{call.phone} type {call.type} user {call.finish.get('USER_ID', call.user_id)} "
-            f"{'live' if call.live else call.finish.get('STATUS_CODE')}"
-            for call in self.portal.calls()[-10:]
+            f"{call.phone} type {call.type} user {call.finish.get('user_id', call.user_id)} "
+            f"{'live' if call.live else call.finish.get('status')}{' recorded' if call.recording else ''}"
+            for call in calls or self.portal.calls()[-10:]
         )
 
 
