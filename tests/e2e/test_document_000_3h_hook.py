@@ -111,6 +111,6 @@ async def test_3h_one_that_loops_keeps_nobody_waiting(office: Stand) -> None:
     client = await office.pbx.world.call(frm="79167770306", to=NOBODYS)
     assert await waited(client, await rings(office, USUAL_WAY)) < 2.0, "with the portal slow as well"
     await client.hangup()
-    assert (await why(office, "79167770306"))[0] == (
-        "the portal did not answer in time: the client's responsible is not known"
-    )
+    told = await why(office, "79167770306")  # by the hooks' process and by the PBX, whichever comes first
+    assert "the portal did not answer in time: the client's responsible is not known" in told
+    assert any("customize_autodistribution failed, the default stands" in reason for reason in told)
