@@ -86,7 +86,7 @@ def test_each_call_once_in_order(
 
 @pytest.mark.load
 @pytest.mark.timeout(600)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**story)
 def test_each_call_once_in_order_at_length(
     scripts: Scripts, before: list, after: list, inside: list, holes: list[bool], cuts: list[int]
