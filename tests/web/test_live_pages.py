@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -20,7 +22,9 @@ from perezvon.rules import Decision, Reason
 from perezvon.rules.missed import Missed
 from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.steps import State, Step
+from perezvon.web import live_pages
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
+from perezvon.web.people import Actor
 from perezvon.web.rights import Role
 
 NOW = 1_790_000_000.0
@@ -123,6 +127,22 @@ async def test_whoever_may_not_look_on_any_more_is_told_so(room: PaperRoom, serv
         assert (await stranger.get("/live", Accept="text/html")).url == "/login"
         async with stranger.session.get(served.url + "/live/events", headers={"Accept": "text/event-stream"}) as answer:
             assert answer.status == 401
+
+
+async def test_busy_telephones_keep_nobody_looking_on_who_may_no_more(
+    room: PaperRoom, served: Pages, observer: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = 0.0
+    monkeypatch.setattr(live_pages, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later))
+    room.show(row("main-1", started=NOW))
+    async with asyncio.timeout(5), observer.session.get(served.url + "/live/events") as answer:
+        told = events(answer)
+        assert (await anext(told))[0] == "state"
+        vera = next(one for one in await served.people.everybody() if one.login == "vera")
+        await served.people.change(vera.id, Actor("anna"), name="", role=Role.OBSERVER, active=False)
+        later = live_pages.ALIVE
+        room.show(row("main-1", Stage.TALK, started=NOW))
+        assert await anext(told) == ("refused", {})
 
 
 # ---- deliveries
