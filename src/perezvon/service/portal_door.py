@@ -64,6 +64,9 @@ class PortalRooms:
         link = self._link(portal)
         return link.settings if link is not None else None
 
+    def pbxs(self, portal: str) -> frozenset[str]:
+        return frozenset(exchange.settings.name for exchange in self._exchanges(portal))
+
     def extension(self, portal: str, user: str) -> str:
         link = self._link(portal)
         known = link.directory.by_user(user) if link is not None else None
