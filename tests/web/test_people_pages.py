@@ -23,7 +23,7 @@ from yarl import URL
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage import DatabaseGone, settings
-from perezvon.web import passwords
+from perezvon.web import gate, passwords
 from perezvon.web.app import create_app, endpoints
 from perezvon.web.first_link import LASTS, first_link
 from perezvon.web.frame import Frame, policy
@@ -597,7 +597,27 @@ async def test_the_form_token_may_come_in_a_header(served: Pages, visitor: Visit
 
 async def test_a_huge_form_is_refused(served: Pages, visitor: Visitor) -> None:
     await served.person("anna")
-    assert (await visitor.post("/login", {"login": "x" * 1_100_000})).status == 413
+    await visitor.sign_in("anna")
+    await visitor.get("/account")
+    assert (await visitor.post("/account/tokens", {"name": "x" * 1_100_000})).status == 413
+    assert (await visitor.post("/account/tokens", {"name": "x" * 100_000})).status == 400  # read, and found wanting
+
+
+async def test_strangers_send_small_forms_and_not_slowly(
+    served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody is known: large forms would be read in the time of the calls, slow ones fill the service."""
+    assert (await visitor.post("/login", {"login": "x" * 20_000})).status == 413
+    assert (await visitor.post("/welcome/x", {"login": "x" * 20_000})).status == 413
+    assert (await visitor.post("/login", {f"field {number}": "" for number in range(100)})).status == 400
+    monkeypatch.setattr(gate, "SLOWEST_FORM", 0.05)
+    url = URL(served.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    kind = "application/x-www-form-urlencoded"
+    writer.write(f"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n\r\nlogin=".encode())
+    async with asyncio.timeout(5):
+        assert b" 408 " in await reader.readline()
+    writer.close()
 
 
 # What was there before
