@@ -23,6 +23,7 @@ from perezvon.rules.missed import Missed
 from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.steps import State, Step
 from perezvon.web import live_pages
+from perezvon.web.call_support import Mask
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
 from perezvon.web.people import Actor
 from perezvon.web.rights import Role
@@ -164,7 +165,8 @@ async def test_a_refused_step_is_sent_again_once_however_often_it_is_clicked(
     assert (first.status, first.url, room.woken) == (200, f"/calls/{CALL}", ["main"])
     again = (await steps(served))[2]
     assert (again.state, again.attempts, again.error) == (State.NEW, 0, None)
-    assert "Nothing was done" in (await visitor.post(f"/deliveries/steps/{dead.id}/again?lang=en")).text or True
+    await visitor.get("/preferences?lang=en&back=/account")
+    assert "Nothing was done" in (await visitor.post(f"/deliveries/steps/{dead.id}/again")).text
     done = [entry.action for entry in await served.people.entries(10)]
     assert done.count("step_sent_again") == 1
     assert (await visitor.post("/deliveries/steps/999999/again")).status == 404
@@ -263,6 +265,32 @@ async def test_the_file_for_support_has_no_secret_and_no_number_when_masked(
     masked = (await visitor.get(f"/calls/{CALL}/support.json?masked=1")).text
     assert "9161234567" not in masked and "4951234567" not in masked and "***67" in masked and CALL in masked
     assert json.loads(masked)["facts"][0]["fact"] == "CallStarted"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "8 (916) 123-45-67",
+        "+7 916 123 45 67",
+        "tel:+79161234567;ext=1",
+        "9161234567",
+        79161234567,
+        "rec-20260102-150405-79161234567-1700000000.12.wav",
+        "(495) 123-45-67",
+        {"LAST_NAME": "+79161234567"},
+    ],
+)
+def test_a_number_is_masked_however_it_is_written(told: object) -> None:
+    """As hooks return it, as the portal and the PBX write it."""
+    masked = json.dumps(Mask(["+79161234567", "+74951234567", "101"]).whole({"printed": told, "calls": 123, "user": "101"}))
+    plain = re.sub(r"[\s()\-]", "", masked)
+    assert "9161234" not in plain and "4951234" not in plain and "***" in masked
+    assert '"calls": 123, "user": "101"' in masked
+
+
+def test_ids_and_times_stay_in_the_file_for_support() -> None:
+    told = {"uniqueid": "1790000000.12", "at": 1790000000.5, "live": True, "id": 42, "call": "main-1790000000.12-7"}
+    assert Mask(["+79161234567"]).whole(told) == told
 
 
 async def test_the_sound_as_a_picture(served: Pages, visitor: Visitor, tmp_path: Path) -> None:
