@@ -15,14 +15,16 @@ import aiohttp
 import pytest
 from pages_server import Pages, Visitor, pages
 from paper_switchroom import PaperRoom, row
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stored_calls import CALL, CLIENT, store
 
 from perezvon.calls.watching import Stage
 from perezvon.rules import Decision, Reason
 from perezvon.rules.missed import Missed
+from perezvon.rules.vocabulary import Kind, Priority, StepDraft
 from perezvon.storage import lanes, missed, pauses
-from perezvon.storage.steps import State, Step
-from perezvon.web import live_pages
+from perezvon.storage.steps import Settled, State, Step
+from perezvon.web import deliveries_pages, live_pages
 from perezvon.web.call_support import Mask
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
 from perezvon.web.people import Actor
@@ -182,6 +184,30 @@ async def test_a_step_that_is_left_out_stays_so_and_says_who_did_it(
     assert (left.state, str(left.note)) == (State.SKIPPED, "left out by anna")
     await visitor.post(f"/deliveries/steps/{dead.id}/again")
     assert (await steps(served))[2].state is State.NEW
+
+
+async def test_all_that_failed_is_sent_again_a_little_at_a_time(
+    room: PaperRoom, served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One write of five hundred would hold up the calls that ring meanwhile."""
+    monkeypatch.setattr(deliveries_pages, "IN_ONE_WRITE", 2)
+    ids = [f"note:{number}" for number in range(5)]
+
+    async def store_dead(conn: AsyncConnection) -> None:
+        for lane in ids:
+            await lanes.append(conn, "main", lane, [StepDraft(lane, Kind.DESCRIBE, {}, Priority.CRM, Reason("r"))], NOW)
+            [step] = (await lanes.load(conn, [lane]))[lane]
+            await lanes.settle(conn, [Settled(step.id, State.DEAD, {"error": "ACCESS_DENIED"}, "no")], NOW)
+
+    await served.database.write(store_dead)
+    await visitor.get("/deliveries")
+    for _ in range(2):
+        await visitor.post("/deliveries/main/again")
+    async with served.database.read() as conn:
+        found = await lanes.load(conn, ids)
+    assert [step.state for lane in ids for step in found[lane]] == [State.NEW] * 5
+    told = [entry.detail for entry in await served.people.entries(20) if entry.action == "step_sent_again"]
+    assert sorted(told) == [f"all that failed: {count}" for count in (1, 2, 2)]
 
 
 async def test_an_observer_looks_and_does_nothing(served: Pages, observer: Visitor, tmp_path: Path) -> None:
