@@ -7,22 +7,27 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 from portal_rooms import Rooms, rooms
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stored_calls import HOSTILE, many
+from stored_calls import CALL, CLIENT, HOSTILE, many, whole_call
 
+from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.directory import Employee as StaffMember
 from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
 from perezvon.conference import Employee
+from perezvon.service.portal_door import PortalRooms
 from perezvon.settings.portal import PortalSettings
 from perezvon.storage.missed_report import Share, shares
 from perezvon.storage.schema import call as call_table
 from perezvon.web import Status
 from perezvon.web.embed_card import Key, pressed
 from perezvon.web.embed_report import grouped
+from perezvon.web.portal_door import CardContext
 from perezvon.web.status import PbxStatus
 
 
@@ -237,6 +242,32 @@ async def test_nothing_is_seen_of_another_company_with_the_same_extensions(insid
     _, text, _ = await inside.post(inside.opening("app", 1))
     assert "asterisk main" in text
     assert "theirs" not in text
+
+
+async def test_a_card_opened_before_somebody_else_answered_shows_no_more_of_his_call(inside: Rooms) -> None:
+    """Over the portal's own line: whoever posts the client's number is shown the card only until a colleague talks."""
+    record, _ = whole_call(time.time())
+    live = [record]
+    exchange = SimpleNamespace(
+        settings=SimpleNamespace(name="main"),
+        numbering=SimpleNamespace(international=str),
+        switchboard=SimpleNamespace(tracker=SimpleNamespace(live=lambda: live)),
+        control=SimpleNamespace(look=lambda call: None),
+    )
+    people = [StaffMember(user, user, extension) for user, extension in (("11", "101"), ("12", "102"), ("13", "103"))]
+    house: Any = SimpleNamespace(
+        portals={"main": SimpleNamespace(directory=Directory.of(people, 1.0))},
+        exchanges={"main": exchange},
+        settings=SimpleNamespace(portal_of=lambda pbx: SimpleNamespace(name="main")),
+    )
+    door = PortalRooms(inside.database, lambda: house)
+    card = CardContext("", CLIENT, CALL)
+    assert await door.call_of("main", "13", card) is None
+    mine = await door.call_of("main", "11", card)
+    assert mine is not None and mine.live is record
+    live.clear()
+    over = await door.call_of("main", "11", card)
+    assert over is not None and over.live is None
 
 
 async def test_a_talk_with_another_company_is_no_call_back_of_ours(inside: Rooms) -> None:

@@ -97,9 +97,12 @@ class PortalRooms:
                 return None
             return self._card(portal, user, extension, shown.call, shown.pbx, exchange, live)
         found = self._over_own_line(portal, user, extension, card)
-        if found is None and card.call:  # it is over
+        if found is None and card.call and not self._goes_on(portal, card.call):
             return CardCall(card.call, "", Employee(portal, user, "", extension))
         return found
+
+    def _goes_on(self, portal: str, call: str) -> bool:
+        return any(_live(exchange, lambda one: one.id == call) is not None for exchange in self._exchanges(portal))
 
     # ----
 
