@@ -22,7 +22,8 @@ _SHOWN = [column for column in call.c if column.name not in ("state", "plan")]
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What is looked for; fields left alone do not narrow. `client` and `line`: digits anywhere in the number. `employee`:
-    the extension that talked last. `pbxs`: calls of these alone. `since` and `until`: POSIX seconds of the call's start. `live`: under way.
+    the extension that talked last. `pbxs`: calls of these alone. `since` and `until`: POSIX seconds of the call's start.
+    `live`: under way.
 
     `after`: the last row of the page before (its `started` and `id`).
     """

@@ -58,7 +58,9 @@ class StatePage:
         now = self._clock()
         midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         async with self._database.read() as conn:
-            mine = await search.found(conn, Filter(employee=extension, pbxs=pbxs, since=midnight), MOST) if extension else []
+            mine = (
+                await search.found(conn, Filter(employee=extension, pbxs=pbxs, since=midnight), MOST) if extension else []
+            )
             asked = Filter(outcome=Outcome.MISSED, direction=Direction.INCOMING, pbxs=pbxs, since=midnight)
             lost = await search.found(conn, asked, MOST_MISSED) if extension else []
             rung = await missed_report.rung(conn, [row.id for row in lost])
