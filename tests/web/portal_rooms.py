@@ -69,6 +69,9 @@ class Rooms:
     def settings(self, portal: str) -> PortalSettings | None:
         return self.config
 
+    def pbxs(self, portal: str) -> frozenset[str]:
+        return frozenset({"main"})
+
     def extension(self, portal: str, user: str) -> str:
         return EMPLOYEES.get(user, ("", ""))[1]
 

@@ -17,8 +17,9 @@ from stored_calls import BEEP, CALL, HOSTILE, many, store, whole_call
 
 from perezvon.calls.call import Direction
 from perezvon.rules.missed import Missed
-from perezvon.storage import calls, employees, journal, missed
+from perezvon.storage import calls, employees, journal, missed, search
 from perezvon.storage.calls import StoredCall
+from perezvon.storage.search import Filter
 from perezvon.web.call_story import timeline
 from perezvon.web.calls_pages import asked, digits
 from perezvon.web.rights import Role
@@ -81,6 +82,16 @@ async def test_what_filters_find(served: Pages, visitor: Visitor) -> None:
     for query, count in FOUND:
         answer = await visitor.get(f"/calls?{query}")
         assert (answer.status, len(listed(answer.text))) == (200, count), query
+
+
+@pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'"])
+async def test_signs_of_patterns_are_taken_as_they_are(served: Pages, sign: str) -> None:
+    """The page lets digits alone through; the search does not rely on that."""
+    await many(served.database, 3, NOW)
+    async with served.database.read() as conn:
+        assert not await search.found(conn, Filter(client=sign), 10)
+        assert not await search.found(conn, Filter(line=sign), 10)
+        assert len(await search.found(conn, Filter(client="7916"), 10)) == 3
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,28 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 from portal_rooms import Rooms, rooms
 from sqlalchemy.ext.asyncio import AsyncConnection
-from stored_calls import HOSTILE, many
+from stored_calls import CALL, CLIENT, HOSTILE, many, whole_call
 
+from perezvon.bitrix24.directory import Directory
+from perezvon.bitrix24.directory import Employee as StaffMember
 from perezvon.calls.facts import InMenu, MenuChosen, MenuStep
 from perezvon.conference import Employee
+from perezvon.service.portal_door import PortalRooms
 from perezvon.settings.portal import PortalSettings
 from perezvon.storage.missed_report import Share, shares
 from perezvon.storage.schema import call as call_table
+from perezvon.web import Status
 from perezvon.web.embed_card import Key, pressed
 from perezvon.web.embed_report import grouped
+from perezvon.web.portal_door import CardContext
+from perezvon.web.status import PbxStatus
 
 
 @pytest.fixture
@@ -208,6 +215,76 @@ async def test_administrators_see_the_portal_and_others_their_own(inside: Rooms)
     assert "My calls today" in text
     assert "/settings" not in text
     assert "Телефония" not in text
+
+
+async def test_nothing_is_seen_of_another_company_with_the_same_extensions(inside: Rooms) -> None:
+    at = time.time() - 1
+
+    def row(place: str, number: int, outcome: str, talker: str, portal: str = "") -> dict[str, Any]:
+        return {
+            "id": f"{place}-{number}", "pbx": place, "portal": portal, "direction": "incoming", "client": f"+7916{place}{number}",
+            "line": "", "started": at, "ended": at, "outcome": outcome, "duration": 0.0, "last_talker": talker, "live": False,
+            "state": '{"rung": ["101"]}', "plan": "{}",
+        }  # fmt: skip
+
+    rows = [row(place, 1, "answered", "101") for place in ("main", "other")]
+    rows += [row(place, 2, "missed", "") for place in ("main", "other")]
+
+    async def store(conn: AsyncConnection) -> None:
+        await conn.execute(call_table.insert(), rows)
+
+    await inside.database.write(store)
+    _, text, _ = await inside.post(inside.opening("app", 11))
+    assert "+7916main1" in text and "+7916main2" in text
+    assert "other" not in text
+    pbxs = tuple(PbxStatus(name, "connecting", at, last_error="Connection refused") for name in ("main", "theirs"))
+    inside.status_now = Status("0.1.0", at, at - 60, pbxs=pbxs)
+    _, text, _ = await inside.post(inside.opening("app", 1))
+    assert "asterisk main" in text
+    assert "theirs" not in text
+
+
+async def test_a_card_opened_before_somebody_else_answered_shows_no_more_of_his_call(inside: Rooms) -> None:
+    """Over the portal's own line: whoever posts the client's number is shown the card only until a colleague talks."""
+    record, _ = whole_call(time.time())
+    live = [record]
+    exchange = SimpleNamespace(
+        settings=SimpleNamespace(name="main"),
+        numbering=SimpleNamespace(international=str),
+        switchboard=SimpleNamespace(tracker=SimpleNamespace(live=lambda: live)),
+        control=SimpleNamespace(look=lambda call: None),
+    )
+    people = [StaffMember(user, user, extension) for user, extension in (("11", "101"), ("12", "102"), ("13", "103"))]
+    house: Any = SimpleNamespace(
+        portals={"main": SimpleNamespace(directory=Directory.of(people, 1.0))},
+        exchanges={"main": exchange},
+        settings=SimpleNamespace(portal_of=lambda pbx: SimpleNamespace(name="main")),
+    )
+    door = PortalRooms(inside.database, lambda: house)
+    card = CardContext("", CLIENT, CALL)
+    assert await door.call_of("main", "13", card) is None
+    mine = await door.call_of("main", "11", card)
+    assert mine is not None and mine.live is record
+    live.clear()
+    over = await door.call_of("main", "11", card)
+    assert over is not None and over.live is None
+
+
+async def test_a_talk_with_another_company_is_no_call_back_of_ours(inside: Rooms) -> None:
+    rows = [
+        {"id": f"{portal}-{number}", "pbx": portal, "portal": portal, "direction": "incoming", "client": "+79160000001",
+         "line": "", "started": 100.0 + number, "ended": 200.0, "outcome": outcome, "duration": 0.0, "last_talker": talker,
+         "live": False, "state": "{}", "plan": "{}"}
+        for portal, number, outcome, talker in (("main", 1, "missed", ""), ("other", 2, "answered", "102"))
+    ]  # fmt: skip
+
+    async def store(conn: AsyncConnection) -> None:
+        await conn.execute(call_table.insert(), rows)
+
+    await inside.database.write(store)
+    async with inside.database.read() as conn:
+        [share] = await shares(conn, "main", [0.0], 1000.0)
+    assert (share.clients, share.back, share.by) == (1, 0, "")
 
 
 async def test_the_directory_is_searched_by_name_extension_and_code(inside: Rooms) -> None:

@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 from pages_server import Pages, Visitor, pages
 from paper_switchroom import PaperRoom, row
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stored_calls import CALL, CLIENT, store
 
 from perezvon.calls.watching import Stage
 from perezvon.rules import Decision, Reason
 from perezvon.rules.missed import Missed
+from perezvon.rules.vocabulary import Kind, Priority, StepDraft
 from perezvon.storage import lanes, missed, pauses
-from perezvon.storage.steps import State, Step
+from perezvon.storage.steps import Settled, State, Step
+from perezvon.web import deliveries_pages, live_pages
+from perezvon.web.call_support import Mask
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
+from perezvon.web.people import Actor
 from perezvon.web.rights import Role
 
 NOW = 1_790_000_000.0
@@ -125,6 +132,22 @@ async def test_whoever_may_not_look_on_any_more_is_told_so(room: PaperRoom, serv
             assert answer.status == 401
 
 
+async def test_busy_telephones_keep_nobody_looking_on_who_may_no_more(
+    room: PaperRoom, served: Pages, observer: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = 0.0
+    monkeypatch.setattr(live_pages, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later))
+    room.show(row("main-1", started=NOW))
+    async with asyncio.timeout(5), observer.session.get(served.url + "/live/events") as answer:
+        told = events(answer)
+        assert (await anext(told))[0] == "state"
+        vera = next(one for one in await served.people.everybody() if one.login == "vera")
+        await served.people.change(vera.id, Actor("anna"), name="", role=Role.OBSERVER, active=False)
+        later = live_pages.ALIVE
+        room.show(row("main-1", Stage.TALK, started=NOW))
+        assert await anext(told) == ("refused", {})
+
+
 # ---- deliveries
 
 
@@ -144,7 +167,8 @@ async def test_a_refused_step_is_sent_again_once_however_often_it_is_clicked(
     assert (first.status, first.url, room.woken) == (200, f"/calls/{CALL}", ["main"])
     again = (await steps(served))[2]
     assert (again.state, again.attempts, again.error) == (State.NEW, 0, None)
-    assert "Nothing was done" in (await visitor.post(f"/deliveries/steps/{dead.id}/again?lang=en")).text or True
+    await visitor.get("/preferences?lang=en&back=/account")
+    assert "Nothing was done" in (await visitor.post(f"/deliveries/steps/{dead.id}/again")).text
     done = [entry.action for entry in await served.people.entries(10)]
     assert done.count("step_sent_again") == 1
     assert (await visitor.post("/deliveries/steps/999999/again")).status == 404
@@ -160,6 +184,30 @@ async def test_a_step_that_is_left_out_stays_so_and_says_who_did_it(
     assert (left.state, str(left.note)) == (State.SKIPPED, "left out by anna")
     await visitor.post(f"/deliveries/steps/{dead.id}/again")
     assert (await steps(served))[2].state is State.NEW
+
+
+async def test_all_that_failed_is_sent_again_a_little_at_a_time(
+    room: PaperRoom, served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One write of five hundred would hold up the calls that ring meanwhile."""
+    monkeypatch.setattr(deliveries_pages, "IN_ONE_WRITE", 2)
+    ids = [f"note:{number}" for number in range(5)]
+
+    async def store_dead(conn: AsyncConnection) -> None:
+        for lane in ids:
+            await lanes.append(conn, "main", lane, [StepDraft(lane, Kind.DESCRIBE, {}, Priority.CRM, Reason("r"))], NOW)
+            [step] = (await lanes.load(conn, [lane]))[lane]
+            await lanes.settle(conn, [Settled(step.id, State.DEAD, {"error": "ACCESS_DENIED"}, "no")], NOW)
+
+    await served.database.write(store_dead)
+    await visitor.get("/deliveries")
+    for _ in range(2):
+        await visitor.post("/deliveries/main/again")
+    async with served.database.read() as conn:
+        found = await lanes.load(conn, ids)
+    assert [step.state for lane in ids for step in found[lane]] == [State.NEW] * 5
+    told = [entry.detail for entry in await served.people.entries(20) if entry.action == "step_sent_again"]
+    assert sorted(told) == [f"all that failed: {count}" for count in (1, 2, 2)]
 
 
 async def test_an_observer_looks_and_does_nothing(served: Pages, observer: Visitor, tmp_path: Path) -> None:
@@ -243,6 +291,32 @@ async def test_the_file_for_support_has_no_secret_and_no_number_when_masked(
     masked = (await visitor.get(f"/calls/{CALL}/support.json?masked=1")).text
     assert "9161234567" not in masked and "4951234567" not in masked and "***67" in masked and CALL in masked
     assert json.loads(masked)["facts"][0]["fact"] == "CallStarted"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "8 (916) 123-45-67",
+        "+7 916 123 45 67",
+        "tel:+79161234567;ext=1",
+        "9161234567",
+        79161234567,
+        "rec-20260102-150405-79161234567-1700000000.12.wav",
+        "(495) 123-45-67",
+        {"LAST_NAME": "+79161234567"},
+    ],
+)
+def test_a_number_is_masked_however_it_is_written(told: object) -> None:
+    """As hooks return it, as the portal and the PBX write it."""
+    masked = json.dumps(Mask(["+79161234567", "+74951234567", "101"]).whole({"printed": told, "calls": 123, "user": "101"}))
+    plain = re.sub(r"[\s()\-]", "", masked)
+    assert "9161234" not in plain and "4951234" not in plain and "***" in masked
+    assert '"calls": 123, "user": "101"' in masked
+
+
+def test_ids_and_times_stay_in_the_file_for_support() -> None:
+    told = {"uniqueid": "1790000000.12", "at": 1790000000.5, "live": True, "id": 42, "call": "main-1790000000.12-7"}
+    assert Mask(["+79161234567"]).whole(told) == told
 
 
 async def test_the_sound_as_a_picture(served: Pages, visitor: Visitor, tmp_path: Path) -> None:

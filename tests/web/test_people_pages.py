@@ -23,11 +23,12 @@ from yarl import URL
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage import DatabaseGone, settings
-from perezvon.web import passwords
+from perezvon.web import gate, passwords
 from perezvon.web.app import create_app, endpoints
 from perezvon.web.first_link import LASTS, first_link
 from perezvon.web.frame import Frame, policy
 from perezvon.web.people import IDLE, LASTING, Actor, PeopleError
+from perezvon.web.people_pages import link_of
 from perezvon.web.rights import PUBLIC, RIGHTS, Role, wanted_by
 
 ROOT = Actor("root", "command line")
@@ -311,6 +312,30 @@ async def test_the_second_factor_from_the_first_code_to_the_last_recovery_code(s
     assert key[1] not in told and codes[0] not in told and PASSWORD not in told and key[1] not in str(logs)
 
 
+async def test_another_telephone_wants_the_present_password(served: Pages, visitor: Visitor) -> None:
+    """Whoever finds a browser signed in is not to put his own telephone in the place of its owner's."""
+    await served.person("anna")
+    await visitor.sign_in("anna")
+    keys: list[str] = []
+
+    async def shown(**given: str) -> int:
+        page = await visitor.get("/account/second-factor?lang=en")
+        keys.append(re.findall(r"<code>([A-Z2-7]{32})</code>", page.text)[0])
+        fields = {"key": visitor.hidden("key"), "code": pyotp.TOTP(keys[-1]).at(served.clock())}
+        assert ("Present password" in page.text) == bool(keys[1:])
+        return (await visitor.post("/account/second-factor", fields | given)).status
+
+    assert await shown() == 200
+    for password in ("", "wrong"):
+        assert await shown(password=password) == 400
+        served.clock.ahead += 31
+    [anna] = await served.people.everybody()
+    before = anna.totp
+    assert await shown(password=PASSWORD) == 200
+    [anna] = await served.people.everybody()
+    assert anna.totp != before
+
+
 async def test_a_ticket_is_good_for_nothing_else(served: Pages) -> None:
     anna, boris = await served.person("anna"), await served.person("boris", Role.OBSERVER)
     _, sealed = served.people.new_key(boris)
@@ -436,6 +461,13 @@ async def test_somebody_is_added_changed_and_removed(served: Pages, visitor: Vis
     ]
     audit = (await visitor.get("/audit?lang=en")).text
     assert "changed a person" in audit and "role: supervisor → observer" in unescape(audit)
+
+
+@pytest.mark.parametrize(("proto", "scheme"), [(b"https", "https"), (b"http", "http"), (b"", "http")])
+def test_behind_a_proxy_with_tls_the_one_time_link_is_https_too(proto: bytes, scheme: str) -> None:
+    headers = [(b"host", b"pbx.example.com"), *([(b"x-forwarded-proto", proto)] if proto else [])]
+    request = Request({"type": "http", "scheme": "http", "path": "/people", "query_string": b"", "headers": headers})
+    assert link_of(request, "x") == f"{scheme}://pbx.example.com/welcome/x"
 
 
 async def test_there_is_always_an_administrator(served: Pages, visitor: Visitor) -> None:
@@ -597,7 +629,27 @@ async def test_the_form_token_may_come_in_a_header(served: Pages, visitor: Visit
 
 async def test_a_huge_form_is_refused(served: Pages, visitor: Visitor) -> None:
     await served.person("anna")
-    assert (await visitor.post("/login", {"login": "x" * 1_100_000})).status == 413
+    await visitor.sign_in("anna")
+    await visitor.get("/account")
+    assert (await visitor.post("/account/tokens", {"name": "x" * 1_100_000})).status == 413
+    assert (await visitor.post("/account/tokens", {"name": "x" * 100_000})).status == 400  # read, and found wanting
+
+
+async def test_strangers_send_small_forms_and_not_slowly(
+    served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody is known: large forms would be read in the time of the calls, slow ones fill the service."""
+    assert (await visitor.post("/login", {"login": "x" * 20_000})).status == 413
+    assert (await visitor.post("/welcome/x", {"login": "x" * 20_000})).status == 413
+    assert (await visitor.post("/login", {f"field {number}": "" for number in range(100)})).status == 400
+    monkeypatch.setattr(gate, "SLOWEST_FORM", 0.05)
+    url = URL(served.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    kind = "application/x-www-form-urlencoded"
+    writer.write(f"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n\r\nlogin=".encode())
+    async with asyncio.timeout(5):
+        assert b" 408 " in await reader.readline()
+    writer.close()
 
 
 # What was there before

@@ -64,6 +64,9 @@ class PortalRooms:
         link = self._link(portal)
         return link.settings if link is not None else None
 
+    def pbxs(self, portal: str) -> frozenset[str]:
+        return frozenset(exchange.settings.name for exchange in self._exchanges(portal))
+
     def extension(self, portal: str, user: str) -> str:
         link = self._link(portal)
         known = link.directory.by_user(user) if link is not None else None
@@ -94,9 +97,12 @@ class PortalRooms:
                 return None
             return self._card(portal, user, extension, shown.call, shown.pbx, exchange, live)
         found = self._over_own_line(portal, user, extension, card)
-        if found is None and card.call:  # it is over
+        if found is None and card.call and not self._goes_on(portal, card.call):
             return CardCall(card.call, "", Employee(portal, user, "", extension))
         return found
+
+    def _goes_on(self, portal: str, call: str) -> bool:
+        return any(_live(exchange, lambda one: one.id == call) is not None for exchange in self._exchanges(portal))
 
     # ----
 

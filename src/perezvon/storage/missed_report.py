@@ -41,6 +41,7 @@ async def shares(conn: AsyncConnection, portal: str, days: Sequence[float], unti
     talked = (
         later.c.client == call.c.client,
         later.c.client != "",
+        later.c.portal == portal,
         later.c.started > call.c.started,
         later.c.outcome == _ANSWERED,
     )
@@ -65,7 +66,9 @@ async def shares(conn: AsyncConnection, portal: str, days: Sequence[float], unti
     who = call.alias("who")
     by = (
         select(func.max(who.c.last_talker))
-        .where(who.c.client == wait.c.client, who.c.started == wait.c.back, who.c.outcome == _ANSWERED)
+        .where(
+            who.c.client == wait.c.client, who.c.portal == portal, who.c.started == wait.c.back, who.c.outcome == _ANSWERED
+        )
         .scalar_subquery()
     )
     day = case(*((wait.c.first < begin, place) for place, begin in enumerate(days[1:])), else_=len(days) - 1)

@@ -22,7 +22,8 @@ _SHOWN = [column for column in call.c if column.name not in ("state", "plan")]
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What is looked for; fields left alone do not narrow. `client` and `line`: digits anywhere in the number. `employee`:
-    the extension that talked last. `since` and `until`: POSIX seconds of the call's start. `live`: under way.
+    the extension that talked last. `pbxs`: calls of these alone. `since` and `until`: POSIX seconds of the call's start.
+    `live`: under way.
 
     `after`: the last row of the page before (its `started` and `id`).
     """
@@ -30,6 +31,7 @@ class Filter:
     client: str = ""
     line: str = ""
     employee: str = ""
+    pbxs: frozenset[str] = frozenset()
     direction: Direction | None = None
     outcome: Outcome | None = None
     live: bool = False
@@ -60,6 +62,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         (call.c.outcome, wanted.outcome.value if wanted.outcome else ""),
     )
     conditions += [column == value for column, value in exact if value]
+    if wanted.pbxs:
+        conditions.append(call.c.pbx.in_(sorted(wanted.pbxs)))
     if wanted.live:
         conditions.append(call.c.live.is_(True))
     if wanted.since is not None:

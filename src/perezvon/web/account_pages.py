@@ -80,7 +80,8 @@ def routes(people: People, frame: Frame, described: Callable[[], dict[str, Any]]
         except PeopleError as error:
             return await account(request, 400, why=error.reason)
         try:
-            codes = await people.confirm_key(person, sealed, form.get("code", ""), visitor.actor)
+            told = form.get("code", ""), visitor.actor, form.get("password", "")
+            codes = await people.confirm_key(person, sealed, *told)
         except PeopleError as error:
             return _show_key(request, person, key, sealed, error.reason)
         return await account(request, codes=codes)
@@ -88,6 +89,7 @@ def routes(people: People, frame: Frame, described: Callable[[], dict[str, Any]]
     def _show_key(request: Request, person: Person, key: str, sealed: str, why: Reason | None) -> Response:
         address = passwords.address(key, person.login)
         values: dict[str, Any] = {"key": key, "sealed": sealed, "address": address, "qr": qr.svg(address), "why": why}
+        values["confirmed"] = person.totp is not None
         return frame.page(request, "second_factor.html", 400 if why else 200, **values)
 
     @router.post("/account/second-factor/off")

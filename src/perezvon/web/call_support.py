@@ -18,19 +18,27 @@ from perezvon.calls import Event
 _LONG = re.compile(r"(?<![\d.])\+?\d{10,15}(?!\d|\.\d)")
 """A number wherever it stands: in a file's name too. Asterisk's unique ids have a dot."""
 
+_BETWEEN = r"[\s().\-]{0,3}"
+"""What people write between a number's digits."""
+
 _NAMES = frozenset(
-    {"client_name", "calleridname", "connectedlinename", "destcalleridname", "destconnectedlinename", "name"}
+    {
+        *("client_name", "calleridname", "connectedlinename", "destcalleridname", "destconnectedlinename"),
+        *("name", "last_name", "second_name", "full_name"),
+    }
 )
 
 
 class Mask:
-    """`known`: numbers of the call, in whatever form; those with fewer than six digits (extensions) stay."""
+    """`known`: numbers of the call, in whatever form: they are found however they are written, with or without the
+    country's code. Those with fewer than six digits (extensions) stay."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._letters: dict[str, str] = {}
-        wanted = sorted({one for one in known if len(re.sub(r"\D", "", one)) >= 6}, key=len, reverse=True)
-        told = "|".join(re.escape(one) for one in wanted)
-        self._known = re.compile(told) if told else None
+        plain = {re.sub(r"\D", "", one)[-10:] for one in known}
+        wanted = sorted((one for one in plain if len(one) >= 6), key=len, reverse=True)
+        told = "|".join(_BETWEEN.join(one) for one in wanted)
+        self._known = re.compile(rf"(?<!\d)\+?(?:\d{{1,5}}{_BETWEEN})?(?:{told})(?!\d)", re.ASCII) if told else None
 
     def text(self, text: str) -> str:
         if self._known is not None:
@@ -48,6 +56,12 @@ class Mask:
     def whole(self, value: Any, name: str = "") -> Any:
         """The same in everything that is inside."""
         match value:
+            case bool():
+                return value
+            case int():
+                plain = str(value)
+                told = self.text(plain)
+                return value if told == plain else told
             case str():
                 return "***" if value and name.lower() in _NAMES else self.text(value)
             case dict():

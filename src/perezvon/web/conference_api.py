@@ -45,7 +45,7 @@ from perezvon.web.desk import ConferenceDesk
 from perezvon.web.event_stream import KEEP_ALIVE, EventStream, crowded
 from perezvon.web.gate import Gate, visitor_of
 from perezvon.web.intake import read_body
-from perezvon.web.refusals import NOT_YOURS, TOO_LARGE, Refusal, Refused
+from perezvon.web.refusals import NOT_YOURS, TOO_LARGE, TOO_SLOW, Refusal, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.translations import Language, catalog
 
@@ -77,7 +77,6 @@ log = structlog.get_logger(__name__)
 
 
 NOT_JSON = Refusal(415, "json_wanted", Reason("the body must be JSON: Content-Type: application/json"))
-TOO_SLOW = Refusal(408, "too_slow", Reason("the body came too slowly"), {"Connection": "close"})
 TOO_MANY = Refusal(429, "too_many", Reason("too many requests: wait a second"), {"Retry-After": "1"})
 CROWDED = Refusal(503, "too_many_streams", Reason("too many streams are open: close one"), {"Retry-After": "10"})
 NO_OBJECT = Refusal(400, "malformed", Reason("the body must be one JSON object"))

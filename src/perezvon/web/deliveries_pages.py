@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -37,6 +38,8 @@ MOST = 100
 """Failed steps, and lanes that wait, of one portal."""
 
 ALL_AT_ONCE = 500
+IN_ONE_WRITE = 25
+"""Of all that failed: no ringing telephone waits for more of them."""
 
 StepId = Annotated[int, Path(ge=1, le=2**53)]
 
@@ -135,16 +138,17 @@ def routes(database: Database, room: Switchroom, frame: Frame, now: Callable[[],
         await _known(portal)
         actor, at = visitor_of(request).actor, now()
 
-        async def work(conn: AsyncConnection) -> int:
-            count = 0
-            for step in await lanes.dead(conn, portal, ALL_AT_ONCE):
-                mended, _ = await send_again(conn, step.id, at)
-                count += mended is Mended.DONE
-            if count:
+        async def some(conn: AsyncConnection, steps: Sequence[Step]) -> int:
+            fates = [(await send_again(conn, step.id, at))[0] for step in steps]
+            if count := fates.count(Mended.DONE):
                 await audit.note(conn, actor.did(at, Deed.STEP_SENT_AGAIN, portal, f"all that failed: {count}"))
             return count
 
-        count = await database.write(work)
+        async with database.read() as conn:
+            dead = [step for step in await lanes.dead(conn, portal, ALL_AT_ONCE) if may_be_sent(step)]
+        count = 0
+        for first in range(0, len(dead), IN_ONE_WRITE):
+            count += await database.write(partial(some, steps=dead[first : first + IN_ONE_WRITE]))
         room.queued(portal)
         return await back_to(request, "all" if count else "already")
 

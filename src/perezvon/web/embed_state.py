@@ -1,5 +1,6 @@
 """The application's page in the portal: for its administrators what is wrong and how to put it right, and what is set; for
-everybody else his own calls of today, and who waits for his call back."""
+everybody else his own calls of today, and who waits for his call back. Nothing of other portals and their PBXs: they may be
+another company's, with the same extensions."""
 
 from __future__ import annotations
 
@@ -38,25 +39,29 @@ class StatePage:
     async def _administrators(self, guest: Guest) -> dict[str, Any]:
         now = await self._status.status()
         settings = self._door.settings(guest.portal)
-        subjects = (f"portal {guest.portal}",)
+        pbxs = self._door.pbxs(guest.portal)
+        subjects = {f"portal {guest.portal}", *(f"asterisk {pbx}" for pbx in pbxs)}
         found = list(troubles(now))
         return {
             "portal": next((one for one in now.portals if one.name == guest.portal), None),
-            "pbxs": now.pbxs,
-            "troubles": [one for one in found if one.subject in subjects or one.subject.startswith("asterisk")],
-            "elsewhere": sum(1 for one in found if one.subject not in subjects and not one.subject.startswith("asterisk")),
+            "pbxs": [one for one in now.pbxs if one.name in pbxs],
+            "troubles": [one for one in found if one.subject in subjects],
+            "elsewhere": sum(1 for one in found if one.subject not in subjects),
             "settings": settings,
             "pages": inside_pages(settings) if settings is not None else {},
             "users": self._door.users(guest.portal),
         }
 
     async def _own(self, guest: Guest) -> dict[str, Any]:
-        extension = self._door.extension(guest.portal, guest.user)
+        pbxs = self._door.pbxs(guest.portal)
+        extension = self._door.extension(guest.portal, guest.user) if pbxs else ""
         now = self._clock()
         midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         async with self._database.read() as conn:
-            mine = await search.found(conn, Filter(employee=extension, since=midnight), MOST) if extension else []
-            asked = Filter(outcome=Outcome.MISSED, direction=Direction.INCOMING, since=midnight)
+            mine = (
+                await search.found(conn, Filter(employee=extension, pbxs=pbxs, since=midnight), MOST) if extension else []
+            )
+            asked = Filter(outcome=Outcome.MISSED, direction=Direction.INCOMING, pbxs=pbxs, since=midnight)
             lost = await search.found(conn, asked, MOST_MISSED) if extension else []
             rung = await missed_report.rung(conn, [row.id for row in lost])
             waiting = [

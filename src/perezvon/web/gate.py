@@ -10,6 +10,7 @@ the session's own token is not with it: in the header X-CSRF-Token, or in the fo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from perezvon.web.refusals import (
     SLOW_DOWN,
     STALE_FORM,
     TOO_LARGE,
+    TOO_SLOW,
     Refused,
 )
 from perezvon.web.rights import PUBLIC, WITHOUT_A_NAME, Right, Role, rights_of, wanted_by
@@ -53,6 +55,11 @@ SAFE_COOKIE = f"__Host-{COOKIE}"
 LARGEST_FORM = 1024 * 1024
 MOST_FIELDS = 20_000
 """Of a form: settings with many lines have many."""
+LARGEST_OF_STRANGERS = 16 * 1024
+MOST_FIELDS_OF_STRANGERS = 20
+"""Of a form of whoever has not signed in: reading a large one takes the time of the calls."""
+SLOWEST_FORM = 20.0
+"""Seconds for the whole form to come."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 log = structlog.get_logger(__name__)
@@ -235,11 +242,18 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 async def texts_of(request: Request) -> dict[str, list[str]]:
+    stranger = visitor_of(request) is NOT_IN
+    largest, fields = (LARGEST_OF_STRANGERS, MOST_FIELDS_OF_STRANGERS) if stranger else (LARGEST_FORM, MOST_FIELDS)
     told = request.headers.get("content-length", "")
-    if not told.isascii() or not told.isdigit() or int(told) > LARGEST_FORM:
+    if not told.isascii() or not told.isdigit() or int(told) > largest:
         raise Refused(TOO_LARGE)
     found: dict[str, list[str]] = {}
-    for name, value in (await request.form(max_files=1, max_fields=MOST_FIELDS)).multi_items():
+    try:
+        async with asyncio.timeout(SLOWEST_FORM):
+            form = await request.form(max_files=1, max_fields=fields)
+    except TimeoutError:
+        raise Refused(TOO_SLOW) from None
+    for name, value in form.multi_items():
         if isinstance(value, str):
             found.setdefault(name, []).append(value.replace("\0", ""))  # which PostgreSQL refuses
     return found

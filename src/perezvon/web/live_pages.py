@@ -8,6 +8,7 @@ look on any more.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache
 from typing import Any
@@ -29,7 +30,8 @@ from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import Language
 
 ALIVE = 10.0
-"""Seconds without news after which `alive` is sent, and it is looked whether the reader still may look on."""
+"""Seconds without news after which `alive` is sent; and after which it is looked whether the reader still may look on,
+however much news there is."""
 
 
 def routes(room: Switchroom, gate: Gate, pages: Frame, *, alive: float = ALIVE) -> APIRouter:
@@ -87,7 +89,7 @@ class _Stream(StreamingResponse):
 
     async def _frames(self) -> AsyncGenerator[bytes]:
         assert self._watcher is not None
-        number = 0
+        number, asked = 0, time.monotonic()
         yield f"retry: {RETRY}\n\n".encode()
         while True:
             try:
@@ -95,10 +97,12 @@ class _Stream(StreamingResponse):
             except Closed:
                 return
             number += 1
-            if news is None:
+            if news is None or time.monotonic() - asked >= self._alive:
                 if not await self._may():
                     yield frame("refused", {}, number)
                     return
+                asked = time.monotonic()
+            if news is None:
                 yield frame("alive", {}, number)
                 continue
             rows = [{"id": row.id, "html": _html(row, self._language)} for row in news.rows]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from perezvon.web.frame import Frame
-from perezvon.web.gate import form_of, visitor_of
+from perezvon.web.gate import form_of, is_secure, visitor_of
 from perezvon.web.people import People, PeopleError
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, Role, needs
@@ -129,7 +129,8 @@ def role_of(form: dict[str, str]) -> Role:
 
 def link_of(request: Request, link: str) -> str:
     """As the administrator's own browser has reached us."""
-    return f"{request.url.scheme}://{request.headers.get('host', '')}/welcome/{link}"
+    scheme = "https" if is_secure(request) else "http"
+    return f"{scheme}://{request.headers.get('host', '')}/welcome/{link}"
 
 
 def _after(told: str) -> tuple[float, int] | None:

@@ -65,6 +65,10 @@ class PortalDoor(Protocol):
 
     def settings(self, portal: str) -> PortalSettings | None: ...
 
+    def pbxs(self, portal: str) -> frozenset[str]:
+        """Names of the PBXs whose calls go to this portal."""
+        ...
+
     def extension(self, portal: str, user: str) -> str: ...
 
     def names(self, portal: str) -> Mapping[str, str]:

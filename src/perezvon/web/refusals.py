@@ -44,4 +44,5 @@ STALE_FORM = Refusal(403, "form_expired", Reason("this form is not of your prese
 CODE_WANTED = Refusal(403, "second_factor_wanted", Reason("set up one-time codes first: your account, second factor"))
 SLOW_DOWN = Refusal(429, "too_many_tries", Reason("too many wrong tries: wait a few minutes"), {"Retry-After": "300"})
 TOO_LARGE = Refusal(413, "too_large", Reason("the body is too large"), {"Connection": "close"})
+TOO_SLOW = Refusal(408, "too_slow", Reason("the body came too slowly"), {"Connection": "close"})
 NOT_THERE = Refusal(404, "not_found", Reason("there is nothing at this address"))

@@ -54,9 +54,11 @@ class Own(Roll):
             raise PeopleError(GONE)
         return key
 
-    async def confirm_key(self, one: Person, sealed: str, code: str, actor: Actor) -> list[str]:
-        """The recovery codes: shown once."""
+    async def confirm_key(self, one: Person, sealed: str, code: str, actor: Actor, password: str = "") -> list[str]:
+        """The recovery codes: shown once. `password`: the present one, wanted where another key is in use."""
         key = self.opened_key(one, sealed)
+        if one.totp is not None:
+            await self._confirm(one, password, actor)
         half_minute = passwords.matching(key, code, self._clock(), 0)
         if half_minute is None:
             raise PeopleError(Reason("this code does not fit: is the clock of the telephone right?"))
@@ -66,7 +68,7 @@ class Own(Roll):
 
         async def work(conn: AsyncConnection) -> None:
             present = await people.get(conn, one.id)
-            if present is None:
+            if present is None or present.totp != one.totp:
                 raise PeopleError(GONE)
             await people.save(conn, replace(present, totp=totp, totp_used=half_minute, recovery=digests))
             await audit.note(conn, actor.did(self._clock(), Deed.SECOND_FACTOR_ON, one.login))
