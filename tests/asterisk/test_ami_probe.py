@@ -74,12 +74,12 @@ async def test_where_it_stops_is_told() -> None:
         address = peer.address()
         wrong = await probe_pbx(peer.address(secret="hush"))
         assert (wrong.reachable, wrong.logged_in) == (True, False)
-        assert "Authentication failed" in wrong.problem
+        assert "Authentication failed" in str(wrong.problem)
         late = await probe_pbx(address, timeout=0.5)
         assert (late.logged_in, late.booted) == (True, False)
-        assert "FullyBooted" in late.problem
+        assert "FullyBooted" in str(late.problem)
     gone = await probe_pbx(address)
-    assert (gone.reachable, gone.problem.startswith("cannot connect")) == (False, True)
+    assert (gone.reachable, str(gone.problem).startswith("cannot connect")) == (False, True)
     nobody = await probe_pbx(AmiAddress.parse("tcp://u:p@127.0.0.1:1"))
     assert not nobody.reachable
 
@@ -93,4 +93,4 @@ async def test_a_pbx_that_goes_in_the_middle(peer: ScriptedPbx) -> None:
     peer.replies["CoreStatus"] = vanish
     found = await probe_pbx(peer.address())
     assert found.booted
-    assert "closed" in found.problem
+    assert "closed" in str(found.problem)

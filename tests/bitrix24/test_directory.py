@@ -48,7 +48,7 @@ async def test_a_failing_portal_keeps_the_last_list_and_says_why(server: PortalS
     server.state.faults.plan("500", method="user.get")
     kept = await refresh(hook, last, now=1300.0)
     assert (kept.employees, kept.refreshed) == (last.employees, 1000.0)
-    assert "could not be read" in kept.problem
+    assert "could not be read" in str(kept.problem)
     assert kept.by_extension("101") == last.by_extension("101")
     assert (await refresh(hook, kept, now=1600.0)).problem == ""
 
@@ -92,7 +92,7 @@ def test_when_a_smaller_answer_is_believed(story: str, before: int, after: int, 
 def test_the_same_smaller_answer_some_minutes_later_is_believed() -> None:
     last = Directory.of(people(10), 1000.0)
     doubted = judge(last, people(5), now=1300.0)
-    assert "5 employees with an extension instead of 10" in doubted.problem
+    assert "5 employees with an extension instead of 10" in str(doubted.problem)
     too_soon = judge(doubted, people(5), now=1300.0 + BELIEVE_AFTER - 1)
     assert len(too_soon.employees) == 10
     assert len(judge(too_soon, people(5), now=1300.0 + BELIEVE_AFTER).employees) == 5
@@ -111,7 +111,7 @@ def test_an_answer_without_any_extension_is_never_believed() -> None:
     for at in (1300.0, 1600.0, 9000.0):
         got = judge(got, [replace(e, extension="") for e in people(10)], now=at)
         assert got.by_extension("101") is not None
-        assert "user_brief" in got.problem
+        assert "user_brief" in str(got.problem)
 
 
 def test_a_snapshot_survives_its_rows() -> None:

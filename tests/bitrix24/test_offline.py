@@ -200,7 +200,7 @@ async def test_a_plan_that_changes_is_asked_about_again(app: Portal) -> None:
         [refusal(code="ACCESS_DENIED", description="Access denied!", status=403, method="event.offline.get")]
     )
     assert queue.confirmed is None
-    assert "access denied" in queue.problem
+    assert "access denied" in str(queue.problem)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ async def test_what_cannot_be_bound_is_told(server: PortalServer, app: Portal, f
     made = await bind(app)
     assert made.offline == {"ONEXTERNALCALLBACKSTART"}
     assert len(made.problems) == 1
-    assert made.problems[0].startswith("ONEXTERNALCALLSTART: ")
-    assert text in made.problems[0]
+    assert str(made.problems[0]).startswith("ONEXTERNALCALLSTART: ")
+    assert text in str(made.problems[0])
 
 
 async def test_binding_that_may_work_later_is_the_callers_to_repeat(server: PortalServer, app: Portal) -> None:
@@ -261,7 +261,7 @@ async def test_a_poll_rides_in_somebody_elses_batch(server: PortalServer, app: P
 async def test_a_webhook_is_told_that_it_cannot(server: PortalServer, hook: Portal) -> None:
     made = await bind(hook)
     assert not made.offline
-    assert "local application" in made.problems[0]
+    assert "local application" in str(made.problems[0])
 
 
 async def test_an_application_without_an_administrator_is_told_so(server: PortalServer, app: Portal) -> None:
@@ -269,7 +269,7 @@ async def test_an_application_without_an_administrator_is_told_so(server: Portal
     made = await bind(app)
     assert made.offline == set()
     assert len(made.problems) == 2
-    assert "administrator" in made.problems[0]
+    assert "administrator" in str(made.problems[0])
 
 
 @pytest.mark.parametrize("config", [PortalConfig(rate=Rate(2, 50))])

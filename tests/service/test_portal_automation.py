@@ -168,5 +168,5 @@ async def test_what_the_application_lacks_is_named(tmp_path: Path) -> None:
                 await happened(lambda: bool(link.automation.problems))
             await link.close()
         (problem,) = link.automation.problems
-        assert problem.startswith("robot: give the application the permission bizproc")
+        assert str(problem).startswith("robot: give the application the permission bizproc")
         assert there(server)[0] == BOTH[0], "the triggers do not need it"

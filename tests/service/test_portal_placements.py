@@ -84,7 +84,7 @@ async def test_a_missing_permission_is_told(tmp_path: Path) -> None:
         await link.install(offer(portal))
         async with kept(link):
             await happened(lambda: bool(link.pages.problems))
-        assert "scope" in " ".join(link.pages.problems)
+        assert "scope" in str(link.pages.problems[0])
         await link.close()
 
 

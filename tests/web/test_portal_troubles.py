@@ -12,6 +12,7 @@ from test_web_app import NOW, WELL
 from perezvon.bitrix24.errors import PortalError, PortalMoved, refusal
 from perezvon.bitrix24.remedy import remedy
 from perezvon.doctor import Check, State
+from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import told
 from perezvon.web import PausedMethod, PortalStatus, QueueStatus
 from perezvon.web.translations import catalog
@@ -32,7 +33,7 @@ def in_trouble(state: str, error: PortalError, *, application: bool = True) -> P
         PORTAL,
         state=state,
         since=SINCE,
-        last_error=str(error),
+        last_error=error.why,
         fix=remedy(error, application=application),
         queue=(QueueStatus("finish", 40), QueueStatus("records", 20)),
         oldest=SINCE,
@@ -40,7 +41,7 @@ def in_trouble(state: str, error: PortalError, *, application: bool = True) -> P
 
 
 def paused(error: PortalError, *, limited: bool) -> PortalStatus:
-    method = PausedMethod(FINISH, SINCE, str(error), remedy(error, application=True), limited)
+    method = PausedMethod(FINISH, SINCE, error.why, remedy(error, application=True), limited)
     return replace(PORTAL, paused_methods=(method,), oldest=SINCE)
 
 
@@ -141,3 +142,15 @@ def test_what_the_portal_does_not_tell_autoconnect() -> None:
     assert (trouble.subject, trouble.state) == ("portal main", State.WARNING)
     assert "insufficient_scope" in str(trouble.seen)
     assert troubles(WELL) == []
+
+
+def test_no_secret_comes_with_a_message_that_is_translated() -> None:
+    error = PortalError(Reason("no connection to {host}:{port}: {why}", {"host": "h", "port": "1", "why": "auth=abcdefgh"}))
+    error.scrub(["h1dden-value"])
+    for language in ("en", "ru"):
+        assert "abcdefgh" not in told(error.why, catalog(language).gettext)
+    assert str(error) == "no connection to h:1: auth=***"
+    quoting = PortalError(
+        Reason("{method}: {why}", {"method": "m", "why": Reason("the connection broke: {why}", {"why": "s3cret"})})
+    )
+    assert told(quoting.scrub(["s3cret"]).why, catalog("ru").gettext) == "m: связь оборвалась: ***"

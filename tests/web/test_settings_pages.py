@@ -344,3 +344,20 @@ async def test_supervisors_do_not_see_the_settings(served: Pages) -> None:
         await visitor.sign_in("boris")
         for path in ("/settings", "/settings/calls", "/settings/history", "/settings/files"):
             assert (await visitor.get(path)).status == 403
+
+
+async def test_a_lost_key_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+    async with pages(tmp_path / "data", tmp_path) as made:
+        await made.store.apply(settings_from(parse(TOML)), "root", "first")
+        await made.person("anna")
+    (tmp_path / "secret.key").unlink()
+    async with pages(tmp_path / "data", tmp_path) as made, Visitor(made.url) as anna:
+        await anna.sign_in("anna")
+        for path in ("/settings", "/settings/calls", "/settings/history"):
+            answer = await anna.get(f"{path}?lang=ru")
+            assert answer.status == 503, path
+            assert "Сохранённые секреты не открываются" in answer.text
+            assert str(tmp_path / "secret.key") in answer.text
+            assert "perezvon config apply --replace FILE" in answer.text and "резервной копии" in answer.text
+        assert "The stored secrets cannot be opened" in (await anna.get("/settings?lang=en")).text
+        assert (await anna.get("/calls")).status == 200, "what was stored of calls is still to be seen"

@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 import uvicorn
 
+from perezvon.asterisk.errors import ConnectionLost
+from perezvon.bitrix24.errors import refusal
 from perezvon.doctor import Check, State
 from perezvon.rules.vocabulary import Reason
 from perezvon.storage.errors import DatabaseGone
@@ -171,6 +173,27 @@ async def test_the_language_is_the_browsers_and_can_be_chosen(browser: Browser) 
     assert 'lang="en"' in (await browser.get("/", accept_language="de, en-GB;q=0.9, ru;q=0.5"))[1]
     assert 'lang="ru"' in (await browser.get("/?lang=ru", accept_language="en"))[1]
     assert 'lang="ru"' in (await browser.get("/?lang=xx", accept_language=";q=;;,,"))[1]
+
+
+async def test_what_went_wrong_is_told_in_the_language_of_the_page(browser: Browser, service: Service) -> None:
+    lost = ConnectionLost(Reason("{address} closed the connection", {"address": "pbx:5038"}))
+    login = Reason("the connection ended during the login as {user}: {why}", {"user": "u", "why": lost.why})
+    denied = refusal(code="ACCESS_DENIED", description="Access denied!", status=403, method="batch")
+    employees = Reason("the employees could not be read, the list of before stays: {why}", {"why": denied.why})
+    service.now = replace(
+        WELL,
+        pbxs=(replace(WELL.pbxs[0], state="waiting", last_error=login),),
+        portals=(replace(WELL.portals[0], directory_problem=employees),),
+    )
+    _, page = await browser.get("/?lang=ru")
+    pbx = "нет связи: соединение закрылось во время входа под именем u: pbx:5038: соединение закрыто той стороной"
+    assert page.count(pbx) == 1, "told once: the card of the PBX does not say it again"
+    assert "сотрудников прочитать не удалось, действует прежний список: batch: доступ запрещён (ACCESS_DENIED: " in page
+    assert "closed the connection" not in page and "could not be read" not in page
+
+    status = (await browser.get("/status"))[1]
+    assert "the connection ended during the login as u: pbx:5038 closed the connection" in status, "JSON stays English"
+    assert "the list of before stays: batch: access denied (ACCESS_DENIED: Access denied!)" in status
 
 
 async def test_problems_are_shown_with_their_fix(browser: Browser, service: Service) -> None:

@@ -21,6 +21,7 @@ from perezvon.asterisk.message import Message, encode, moment, parse
 from perezvon.asterisk.moments import Moments
 from perezvon.asterisk.wire import BLANK, Framer, Sieve
 from perezvon.calls import Event
+from perezvon.rules.vocabulary import Reason
 
 GREETING = b"Asterisk Call Manager"
 GREETING_CAP = 1024
@@ -133,8 +134,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        why = f": {exc}" if exc else ""
-        self._end(ConnectionLost(f"{self._where} closed the connection{why}"))
+        told = {"address": self._where, "why": str(exc)}
+        self._end(
+            ConnectionLost(
+                Reason("{address} closed the connection: {why}", told)
+                if exc
+                else Reason("{address} closed the connection", told)
+            )
+        )
         self.closed.set()
 
     # ---- called by the session
@@ -142,7 +149,7 @@ class Connection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Raises NotConnected when there is nowhere to send to."""
         if self.lost is not None or self._transport is None:
-            raise NotConnected(str(self.lost or f"not connected with {self._where}") + "; nothing was sent")
+            raise NotConnected(Reason("{why}; nothing was sent", {"why": self.loss().why}))
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > UNSENT_BYTES:
             self.drop(ConnectionLost(f"{self._where} takes no more actions: {UNSENT_BYTES} bytes wait to be sent"))
@@ -187,7 +194,7 @@ class Connection(asyncio.Protocol):
 
     async def close(self) -> None:
         """Ends the connection after what was written has been sent; a peer that takes nothing gets a second for it."""
-        self._end(ConnectionLost(f"the connection with {self._where} was closed by us"))
+        self._end(ConnectionLost(Reason("the connection with {address} was closed by us", {"address": self._where})))
         transport = self._transport
         if transport is None:
             return
@@ -201,7 +208,9 @@ class Connection(asyncio.Protocol):
 
     def loss(self) -> ConnectionLost:
         """A fresh exception, for everybody who has to be told."""
-        return type(self.lost)(*self.lost.args) if self.lost else NotConnected(f"not connected with {self._where}")
+        if self.lost is not None:
+            return type(self.lost)(self.lost.why)
+        return NotConnected(Reason("not connected with {address}", {"address": self._where}))
 
     # ---- inside
 
@@ -224,7 +233,8 @@ class Connection(asyncio.Protocol):
         self._greeted += data
         line, newline, rest = bytes(self._greeted).partition(b"\r\n")
         if not GREETING.startswith(line[: len(GREETING)]) or len(line) > GREETING_CAP:
-            raise ProtocolBroken(f"{self._where} is no AMI port: it greets with {line[:60]!r}")
+            told = {"address": self._where, "greeting": repr(line[:60])}
+            raise ProtocolBroken(Reason("{address} is no AMI port: it greets with {greeting}", told))
         if not newline:
             return b""
         self._greeted.clear()
@@ -266,8 +276,11 @@ class Connection(asyncio.Protocol):
         if waiting > self._limits.events or self._queued > self._limits.bytes:
             self.drop(
                 Overflow(
-                    f"{waiting} events ({self._queued} bytes) of {self._where} waited to be taken: "
-                    "dropped the connection, the state will be read anew"
+                    Reason(
+                        "{count} events ({bytes} bytes) of {address} waited to be taken: dropped the connection, the state "
+                        "will be read anew",
+                        {"count": str(waiting), "bytes": str(self._queued), "address": self._where},
+                    )
                 )
             )
 
@@ -328,7 +341,8 @@ class Connection(asyncio.Protocol):
         if quiet < limit:
             self._timer = self._loop.call_later(limit - quiet, self._watch_silence)
         elif self._pinged:
-            self.drop(ConnectionLost(f"{self._where} has been silent for {quiet:.0f} s, even after a Ping"))
+            told = {"address": self._where, "seconds": f"{quiet:.0f}"}
+            self.drop(ConnectionLost(Reason("{address} has been silent for {seconds} s, even after a Ping", told)))
         else:
             self._pinged = True
             self._timer = self._loop.call_later(limit, self._watch_silence)

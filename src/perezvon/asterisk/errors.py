@@ -19,9 +19,17 @@ No message ever contains the secret.
 
 from __future__ import annotations
 
+from perezvon.rules.vocabulary import Reason
+
+NO_REASON = Reason("no reason given")
+
 
 class AmiError(Exception):
-    """Any failure of the AMI layer."""
+    """Any failure of the AMI layer. `why`: the message, to be translated; `str()` gives it in English."""
+
+    def __init__(self, told: str | Reason) -> None:
+        super().__init__(told)
+        self.why = Reason.of(told)
 
 
 class CannotConnect(AmiError):
@@ -56,7 +64,9 @@ class ActionRefused(AmiError):
     """`action` is the name of what was asked, `reason` Asterisk's own `Message`."""
 
     def __init__(self, action: str, reason: str) -> None:
-        super().__init__(f"Asterisk refused the action {action}: {reason or 'no reason given'}")
+        super().__init__(
+            Reason("Asterisk refused the action {action}: {reason}", {"action": action, "reason": reason or NO_REASON})
+        )
         self.action = action
         self.reason = reason
 

@@ -10,6 +10,7 @@ from perezvon.asterisk.address import AmiAddress
 from perezvon.asterisk.errors import ActionRefused, AmiError, CannotConnect
 from perezvon.asterisk.message import Message
 from perezvon.asterisk.session import Session
+from perezvon.rules.vocabulary import Reason
 
 NEEDED_ACTIONS: Mapping[str, str] = {
     "CoreSettings": "system or reporting",
@@ -40,7 +41,7 @@ class Probe:
     reachable: bool
     logged_in: bool
     booted: bool
-    problem: str = ""
+    problem: str | Reason = ""
     asterisk: str | None = None
     startup: str | None = None
     missing_actions: Mapping[str, str] | None = None
@@ -58,9 +59,9 @@ async def probe_pbx(address: AmiAddress, *, contexts: Iterable[str] = (), timeou
     try:
         session = await Session.open(address, wanted=frozenset(), timeout=timeout, boot_timeout=None)
     except CannotConnect as error:
-        return Probe(where, reachable=False, logged_in=False, booted=False, problem=str(error))
+        return Probe(where, reachable=False, logged_in=False, booted=False, problem=error.why)
     except AmiError as error:
-        return Probe(where, reachable=True, logged_in=False, booted=False, problem=str(error))
+        return Probe(where, reachable=True, logged_in=False, booted=False, problem=error.why)
     booted = False
     try:
         async with session:
@@ -68,7 +69,7 @@ async def probe_pbx(address: AmiAddress, *, contexts: Iterable[str] = (), timeou
             booted = True
             return await _ask(session, list(contexts), timeout)
     except AmiError as error:
-        return Probe(where, reachable=True, logged_in=True, booted=booted, problem=str(error))
+        return Probe(where, reachable=True, logged_in=True, booted=booted, problem=error.why)
 
 
 async def _ask(session: Session, contexts: Iterable[str], timeout: float) -> Probe:

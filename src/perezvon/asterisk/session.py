@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 from perezvon.asterisk.address import AmiAddress
 from perezvon.asterisk.connection import Connection, Limits, Taker, Watcher
 from perezvon.asterisk.errors import (
+    NO_REASON,
     ActionRefused,
     ActionTimeout,
     CannotConnect,
@@ -26,6 +27,7 @@ from perezvon.asterisk.message import Headers, Message, encode
 from perezvon.asterisk.wire import Sieve
 from perezvon.calls import Event
 from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
+from perezvon.rules.vocabulary import Reason
 
 T = TypeVar("T")
 
@@ -94,8 +96,11 @@ class Session:
                 await self._log_in()
         except TimeoutError:
             raise CannotConnect(
-                f"{self.address} did not complete the login within {timeout:g} s: is this the AMI port, and is there "
-                "a firewall between?"
+                Reason(
+                    "{address} did not complete the login within {seconds} s: is this the AMI port, and is there a "
+                    "firewall between?",
+                    {"address": str(self.address), "seconds": f"{timeout:g}"},
+                )
             ) from None
 
     async def _connect(self) -> None:
@@ -104,7 +109,10 @@ class Session:
             context = address.ssl_context()
         except OSError as error:
             raise CannotConnect(
-                f"the certificates of {address.ca_file!r} (for {address}) cannot be read: {error}"
+                Reason(
+                    "the certificates of {file} (for {address}) cannot be read: {why}",
+                    {"file": repr(address.ca_file), "address": str(address), "why": str(error)},
+                )
             ) from error
         try:
             await asyncio.get_running_loop().create_connection(
@@ -116,13 +124,19 @@ class Session:
             )
         except ssl.SSLError as error:
             raise CannotConnect(
-                f"TLS with {address} failed: {error}. A self-made certificate needs ?ca=FILE in the address (or "
-                " ?verify=no, which trusts anybody)"
+                Reason(
+                    "TLS with {address} failed: {why}. A self-made certificate needs ?ca=FILE in the address (or "
+                    "?verify=no, which trusts anybody)",
+                    {"address": str(address), "why": str(error)},
+                )
             ) from error
         except OSError as error:
             raise CannotConnect(
-                f"cannot connect to {address}: {error.strerror or error}. Is Asterisk running, and AMI switched on "
-                "(manager.conf: enabled, bindaddr, port)?"
+                Reason(
+                    "cannot connect to {address}: {why}. Is Asterisk running, and AMI switched on (manager.conf: enabled, "
+                    "bindaddr, port)?",
+                    {"address": str(address), "why": error.strerror or str(error)},
+                )
             ) from error
 
     async def _log_in(self) -> None:
@@ -136,11 +150,15 @@ class Session:
         try:
             answer = await self._ask("Login", [*login, ("Events", "on")])
         except ConnectionLost as error:
-            raise LoginRefused(f"the connection ended during the login as {address.user!r}: {error}") from error
+            told = {"user": repr(address.user), "why": error.why}
+            raise LoginRefused(Reason("the connection ended during the login as {user}: {why}", told)) from error
         if answer["Response"].lower() != "success":
             raise LoginRefused(
-                f"{address} refused the login: {answer['Message'] or 'no reason given'}. Compare user and secret with "
-                "manager.conf, and its permit= lines with the address that we come from"
+                Reason(
+                    "{address} refused the login: {why}. Compare user and secret with manager.conf, and its permit= lines "
+                    "with the address that we come from",
+                    {"address": str(address), "why": answer["Message"] or NO_REASON},
+                )
             )
 
     async def wait_for_boot(self, boot_timeout: float) -> None:
@@ -150,8 +168,15 @@ class Session:
                 await self._connection.result(self._connection.booted)
         except TimeoutError:
             raise NotBooted(
-                f"logged in at {self.address}, but Asterisk did not say FullyBooted within {boot_timeout:g} s: it is still "
-                f"loading, or the user {self.address.user!r} lacks `system` in its `read =` line of manager.conf"
+                Reason(
+                    "logged in at {address}, but Asterisk did not say FullyBooted within {seconds} s: it is still loading, "
+                    "or the user {user} lacks `system` in its `read =` line of manager.conf",
+                    {
+                        "address": str(self.address),
+                        "seconds": f"{boot_timeout:g}",
+                        "user": repr(self.address.user),
+                    },
+                )
             ) from None
 
     async def __aenter__(self) -> Self:
@@ -229,7 +254,8 @@ class Session:
             async with asyncio.timeout(timeout):
                 return await self._granted(name, headers, action_id or self.new_action_id())
         except TimeoutError:
-            raise ActionTimeout(f"{self.address} did not answer the action {name} within {timeout:g} s") from None
+            told = {"address": str(self.address), "action": name, "seconds": f"{timeout:g}"}
+            raise ActionTimeout(Reason("{address} did not answer the action {action} within {seconds} s", told)) from None
 
     async def collect(self, name: str, headers: Headers = (), *, timeout: float = 30.0) -> list[Message]:
         """The events with which Asterisk answers a list action, without the one that tells that the list is complete.
@@ -259,7 +285,10 @@ class Session:
                     await self._granted(name, headers, action_id)
                     await self._connection.result(complete)
             except TimeoutError:
-                raise ActionTimeout(f"{self.address} did not complete the list {name} within {timeout:g} s") from None
+                told = {"address": str(self.address), "action": name, "seconds": f"{timeout:g}"}
+                raise ActionTimeout(
+                    Reason("{address} did not complete the list {action} within {seconds} s", told)
+                ) from None
         return entries
 
     @contextmanager

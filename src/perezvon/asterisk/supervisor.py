@@ -25,6 +25,7 @@ from perezvon.asterisk.session import Session
 from perezvon.asterisk.snapshot import take_snapshot
 from perezvon.calls import Event, Snapshot
 from perezvon.calls.wanted import WANTED, WANTED_VARIABLES
+from perezvon.rules.vocabulary import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Status:
     address: str
     state: State
     since: float
-    error: str
+    error: str | Reason
     asterisk: str
     messages: int
     events: int
@@ -109,7 +110,7 @@ class Supervisor:
         self._boot_timeout = boot_timeout
         self._state = State.WAITING
         self._since = time.time()
-        self._error = ""
+        self._error: str | Reason = ""
         self._asterisk = ""
         self._session: Session | None = None
         self._live = asyncio.Event()
@@ -121,7 +122,7 @@ class Supervisor:
             try:
                 await self._follow()
             except AmiError as error:
-                self._error = str(error)
+                self._error = error.why
                 self._overflows += isinstance(error, Overflow)
                 delay = self._back_off.delay(self._failures, error)
                 self._failures += 1
@@ -182,7 +183,7 @@ class Supervisor:
             address=str(self.address),
             state=State.WAITING if lost else self._state,
             since=self._since,
-            error=str(lost) if lost else self._error,
+            error=lost.why if lost else self._error,
             asterisk=self._asterisk,
             messages=self._messages + (session.seen if session else 0),
             events=self._events + (session.taken if session else 0),
@@ -208,6 +209,10 @@ class Supervisor:
 
     def _connection(self) -> Session:
         if self._session is None or self._state is not State.LIVE:
-            reason = f" ({self._error})" if self._error else ""
-            raise NotConnected(f"the PBX {self.name} is not live but {self._state}{reason}: nothing was sent")
+            told = {"name": self.name, "state": Reason(self._state.value), "why": self._error}
+            raise NotConnected(
+                Reason("the PBX {name} is not live but {state} ({why}): nothing was sent", told)
+                if self._error
+                else Reason("the PBX {name} is not live but {state}: nothing was sent", told)
+            )
         return self._session

@@ -24,6 +24,7 @@ from perezvon.bitrix24.errors import (
     refusal,
 )
 from perezvon.bitrix24.values import Json, keyed, real, rows, text, whole
+from perezvon.rules.vocabulary import Reason
 
 _JUNK_BEFORE_JSON = 20_000
 _LONGEST = 2000  # of what a portal says about an error, in characters
@@ -64,7 +65,10 @@ def read_answer(body: bytes, status: int, content_type: str, method: str) -> Ans
     if "result" not in found:
         if status >= 400:
             return refusal(code="", description="", status=status, method=method)
-        told = f"{method}: the answer (HTTP {status}) has neither a result nor an error"
+        told = Reason(
+            "{method}: the answer (HTTP {status}) has neither a result nor an error",
+            {"method": method, "status": str(status)},
+        )
         return Ambiguous(told, status=status, method=method)
     return Answer(found["result"], whole(found.get("total")), whole(found.get("next")), _timing(found.get("time")))
 
@@ -105,7 +109,12 @@ def read_batch(answer: Answer, commands: Sequence[Command], *, halt: bool) -> li
         elif key in results:
             read.append(Answer(results[key], whole(totals.get(key)), whole(nexts.get(key)), timing))
         elif halt and failed:
-            read.append(NotSent(f"{method}: not run, because an earlier command of the batch failed", method=method))
+            read.append(
+                NotSent(
+                    Reason("{method}: not run, because an earlier command of the batch failed", {"method": method}),
+                    method=method,
+                )
+            )
         else:
             read.append(Ambiguous(f"{method}: the batch's answer says nothing about this command", method=method))
     return read
@@ -119,12 +128,27 @@ def read_redirect(url: str, location: str, status: int, method: str) -> PortalEr
         target = urljoin(url, location)
         new_root = root(target)
     except ValueError:
-        return PortalBlocked(f"{method}: the portal redirects to an address that is none", **rest)
+        return PortalBlocked(
+            Reason("{method}: the portal redirects to an address that is none", {"method": method}), **rest
+        )
     if urlsplit(target).path.rstrip("/") != urlsplit(url).path.rstrip("/") or new_root == root(url):
-        return PortalBlocked(f"{method}: the portal redirects to a page ({new_root}): check the portal's address", **rest)
+        return PortalBlocked(
+            Reason(
+                "{method}: the portal redirects to a page ({root}): check the portal's address",
+                {"method": method, "root": new_root},
+            ),
+            **rest,
+        )
     if url.startswith("https:") and not new_root.startswith("https:"):
-        return PortalBlocked(f"{method}: the portal redirects to plain http ({new_root}), not followed", **rest)
-    return PortalMoved(f"{method}: the portal has moved to {new_root}", location=new_root, **rest)
+        return PortalBlocked(
+            Reason(
+                "{method}: the portal redirects to plain http ({root}), not followed", {"method": method, "root": new_root}
+            ),
+            **rest,
+        )
+    return PortalMoved(
+        Reason("{method}: the portal has moved to {root}", {"method": method, "root": new_root}), location=new_root, **rest
+    )
 
 
 def tolerant_json(body: bytes) -> Json:
@@ -154,22 +178,47 @@ def _no_json(body: bytes, status: int, content_type: str, method: str) -> Portal
     match status:
         case 401 | 407:
             return AuthRefused(
-                f"{method}: a server before the portal wants a login ({seen}): check proxy and address", **rest
+                Reason(
+                    "{method}: a server before the portal wants a login ({seen}): check proxy and address",
+                    {"method": method, "seen": seen},
+                ),
+                **rest,
             )
         case 408 | 425 | 429 | 503:
-            return Temporary(f"{method}: the web server is busy ({seen})", retry_after=10.0, **rest)
+            return Temporary(
+                Reason("{method}: the web server is busy ({seen})", {"method": method, "seen": seen}),
+                retry_after=10.0,
+                **rest,
+            )
         case 413:
-            return Permanent(f"{method}: the web server finds the request too large ({seen})", **rest)
+            return Permanent(
+                Reason("{method}: the web server finds the request too large ({seen})", {"method": method, "seen": seen}),
+                **rest,
+            )
         case 414 | 431:
-            return BadParameters(f"{method}: the web server finds the address too long ({seen})", **rest)
+            return BadParameters(
+                Reason("{method}: the web server finds the address too long ({seen})", {"method": method, "seen": seen}),
+                **rest,
+            )
         case _ if 300 <= status < 400:
-            return PortalBlocked(f"{method}: the web server redirects without saying where ({seen})", **rest)
+            return PortalBlocked(
+                Reason(
+                    "{method}: the web server redirects without saying where ({seen})", {"method": method, "seen": seen}
+                ),
+                **rest,
+            )
         case _ if 400 <= status < 500:
             return PortalBlocked(
-                f"{method}: not Bitrix24 but something else answers ({seen}): check the portal's address", **rest
+                Reason(
+                    "{method}: not Bitrix24 but something else answers ({seen}): check the portal's address",
+                    {"method": method, "seen": seen},
+                ),
+                **rest,
             )
         case _:
-            return Ambiguous(f"{method}: the answer is not readable ({seen})", **rest)
+            return Ambiguous(
+                Reason("{method}: the answer is not readable ({seen})", {"method": method, "seen": seen}), **rest
+            )
 
 
 def _title(body: bytes) -> str:

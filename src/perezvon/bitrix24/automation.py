@@ -25,6 +25,7 @@ from perezvon.bitrix24.errors import (
     PortalError,
 )
 from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.rules.vocabulary import Reason
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -81,11 +82,11 @@ class Wanted:
         return bool(self.triggers) or self.robot is not None
 
 
-async def keep(portal: Portal, wanted: Wanted, *, renew: bool) -> tuple[str, ...]:
+async def keep(portal: Portal, wanted: Wanted, *, renew: bool) -> tuple[Reason, ...]:
     """Registers what is missing, removes what is not wanted. `renew`: what is there may look otherwise than it should (the
     settings have changed, or we have just begun). Gives what is to be told the administrator; nothing is raised but
     cancellation."""
-    problems: list[str] = []
+    problems: list[Reason] = []
     for what, needed, work in (
         ("triggers", bool(wanted.triggers), lambda: _triggers(portal, wanted.triggers)),
         ("robot", wanted.robot is not None, lambda: _robot(portal, wanted.robot, renew=renew)),
@@ -136,14 +137,19 @@ async def _robot(portal: Portal, wanted: Robot | None, *, renew: bool) -> None:
             log.info("robot removed", portal=portal.name, code=code)
 
 
-def _told(what: str, error: PortalError) -> str:
-    scope = "crm" if what == "triggers" else "bizproc"
+_WHAT = {"triggers": Reason("triggers"), "robot": Reason("robot")}
+
+
+def _told(what: str, error: PortalError) -> Reason:
+    told = {"what": _WHAT[what], "scope": "crm" if what == "triggers" else "bizproc", "why": error.why}
     match error:
         case AppContextRequired():
-            return f"{what}: a local application is needed, a webhook is not enough ({error})"
+            return Reason("{what}: a local application is needed, a webhook is not enough ({why})", told)
         case MissingScope():
-            return f"{what}: give the application the permission {scope} ({error})"
+            return Reason("{what}: give the application the permission {scope} ({why})", told)
         case Forbidden():
-            return f"{what}: an administrator of the portal has to install the application, or to open it once ({error})"
+            return Reason(
+                "{what}: an administrator of the portal has to install the application, or to open it once ({why})", told
+            )
         case _:
-            return f"{what}: {error}"
+            return Reason("{what}: {why}", told)

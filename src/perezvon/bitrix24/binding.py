@@ -15,6 +15,7 @@ from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.errors import AlreadyExists, AppContextRequired, Forbidden, MissingScope, NotFound, Permanent
 from perezvon.bitrix24.events import TELEPHONY
 from perezvon.bitrix24.values import flag, mapping, rows, text
+from perezvon.rules.vocabulary import Reason
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -25,7 +26,7 @@ class Bindings:
 
     offline: frozenset[str] = frozenset()
     online: frozenset[str] = frozenset()
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[Reason, ...] = field(default=())
 
 
 async def bound(portal: Portal, handler: str = "") -> Bindings:
@@ -47,9 +48,9 @@ async def bind(portal: Portal, *, events: Collection[str] = TELEPHONY, offline: 
     try:
         before = await bound(portal, handler)
     except (AppContextRequired, Forbidden) as error:
-        return Bindings(problems=(f"events need a local application: {error}",))
+        return Bindings(problems=(Reason("events need a local application: {why}", {"why": error.why}),))
     have = {True: set(before.offline), False: set(before.online)}
-    problems: list[str] = []
+    problems: list[Reason] = []
     for event in events:
         for queued, wanted in ((True, offline), (False, bool(handler))):
             if not wanted or event in have[queued]:
@@ -64,18 +65,24 @@ async def bind(portal: Portal, *, events: Collection[str] = TELEPHONY, offline: 
     return Bindings(frozenset(have[True]), frozenset(have[False]), tuple(problems))
 
 
-async def _bind_one(portal: Portal, params: dict[str, str], *, queued: bool) -> str:
+async def _bind_one(portal: Portal, params: dict[str, str], *, queued: bool) -> Reason | None:
     event = params["event"]
     try:
         await portal.call("event.bind", params)
     except AlreadyExists:
-        return ""
+        return None
     except Forbidden as error:
         if queued and "administrator" in f"{error}".lower():
-            return f"{event}: an administrator of the portal has to install the application, or to open it once ({error})"
-        return f"{event}: the portal does not let us bind it ({error})"
+            return Reason(
+                "{event}: an administrator of the portal has to install the application, or to open it once ({why})",
+                {"event": event, "why": error.why},
+            )
+        return Reason("{event}: the portal does not let us bind it ({why})", {"event": event, "why": error.why})
     except (NotFound, MissingScope) as error:
-        return f"{event}: the portal does not know it; give the application the permission 'telephony' ({error})"
+        return Reason(
+            "{event}: the portal does not know it; give the application the permission 'telephony' ({why})",
+            {"event": event, "why": error.why},
+        )
     except Permanent as error:
-        return f"{event}: {error}"
-    return ""
+        return Reason("{event}: {why}", {"event": event, "why": error.why})
+    return None

@@ -41,6 +41,7 @@ from perezvon.bitrix24.redaction import redact
 from perezvon.bitrix24.renewal import GrantKeeper
 from perezvon.bitrix24.values import Json, mapping, rows
 from perezvon.bitrix24.wire import Reply, Wire
+from perezvon.rules.vocabulary import Reason
 
 PAGE = 50
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -292,7 +293,11 @@ class Portal:
         if isinstance(used, OAuthGrant):
             if not used.access_token:
                 return AuthRefused(
-                    f"{method}: the application is not installed in {used.domain} yet: install it there", method=method
+                    Reason(
+                        "{method}: the application is not installed in {domain} yet: install it there",
+                        {"method": method, "domain": used.domain},
+                    ),
+                    method=method,
                 )
             params = {**params, "auth": used.access_token}
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from perezvon.bitrix24 import methods
 from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.errors import PortalError
+from perezvon.rules.vocabulary import Reason
 
 BELIEVE_AFTER = 180.0
 _SHRINK_SHARE = 0.2
@@ -53,7 +54,7 @@ class Directory:
 
     employees: tuple[Employee, ...] = ()
     refreshed: float = 0.0
-    problem: str = ""
+    problem: str | Reason = ""
     suspect: tuple[Employee, ...] = ()
     suspected_at: float = 0.0
     _by_extension: Mapping[str, Employee] = field(default_factory=dict[str, Employee], repr=False, compare=False)
@@ -146,7 +147,9 @@ async def refresh(
     try:
         found = await methods.users(portal, reserve=reserve)
     except PortalError as error:
-        return replace(last, problem=f"the employees could not be read, the list of before stays: {error}")
+        return replace(
+            last, problem=Reason("the employees could not be read, the list of before stays: {why}", {"why": error.why})
+        )
     return judge(last, [_employee(user, normalise) for user in found], now=now)
 
 
@@ -161,12 +164,19 @@ def judge(last: Directory, found: Iterable[Employee], *, now: float) -> Director
         if now - last.suspected_at >= BELIEVE_AFTER:
             return fresh
         return last
+    counts = {"after": str(after), "before": str(before), "seconds": f"{BELIEVE_AFTER:g}"}
     told = (
-        f"the portal names {after} employees with an extension instead of {before}; the list of before stays until the "
-        f"same answer comes again (at least {BELIEVE_AFTER:g} s later)"
+        Reason(
+            "the portal names {after} employees with an extension instead of {before}; the list of before stays until the "
+            "same answer comes again (at least {seconds} s later)",
+            counts,
+        )
         if after
-        else f"the portal names no employee with an extension, before there were {before}: the list of before stays. "
-        "Check the permission user_brief and the extensions in the employees' profiles"
+        else Reason(
+            "the portal names no employee with an extension, before there were {before}: the list of before stays. Check "
+            "the permission user_brief and the extensions in the employees' profiles",
+            counts,
+        )
     )
     return replace(last, problem=told, suspect=fresh.employees, suspected_at=now)
 

@@ -32,17 +32,19 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from perezvon.bitrix24.redaction import redact
+from perezvon.rules.vocabulary import Reason
 
 
 class PortalError(Exception):
-    """`code` and `description`: as the portal gave them. `status`: HTTP status, 0 when there was no answer.
+    """`code` and `description`: as the portal gave them. `status`: HTTP status, 0 when there was no answer. `why`: the
+    message, to be translated; `str()` gives it in English.
 
     `retry_after`: seconds to wait before the next try where that is known, else None.
     """
 
     def __init__(
         self,
-        message: str,
+        message: str | Reason,
         *,
         code: str = "",
         description: str = "",
@@ -55,13 +57,15 @@ class PortalError(Exception):
         self.status = status
         self.method = method
         self.retry_after = retry_after
-        super().__init__(redact(message))
+        self.why = _clean(message)
+        super().__init__(str(self.why))
 
     def scrub(self, secrets: Iterable[str]) -> Self:
         """Takes these values out too, wherever a portal may have quoted them."""
         secrets = tuple(secrets)
         self.code, self.description = redact(self.code, secrets), redact(self.description, secrets)
-        self.args = (redact(str(self), secrets),)
+        self.why = _clean(self.why, secrets)
+        self.args = (str(self.why),)
         return self
 
     def as_json(self) -> dict[str, Any]:
@@ -87,7 +91,7 @@ class Ambiguous(PortalError):
 class Temporary(PortalError):
     """Nothing was done; try again later."""
 
-    def __init__(self, message: str, *, retry_after: float | None = 5.0, **rest: Any) -> None:
+    def __init__(self, message: str | Reason, *, retry_after: float | None = 5.0, **rest: Any) -> None:
         super().__init__(message, retry_after=retry_after, **rest)
 
 
@@ -98,7 +102,7 @@ class RateLimited(PortalError):
 class OperationLimited(PortalError):
     """`reset_at`: POSIX seconds, UTC, when the oldest basket of `method` drops; None when the portal did not say."""
 
-    def __init__(self, message: str, *, reset_at: float | None = None, **rest: Any) -> None:
+    def __init__(self, message: str | Reason, *, reset_at: float | None = None, **rest: Any) -> None:
         self.reset_at = reset_at
         super().__init__(message, **rest)
 
@@ -108,7 +112,7 @@ class Permanent(PortalError):
 
 
 class BadParameters(Permanent):
-    def __init__(self, message: str, *, argument: str = "", **rest: Any) -> None:
+    def __init__(self, message: str | Reason, *, argument: str = "", **rest: Any) -> None:
         self.argument = argument
         super().__init__(message, **rest)
 
@@ -156,92 +160,105 @@ class AppContextRequired(AuthRefused):
 class PortalMoved(PortalError):
     """`location`: scheme and host that the portal pointed to."""
 
-    def __init__(self, message: str, *, location: str = "", **rest: Any) -> None:
+    def __init__(self, message: str | Reason, *, location: str = "", **rest: Any) -> None:
         self.location = redact(location)
         super().__init__(message, **rest)
 
 
 class PortalBlocked(PortalError):
-    def __init__(self, message: str, *, retry_after: float | None = 300.0, **rest: Any) -> None:
+    def __init__(self, message: str | Reason, *, retry_after: float | None = 300.0, **rest: Any) -> None:
         super().__init__(message, retry_after=retry_after, **rest)
 
 
-_BY_CODE: dict[str, tuple[type[PortalError], str]] = {
-    "QUERY_LIMIT_EXCEEDED": (RateLimited, "the portal takes no more requests from this address for now"),
-    "OPERATION_TIME_LIMIT": (OperationLimited, "the method has used up its working time on the portal"),
+_BY_CODE: dict[str, tuple[type[PortalError], Reason]] = {
+    "QUERY_LIMIT_EXCEEDED": (RateLimited, Reason("the portal takes no more requests from this address for now")),
+    "OPERATION_TIME_LIMIT": (OperationLimited, Reason("the method has used up its working time on the portal")),
     "OVERLOAD_LIMIT": (
         PortalBlocked,
-        "the vendor has blocked REST on this portal because of overload: ask Bitrix24 support",
+        Reason("the vendor has blocked REST on this portal because of overload: ask Bitrix24 support"),
     ),
-    "PORTAL_DELETED": (PortalBlocked, "the portal was deleted"),
-    "PAYMENT_REQUIRED": (PortalBlocked, "the application or the plan is not paid for"),
+    "PORTAL_DELETED": (PortalBlocked, Reason("the portal was deleted")),
+    "PAYMENT_REQUIRED": (PortalBlocked, Reason("the application or the plan is not paid for")),
     "NO_AUTH_FOUND": (
         AuthRefused,
-        "the portal does not accept the credentials: make a new webhook or reinstall the application",
+        Reason("the portal does not accept the credentials: make a new webhook or reinstall the application"),
     ),
     "INVALID_CREDENTIALS": (
         AuthRefused,
-        "the portal does not accept the credentials, or their user lacks the right: check that the webhook still exists",
+        Reason(
+            "the portal does not accept the credentials, or their user lacks the right: check that the webhook still exists"
+        ),
     ),
-    "INVALID_CLIENT": (AuthRefused, "client_id or client_secret is wrong: copy both from the application's page"),
+    "INVALID_CLIENT": (AuthRefused, Reason("client_id or client_secret is wrong: copy both from the application's page")),
     "USER_ACCESS_ERROR": (
         AuthRefused,
-        "the user has no access to the application: open it to him in the application's settings",
+        Reason("the user has no access to the application: open it to him in the application's settings"),
     ),
-    "EXPIRED_TOKEN": (TokenExpired, "the access token has expired"),
-    "INVALID_TOKEN": (TokenExpired, "the portal does not know the access token"),
-    "INVALID_GRANT": (AuthRefused, "the refresh token is no longer good: reinstall the application in the portal"),
-    "INSUFFICIENT_SCOPE": (MissingScope, "a permission (scope) is missing: add it to the webhook or the application"),
-    "INVALID_SCOPE": (MissingScope, "a permission (scope) is missing: add it to the webhook or the application"),
-    "WRONG_AUTH_TYPE": (AppContextRequired, "the method needs a local application, a webhook is not enough"),
-    "METHOD_CONFIRM_WAITING": (Temporary, "an administrator of the portal has yet to approve this method"),
-    "METHOD_CONFIRM_DENIED": (Forbidden, "an administrator of the portal has refused this method"),
-    "ERROR_METHOD_NOT_FOUND": (MethodNotFound, "the portal does not know the method"),
-    "ERROR_BATCH_METHOD_NOT_ALLOWED": (Permanent, "the method cannot be called in a batch"),
-    "ERROR_BATCH_LENGTH_EXCEEDED": (NotSent, "the batch was too long, this command was left out"),
-    "INTERNAL_SERVER_ERROR": (Ambiguous, "the portal failed while working"),
-    "ERROR_UNEXPECTED_ANSWER": (Ambiguous, "the portal failed while working"),
-    "ERROR_EVENT_NOT_FOUND": (NotFound, "the portal does not know the event"),
+    "EXPIRED_TOKEN": (TokenExpired, Reason("the access token has expired")),
+    "INVALID_TOKEN": (TokenExpired, Reason("the portal does not know the access token")),
+    "INVALID_GRANT": (AuthRefused, Reason("the refresh token is no longer good: reinstall the application in the portal")),
+    "INSUFFICIENT_SCOPE": (
+        MissingScope,
+        Reason("a permission (scope) is missing: add it to the webhook or the application"),
+    ),
+    "INVALID_SCOPE": (MissingScope, Reason("a permission (scope) is missing: add it to the webhook or the application")),
+    "WRONG_AUTH_TYPE": (AppContextRequired, Reason("the method needs a local application, a webhook is not enough")),
+    "METHOD_CONFIRM_WAITING": (Temporary, Reason("an administrator of the portal has yet to approve this method")),
+    "METHOD_CONFIRM_DENIED": (Forbidden, Reason("an administrator of the portal has refused this method")),
+    "ERROR_METHOD_NOT_FOUND": (MethodNotFound, Reason("the portal does not know the method")),
+    "ERROR_BATCH_METHOD_NOT_ALLOWED": (Permanent, Reason("the method cannot be called in a batch")),
+    "ERROR_BATCH_LENGTH_EXCEEDED": (NotSent, Reason("the batch was too long, this command was left out")),
+    "INTERNAL_SERVER_ERROR": (Ambiguous, Reason("the portal failed while working")),
+    "ERROR_UNEXPECTED_ANSWER": (Ambiguous, Reason("the portal failed while working")),
+    "ERROR_EVENT_NOT_FOUND": (NotFound, Reason("the portal does not know the event")),
     "ERROR_PLACEMENT_NOT_FOUND": (
         NotFound,
-        "the portal does not know the placement, or the telephony permission is missing",
+        Reason("the portal does not know the placement, or the telephony permission is missing"),
     ),
-    "BITRIX_REST_V3_EXCEPTION_INSUFFICIENTSCOPEEXCEPTION": (MissingScope, "a permission (scope) is missing"),
-    "BITRIX_REST_V3_EXCEPTION_ACCESSDENIEDEXCEPTION": (Forbidden, "access denied"),
+    "BITRIX_REST_V3_EXCEPTION_INSUFFICIENTSCOPEEXCEPTION": (MissingScope, Reason("a permission (scope) is missing")),
+    "BITRIX_REST_V3_EXCEPTION_ACCESSDENIEDEXCEPTION": (Forbidden, Reason("access denied")),
 }
 
 # Many methods answer ERROR_CORE, an empty code or a phrase for a code: the meaning is in the text (first match wins).
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[PortalError], str], ...] = tuple(
+_BY_TEXT: tuple[tuple[re.Pattern[str], type[PortalError], Reason], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, meaning)
     for pattern, kind, meaning in (
-        (r"https required", PortalBlocked, "the portal wants https: change the address in the settings"),
-        (r"only on commercial plans", PortalBlocked, "REST works only on a commercial plan or a trial: renew the plan"),
+        (r"https required", PortalBlocked, Reason("the portal wants https: change the address in the settings")),
+        (
+            r"only on commercial plans",
+            PortalBlocked,
+            Reason("REST works only on a commercial plan or a trial: renew the plan"),
+        ),
         (
             r"application context required",
             AppContextRequired,
-            "the method needs a local application, a webhook is not enough",
+            Reason("the method needs a local application, a webhook is not enough"),
         ),
-        (r"current authorization type is denied", AppContextRequired, "the method needs a local application"),
+        (r"current authorization type is denied", AppContextRequired, Reason("the method needs a local application")),
         (
             r"\bcall\b.*\bis not found\b|\bcall is not found\b|not found in the statistic table",
             CallNotFound,
-            "no such call",
+            Reason("no such call"),
         ),
         (
             r"user is not found|USER_ID or USER_PHONE_INNER should be set",
             UserNotFound,
-            "the employee is unknown or not active",
+            Reason("the employee is unknown or not active"),
         ),
-        (r"database error|\bDB error", Ambiguous, "the portal's database failed while working"),
+        (r"database error|\bDB error", Ambiguous, Reason("the portal's database failed while working")),
         (
             r"server returns http error code|SERVER_NOT_AVAILABLE",
             Temporary,
-            "the portal could not download the file from us",
+            Reason("the portal could not download the file from us"),
         ),
-        (r"method not found", MethodNotFound, "the portal does not know the method"),
-        (r"access denied|access_denied|accessexception", Forbidden, "access denied"),
-        (r"already exists|unable to set event handler|handler already binded", AlreadyExists, "it is there already"),
-        (r"could not find|\bnot found\b", NotFound, "no such object"),
+        (r"method not found", MethodNotFound, Reason("the portal does not know the method")),
+        (r"access denied|access_denied|accessexception", Forbidden, Reason("access denied")),
+        (
+            r"already exists|unable to set event handler|handler already binded",
+            AlreadyExists,
+            Reason("it is there already"),
+        ),
+        (r"could not find|\bnot found\b", NotFound, Reason("no such object")),
     )
 )
 
@@ -255,7 +272,7 @@ def refusal(
     """
     kind, meaning = _sort(code, description, status)
     told = f"{code}: {description}".strip(": ") or f"HTTP {status}"
-    message = f"{method}: {meaning} ({told})"
+    message = Reason("{method}: {meaning} ({told})", {"method": method, "meaning": meaning, "told": told})
     rest: dict[str, Any] = {"code": code, "description": description, "status": status, "method": method}
     if kind is OperationLimited:
         return OperationLimited(message, reset_at=reset_at, **rest)
@@ -266,7 +283,7 @@ def refusal(
     return kind(message, **rest)
 
 
-def _sort(code: str, description: str, status: int) -> tuple[type[PortalError], str]:
+def _sort(code: str, description: str, status: int) -> tuple[type[PortalError], Reason]:
     known = _BY_CODE.get(code.upper())
     if known is not None:
         return known
@@ -274,13 +291,24 @@ def _sort(code: str, description: str, status: int) -> tuple[type[PortalError], 
         if pattern.search(f"{code} {description}"):
             return kind, meaning
     if status in (429, 503):
-        return Temporary, "the portal is busy"
+        return Temporary, Reason("the portal is busy")
     if status >= 500:
-        return Ambiguous, "the portal failed while working"
+        return Ambiguous, Reason("the portal failed while working")
     if status == 401:
-        return AuthRefused, "the portal does not accept the credentials"
+        return AuthRefused, Reason("the portal does not accept the credentials")
     if status == 403:
-        return Forbidden, "access denied"
+        return Forbidden, Reason("access denied")
     if status == 404:
-        return NotFound, "no such method or object"
-    return BadParameters, "the portal refuses the parameters"
+        return NotFound, Reason("no such method or object")
+    return BadParameters, Reason("the portal refuses the parameters")
+
+
+def _clean(message: str | Reason, secrets: Iterable[str] = ()) -> Reason:
+    """Without secrets. Where one shows only once the places are filled, what is left is a text that is not translated."""
+    secrets = tuple(secrets)
+    whole = redact(str(message), secrets)
+    if isinstance(message, Reason):
+        clean = message.with_values(lambda value: redact(value, secrets))
+        if str(clean) == whole:
+            return clean
+    return Reason.of(whole)

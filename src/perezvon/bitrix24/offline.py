@@ -22,6 +22,7 @@ from perezvon.bitrix24.encoding import Command
 from perezvon.bitrix24.errors import Ambiguous, Forbidden, Permanent, PortalError
 from perezvon.bitrix24.events import PortalEvent, offline_event
 from perezvon.bitrix24.values import flag, mapping, rows, text
+from perezvon.rules.vocabulary import Reason
 
 GET = "event.offline.get"
 CLEAR = "event.offline.clear"
@@ -82,7 +83,7 @@ class OfflineQueue:
         self._handing = asyncio.Lock()
         self.confirmed: bool | None = None
         self.last_poll = 0.0
-        self.problem = ""
+        self.problem: str | Reason = ""
 
     def due(self) -> bool:
         """Whether a poll should ride along now: none is under way, and the interval or the pause after an error is over.
@@ -218,12 +219,11 @@ class OfflineQueue:
 
     def _failed(self, error: PortalError) -> None:
         self._doubt = self._doubt or isinstance(error, Ambiguous)
-        told = str(error)
-        if told != self.problem:
-            log.warning("offline events cannot be read", portal=self._portal.name, error=told)
-        self._back_off(told)
+        if error.why != self.problem:
+            log.warning("offline events cannot be read", portal=self._portal.name, error=str(error))
+        self._back_off(error.why)
 
-    def _back_off(self, problem: str) -> None:
+    def _back_off(self, problem: str | Reason) -> None:
         self.problem = problem
         self._failures += 1
         self._next = self._ticks() + min(self.interval * 2 ** min(self._failures, 10), _LONGEST_PAUSE)

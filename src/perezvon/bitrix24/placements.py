@@ -15,6 +15,7 @@ from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.encoding import Command
 from perezvon.bitrix24.errors import AlreadyExists, AppContextRequired, Forbidden, PortalError
 from perezvon.bitrix24.values import mapping, rows, text
+from perezvon.rules.vocabulary import Reason
 
 CARD, ANALYTICS, MENU = "CALL_CARD", "TELEPHONY_ANALYTICS_MENU", "LEFT_MENU"
 """A tab of the call's card, a report in the call statistics, the application's page in the portal's menu."""
@@ -38,7 +39,7 @@ class Bound:
     """Handler by handler: (code, handler). `problems`: what to do about those that are missing, in words."""
 
     places: frozenset[tuple[str, str]] = frozenset()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Reason, ...] = ()
 
 
 async def bound(portal: Portal) -> frozenset[tuple[str, str]]:
@@ -54,7 +55,9 @@ async def keep(portal: Portal, wanted: Collection[Place], ours: Collection[str])
     try:
         have = await bound(portal)
     except (AppContextRequired, Forbidden) as error:
-        return Bound(problems=(f"they need a local application, installed by an administrator: {error}",))
+        return Bound(
+            problems=(Reason("they need a local application, installed by an administrator: {why}", {"why": error.why}),)
+        )
     keys = {(place.code, place.handler) for place in wanted}
     gone = [one for one in sorted(have) if one not in keys and one[1].endswith(tuple(ours))]
     missing = [place for place in wanted if (place.code, place.handler) not in have]
@@ -65,14 +68,14 @@ async def keep(portal: Portal, wanted: Collection[Place], ours: Collection[str])
     ]
     commands += [Command(f"b{at}", BIND, _params(place)) for at, place in enumerate(missing)]
     answers = await portal.batch(commands)
-    now, problems = set(have), list[str]()
+    now, problems = set(have), list[Reason]()
     for one, answer in zip(gone, answers, strict=False):
         if not isinstance(answer, PortalError):
             now.discard(one)
             log.info("place in the portal -> removed", portal=portal.name, place=one[0])
     for place, answer in zip(missing, answers[len(gone) :], strict=True):
         if isinstance(answer, PortalError) and not isinstance(answer, AlreadyExists):
-            problems.append(f"{place.code}: {answer}")
+            problems.append(Reason("{place}: {why}", {"place": place.code, "why": answer.why}))
         else:
             now.add((place.code, place.handler))
             log.info("place in the portal -> bound", portal=portal.name, place=place.code)

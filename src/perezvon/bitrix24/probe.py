@@ -106,13 +106,13 @@ def _questions(user_id: str, *, application: bool) -> list[Command]:
 
 
 def _unreachable(error: PortalError, *, application: bool) -> Finding:
-    told = Reason("the portal cannot be used: {error}", {"error": str(error)})
+    told = Reason("the portal cannot be used: {error}", {"error": error.why})
     return Finding("auth", Level.FAILURE, told, remedy(error, application=application))
 
 
 def _scopes(answer: Answer | PortalError, needed: Iterable[str], wanted: Iterable[str]) -> list[Finding]:
     if isinstance(answer, PortalError):
-        return [_warn("scope", "the permissions cannot be read: {error}", None, error=str(answer))]
+        return [_warn("scope", "the permissions cannot be read: {error}", None, error=answer.why)]
     have = {text(row) for row in rows(answer.result)}
 
     def missing(names: Iterable[str]) -> str:
@@ -141,7 +141,7 @@ def _register(answer: Answer | PortalError, *, application: bool) -> Finding:
         case AppContextRequired():
             return _fail("register", "this portal registers calls only for an application, not for a webhook", fix)
         case PortalError():
-            told = Reason("calls cannot be registered: {error}", {"error": str(answer)})
+            told = Reason("calls cannot be registered: {error}", {"error": answer.why})
             return Finding("register", Level.FAILURE, told, remedy(answer, application=application))
 
 
@@ -162,7 +162,7 @@ def _clock(answer: Answer | PortalError, now: float) -> Finding:
 def _application(app: Answer | PortalError, feature: Answer | PortalError) -> list[Finding]:
     findings: list[Finding] = []
     if isinstance(app, PortalError):
-        findings.append(_warn("application", "the application's state cannot be read: {error}", None, error=str(app)))
+        findings.append(_warn("application", "the application's state cannot be read: {error}", None, error=app.why))
     elif flag(mapping(app.result).get("INSTALLED")):
         findings.append(_ok("application", "the application is installed"))
     else:
@@ -214,13 +214,13 @@ def _employees(found: Directory) -> list[Finding]:
     return findings
 
 
-def _ok(check: str, told: str, **args: str) -> Finding:
+def _ok(check: str, told: str, **args: str | Reason) -> Finding:
     return Finding(check, Level.OK, Reason(told, args))
 
 
-def _warn(check: str, told: str, fix: str | None, **args: str) -> Finding:
+def _warn(check: str, told: str, fix: str | None, **args: str | Reason) -> Finding:
     return Finding(check, Level.WARNING, Reason(told, args), Reason(fix) if fix else None)
 
 
-def _fail(check: str, told: str, fix: str | None, **args: str) -> Finding:
+def _fail(check: str, told: str, fix: str | None, **args: str | Reason) -> Finding:
     return Finding(check, Level.FAILURE, Reason(told, args), Reason(fix) if fix else None)

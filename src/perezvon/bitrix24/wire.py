@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from perezvon.bitrix24.errors import Ambiguous, NotSent, PortalError
+from perezvon.rules.vocabulary import Reason
 
 USER_AGENT = f"Perezvon/{version('perezvon')} (Asterisk integration)"
 _CHUNK = 65536
@@ -108,17 +109,24 @@ class Wire:
                     content += chunk
                     if len(content) > limit:
                         response.close()
-                        return Ambiguous(
-                            f"{what}: the answer is longer than {limit} bytes", status=response.status, method=what
+                        told = Reason(
+                            "{method}: the answer is longer than {bytes} bytes", {"method": what, "bytes": str(limit)}
                         )
+                        return Ambiguous(told, status=response.status, method=what)
                 return Reply(response.status, response.content_type, response.headers.get("Location", ""), bytes(content))
         except TimeoutError:
             if flight.left:
-                return Ambiguous(f"{what}: no answer within {total:g} s", method=what)
-            return NotSent(f"{what}: no connection within {min(self.connect, total):g} s", method=what)
+                return Ambiguous(
+                    Reason("{method}: no answer within {seconds} s", {"method": what, "seconds": f"{total:g}"}), method=what
+                )
+            told = Reason(
+                "{method}: no connection within {seconds} s",
+                {"method": what, "seconds": f"{min(self.connect, total):g}"},
+            )
+            return NotSent(told, method=what)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # Made and returned here, raised elsewhere: the cause, which may hold the address, does not travel along.
-            told = f"{what}: {_in_words(error)}"
+            told = Reason("{method}: {why}", {"method": what, "why": _in_words(error)})
             return Ambiguous(told, method=what) if flight.left else NotSent(told, method=what)
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -153,30 +161,36 @@ async def _mark(_session: aiohttp.ClientSession, context: Any, _sent: aiohttp.Tr
     flight.left = True
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception) -> Reason:
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} cannot be resolved"
+            return Reason("the name {host} cannot be resolved", {"host": error.host})
         case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {error.host} is not accepted: {error.certificate_error}"
+            return Reason(
+                "the certificate of {host} is not accepted: {why}",
+                {"host": error.host, "why": str(error.certificate_error)},
+            )
         case aiohttp.ClientSSLError():
-            return f"TLS with {error.host} fails: {error.strerror or error}"
+            return Reason("TLS with {host} fails: {why}", {"host": error.host, "why": error.strerror or str(error)})
         case aiohttp.ClientProxyConnectionError():
-            return f"no connection to the proxy: {error.strerror or error}"
+            return Reason("no connection to the proxy: {why}", {"why": error.strerror or str(error)})
         case aiohttp.ClientConnectorError():
-            return f"no connection to {error.host}:{error.port}: {error.strerror or error}"
+            return Reason(
+                "no connection to {host}:{port}: {why}",
+                {"host": error.host, "port": str(error.port), "why": error.strerror or str(error)},
+            )
         case aiohttp.InvalidURL():
-            return "the address is not valid"
+            return Reason("the address is not valid")
         case aiohttp.ServerDisconnectedError():
-            return "the connection was closed before the answer"
+            return Reason("the connection was closed before the answer")
         case aiohttp.ClientPayloadError():
-            return "the connection broke in the middle of the answer"
+            return Reason("the connection broke in the middle of the answer")
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy refuses: HTTP {error.status}"
+            return Reason("the proxy refuses: HTTP {status}", {"status": str(error.status)})
         case OSError():
-            return f"the connection broke: {error.strerror or type(error).__name__}"
+            return Reason("the connection broke: {why}", {"why": error.strerror or type(error).__name__})
         case _:
-            return f"the exchange failed: {type(error).__name__}"
+            return Reason("the exchange failed: {why}", {"why": type(error).__name__})
 
 
 __all__ = ["USER_AGENT", "Reply", "Wire"]

@@ -417,7 +417,7 @@ def _silent() -> PbxSilent:
 
 
 def _trouble(error: AmiError) -> PbxAway:
-    why = error.reason if isinstance(error, ActionRefused) else str(error)
+    why = error.reason if isinstance(error, ActionRefused) else error.why
     reason = Reason(_AWAY.text, {"why": why})
     match error:
         case ActionRefused() | InjectionRefused():

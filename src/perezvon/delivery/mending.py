@@ -117,7 +117,7 @@ def _needs(step: Step) -> str:
     """The kind of the failed step because of which it was left out, "" when it was not."""
     note = step.note
     left_out = step.state is State.SKIPPED and note is not None and note.text == NEEDS_FAILED.text
-    return note.args.get("kind", "") if left_out and note is not None else ""
+    return str(note.args.get("kind", "")) if left_out and note is not None else ""
 
 
 def _anew(step: Step) -> Settled:

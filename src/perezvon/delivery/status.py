@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perezvon.bitrix24.errors import PortalError
+from perezvon.rules.vocabulary import Reason
 from perezvon.storage.missed import Tally as MissedTally
 from perezvon.storage.pauses import Pause
 
@@ -20,7 +21,7 @@ class Tally:
     commands: int = 0
     settled: Counter[str] = field(default_factory=Counter[str])
     failed: Counter[str] = field(default_factory=Counter[str])
-    last_error: str = ""
+    last_error: str | Reason = ""
     last_error_at: float | None = None
 
     def request(self, commands: int) -> None:
@@ -30,7 +31,7 @@ class Tally:
     def error(self, error: PortalError, now: float, *, whole: bool) -> None:
         if whole:
             self.failed[type(error).__name__] += 1
-        self.last_error = str(error)
+        self.last_error = error.why
         self.last_error_at = now
 
 
@@ -58,7 +59,7 @@ class SenderStatus:
     commands: int
     settled: Mapping[str, int]
     failed: Mapping[str, int]
-    last_error: str
+    last_error: str | Reason
     last_error_at: float | None
     forgotten: int
     forgotten_last: float | None

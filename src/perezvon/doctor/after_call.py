@@ -51,7 +51,7 @@ async def _fields(settings: Settings, portal: Portal, subject: str) -> list[Chec
     try:
         known = await known_crm(portal, [rule.of for rule in rules])
     except PortalError as error:
-        seen = Reason("the fields of [[crm.field]] cannot be checked: {why}", {"why": str(error)})
+        seen = Reason("the fields of [[crm.field]] cannot be checked: {why}", {"why": error.why})
         return [Check("portal.crm_fields", subject, State.WARNING, seen, Reason("look at it in the portal"))]
     wrong = [
         Check("portal.crm_fields", subject, State.PROBLEM, why, Reason("correct crm.field[{place}]", {"place": str(place)}))
@@ -66,7 +66,7 @@ async def _user(setting: str, user: str, portal: Portal, subject: str) -> Check:
     try:
         found = rows((await portal.call(USERS, {"FILTER": {"ID": user}})).result)
     except PortalError as error:
-        seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": str(error)})
+        seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": error.why})
         return Check("portal.user", subject, State.WARNING, seen, Reason("look at it in the portal"))
     known = read_user(found[0]) if found else None
     if known is not None and known.active:
@@ -82,7 +82,7 @@ async def _chat(setting: str, dialog: str, portal: Portal, subject: str) -> Chec
     try:
         await portal.call(methods.DIALOG, {"DIALOG_ID": dialog})
     except PortalError as error:
-        seen = Reason("{setting}: nothing can be told in {chat}: {why}", {**told, "why": str(error)})
+        seen = Reason("{setting}: nothing can be told in {chat}: {why}", {**told, "why": error.why})
         fix = Reason("add the user in whose name we speak to the chat, and the permission im to the webhook or application")
         return Check("portal.chat", subject, State.PROBLEM, seen, fix)
     return Check("portal.chat", subject, State.OK, Reason("{setting}: the chat {chat} is there", told))

@@ -35,7 +35,7 @@ async def examine_connecting(settings: Settings, portal_name: str, portal: Porta
         granted = await methods.granted_scopes(portal)
         users = await methods.users(portal)
     except PortalError as error:
-        seen = Reason("whether autoconnect may ask the portal is not known: {why}", {"why": str(error)})
+        seen = Reason("whether autoconnect may ask the portal is not known: {why}", {"why": error.why})
         return [Check("autoconnect.scope", subject, State.WARNING, seen, Reason("see to what the message says"))]
     employees = [Employee(user.id, user.name, normal_extension(user.extension), user.active) for user in users]
     return [*_scopes(settings, granted, subject), *_employees(settings, Directory.of(employees, 0.0), subject)]

@@ -141,7 +141,7 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
                 if patient.settings.autoconnects_somebody:
                     checks += await examine_connecting(patient.settings, settings.name, portal)
     except (SettingsError, StorageError, PortalError) as error:
-        seen = Reason("the portal cannot be asked: {why}", {"why": str(error)})
+        seen = Reason("the portal cannot be asked: {why}", {"why": _in_words(error)})
         checks.append(
             Check("portal.auth", f"portal {settings.name}", State.PROBLEM, seen, Reason("see to what the message says"))
         )
@@ -149,3 +149,13 @@ async def _portal(patient: Patient, settings: PortalSettings) -> list[Check]:
         async with patient.database.read() as conn:
             checks += unmapped(settings.name, await counters.read(conn, f"unmapped:{settings.name}:"))
     return checks
+
+
+def _in_words(error: SettingsError | StorageError | PortalError) -> str | Reason:
+    match error:
+        case SettingsError():
+            return error.reason
+        case PortalError():
+            return error.why
+        case _:
+            return str(error)

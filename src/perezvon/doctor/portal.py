@@ -95,7 +95,7 @@ async def _users(settings: PortalSettings, portal: Portal, subject: str) -> list
         try:
             found = rows((await portal.call(USERS, {"FILTER": {"ID": user}})).result)
         except PortalError as error:
-            seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": str(error)})
+            seen = Reason("the user {user} ({setting}) cannot be looked up: {why}", {**told, "why": error.why})
             checks.append(Check(f"portal.{setting}", subject, State.WARNING, seen, _LOOK))
             continue
         known = read_user(found[0]) if found else None
@@ -128,7 +128,7 @@ async def _events(settings: PortalSettings, portal: Portal, subject: str) -> lis
     try:
         now = await bound(portal, handler_of(settings))
     except PortalError as error:
-        seen = Reason("clicks on numbers may not arrive: {why}", {"why": str(error)})
+        seen = Reason("clicks on numbers may not arrive: {why}", {"why": error.why})
         return [Check("portal.events", subject, State.WARNING, seen, remedy(error, application=True))]
     ways = [now.offline] * (settings.events != "handler") + [now.online] * (settings.events != "offline")
     missing = sorted({event for way in ways for event in TELEPHONY if event not in way})
@@ -147,7 +147,7 @@ async def _pages(settings: PortalSettings, portal: Portal, subject: str) -> list
     try:
         there = {handler for _, handler in await placements.bound(portal)}
     except PortalError as error:
-        seen = Reason("whether our pages are in the portal cannot be seen: {why}", {"why": str(error)})
+        seen = Reason("whether our pages are in the portal cannot be seen: {why}", {"why": error.why})
         return [Check("portal.pages", subject, State.WARNING, seen, remedy(error, application=True))]
     missing = [PLACES[page] for page, handler in handlers.items() if handler not in there]
     if not missing:

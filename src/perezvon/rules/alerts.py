@@ -136,7 +136,7 @@ def _lines(news: News, now: float, telling: Telling, address: str) -> Iterator[s
 
 
 def _said(reason: Reason, telling: Telling) -> str:
-    return plain(telling.translate(reason.text).format_map(reason.args), LONGEST)
+    return plain(reason.told(telling.translate), LONGEST)
 
 
 def _moment(at: float, telling: Telling) -> str:

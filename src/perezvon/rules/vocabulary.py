@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -42,13 +42,32 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why. `text` is a gettext message id with `{name}` places, `args` fills them."""
+    """Why. `text` is a gettext message id with `{name}` places, `args` fills them: with plain values, or with reasons that
+    are translated as well."""
 
     text: str
-    args: Mapping[str, str] = field(default_factory=dict[str, str])
+    args: Mapping[str, str | Reason] = field(default_factory=dict[str, "str | Reason"])
+
+    @classmethod
+    def of(cls, told: str | Reason) -> Reason:
+        """A text that nobody translates stands as it is."""
+        return told if isinstance(told, Reason) else cls("{why}", {"why": told})
 
     def __str__(self) -> str:
         return self.text.format_map(self.args)
+
+    def told(self, translate: Callable[[str], str]) -> str:
+        """In the language of `translate` (a gettext function)."""
+        places = {name: value.told(translate) if isinstance(value, Reason) else value for name, value in self.args.items()}
+        return translate(self.text).format_map(places)
+
+    def with_values(self, change: Callable[[str], str]) -> Reason:
+        """The same with every plain value changed, however deep it stands."""
+        places = {
+            name: value.with_values(change) if isinstance(value, Reason) else change(value)
+            for name, value in self.args.items()
+        }
+        return Reason(self.text, places)
 
 
 @dataclass(frozen=True, slots=True)

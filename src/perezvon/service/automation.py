@@ -12,6 +12,7 @@ import structlog
 
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.automation import Wanted, keep
+from perezvon.rules.vocabulary import Reason
 from perezvon.service import policies
 from perezvon.settings.portal import PortalSettings
 from perezvon.storage import counters
@@ -25,8 +26,10 @@ RETRY = 120.0
 REGISTERED = "automation:"
 """Counter of a portal in which something of ours is registered."""
 
-WEBHOOK_ONLY = "triggers and the robot need a local application, installed by an administrator: a webhook is not enough"
-NO_ADDRESS = "the robot needs public_url: the portal calls us at that address"
+WEBHOOK_ONLY = Reason(
+    "triggers and the robot need a local application, installed by an administrator: a webhook is not enough"
+)
+NO_ADDRESS = Reason("the robot needs public_url: the portal calls us at that address")
 
 
 class AutomationKeeper:
@@ -49,7 +52,7 @@ class AutomationKeeper:
         self._installed = installed
         self._clock = clock
         self._wake = asyncio.Event()
-        self.problems: tuple[str, ...] = ()
+        self.problems: tuple[Reason, ...] = ()
 
     def wake(self) -> None:
         """The settings have changed, or the application was installed anew."""
@@ -65,7 +68,7 @@ class AutomationKeeper:
             except Unavailable as error:
                 log.warning("automation waits for the database", portal=self._portal, error=str(error))
             for problem in self.problems:
-                log.warning("automation not registered", portal=self._portal, problem=problem)
+                log.warning("automation not registered", portal=self._portal, problem=str(problem))
             try:
                 async with asyncio.timeout(RETRY if self.problems else CHECK):
                     await self._wake.wait()

@@ -101,7 +101,7 @@ async def ring(exchange: Exchange, call: Originate, extension: str) -> Refused |
     try:
         outcome = await exchange.supervisor.originate(call)
     except AmiError as error:
-        return Refused("503", Reason("the PBX did not dial: {why}", {"why": str(error)}))
+        return Refused("503", Reason("the PBX did not dial: {why}", {"why": error.why}))
     if outcome.fate is Fate.ANSWERED:
         return None
     why = {"extension": extension, "why": outcome.reason}

@@ -53,7 +53,7 @@ class PlacementKeeper:
         self.bound = Bound()
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[Reason, ...]:
         return self.bound.problems
 
     def wake(self) -> None:
@@ -82,6 +82,6 @@ class PlacementKeeper:
         try:
             self.bound = await keep(client, places, ours)
         except PortalError as error:
-            self.bound = Bound(self.bound.places, (str(error),))
+            self.bound = Bound(self.bound.places, (error.why,))
         for problem in self.bound.problems:
-            log.warning("place in the portal not bound", portal=settings.name, problem=problem)
+            log.warning("place in the portal not bound", portal=settings.name, problem=str(problem))

@@ -10,6 +10,7 @@ import structlog
 from perezvon.bitrix24 import Portal
 from perezvon.bitrix24.errors import PortalError
 from perezvon.bitrix24.lines import keep_lines
+from perezvon.rules.vocabulary import Reason
 from perezvon.service import policies
 from perezvon.settings.model import Settings
 
@@ -35,7 +36,7 @@ class LineKeeper:
         self._settings = settings
         self._installed = installed
         self._wake = asyncio.Event()
-        self.problem = ""
+        self.problem: str | Reason = ""
 
     def wake(self) -> None:
         """The settings have changed, or the application was installed anew."""
@@ -50,8 +51,8 @@ class LineKeeper:
                 try:
                     await keep_lines(self._client(), policies.external_lines(settings), add=len(settings.portal) == 1)
                 except PortalError as error:
-                    self.problem = str(error)
-                    log.warning("lines not kept", portal=self._portal, error=self.problem)
+                    self.problem = error.why
+                    log.warning("lines not kept", portal=self._portal, error=str(error))
                 else:
                     self.problem = ""
             elif not settings.line:

@@ -31,6 +31,7 @@ from perezvon.bitrix24.installation import offered_by_event, offered_by_page, pr
 from perezvon.bitrix24.offline import GET, OfflineQueue
 from perezvon.calls import Numbering
 from perezvon.delivery.weather import METHOD_WIDE, Sky, sky_of
+from perezvon.rules.vocabulary import Reason
 from perezvon.service import policies
 from perezvon.service.automation import AutomationKeeper
 from perezvon.service.clicks import Clicks
@@ -257,13 +258,13 @@ class PortalLink:
         """Now, and not when it is time: somebody waits for it on a page."""
         await self._refresh_directory()
 
-    async def _refresh_directory(self) -> str:
+    async def _refresh_directory(self) -> str | Reason:
         """Returns what is wrong, "" for nothing."""
         now = self._clock()
         numbers = Numbering(region=self._whole.calls.region)
         fresh = await refresh(self.client, self.directory, now=now, normalise=numbers.international)
         if fresh.problem:
-            log.warning("employees not refreshed", portal=self.name, problem=fresh.problem)
+            log.warning("employees not refreshed", portal=self.name, problem=str(fresh.problem))
         elif fresh.employees != self.directory.employees:
             log.info("employees refreshed", portal=self.name, employees=len(fresh.employees), doubles=len(fresh.doubles))
             kept = [employees.Employee(e.user_id, e.extension, e.name, e.active, e.phones) for e in fresh.employees]
@@ -290,9 +291,9 @@ class PortalLink:
                 try:
                     self.bindings = await bind(self.client, offline=wanted != "handler", handler=handler)
                 except PortalError as error:
-                    self.bindings = Bindings(problems=(str(error),))
+                    self.bindings = Bindings(problems=(error.why,))
                 for problem in self.bindings.problems:
-                    log.warning("events not bound", portal=self.name, problem=problem)
+                    log.warning("events not bound", portal=self.name, problem=str(problem))
             bound = self.installed and not self.bindings.problems
             if bound and self.offline is None and wanted != "handler":
                 self.offline = OfflineQueue(self.client, self._consume, interval=self.settings.offline_interval)

@@ -199,7 +199,7 @@ class AsteriskSetup:
 
 def plainly(found: Probe, form: AsteriskForm, comes_from: str) -> Check:
     """Why there is no login, shorter than the doctor says it: somebody is typing."""
-    why, where = found.problem.lower(), {"address": f"{form.host}:{form.port}", "host": form.host, "reload": _RELOAD}
+    why, where = str(found.problem).lower(), {"address": f"{form.host}:{form.port}", "host": form.host, "reload": _RELOAD}
     fix: Reason
     if "is no ami port" in why:
         seen = Reason("something else than AMI answers at {address}", where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
@@ -20,6 +20,7 @@ from perezvon.customisation import CustomisationStatus
 from perezvon.delivery.status import SenderStatus
 from perezvon.delivery.weather import sky_of
 from perezvon.rules import Priority
+from perezvon.rules.vocabulary import Reason
 from perezvon.service.dialling import Exchange
 from perezvon.service.house import House
 from perezvon.service.portals import PortalLink
@@ -240,19 +241,21 @@ class Reporter:
             paused_until=sending.paused_until,
             paused_methods=tuple(
                 PausedMethod(
-                    method, until, str(why), remedy(why, application=application), isinstance(why, OperationLimited)
+                    method, until, why.why, remedy(why, application=application), isinstance(why, OperationLimited)
                 )
                 for method, (until, why) in sending.paused_methods.items()
             ),
             last_success=link.last_success,
-            last_error=str(error or sending.last_error or (failure[1].told if failure else "")),
+            last_error=error.why
+            if error
+            else sending.last_error or (failure[1].error.why if failure and failure[1].error else ""),
             last_error_at=sending.last_error_at or (failure[0] if failure else None),
             events=EventsStatus(
                 mode=link.settings.events,
                 bound=bool(link.bindings.offline or link.bindings.online),
                 polled=offline.last_poll or None if offline else None,
                 received=link.last_event,
-                error=" ".join(link.bindings.problems) or (offline.problem if offline else ""),
+                error=_joined(link.bindings.problems) or (offline.problem if offline else ""),
             ),
             automation=link.automation.problems,
             lines_problem=link.lines.problem,
@@ -353,3 +356,11 @@ def _dialplan(house: House) -> DialplanStatus:
     told = house.dialplan.status(sum(len(exchange.rooms.channels()) for exchange in house.exchanges.values()))
     untold = house.receptions.troubles if house.receptions is not None and house.settings.autoconnects_somebody else {}
     return replace(told, untold=untold)
+
+
+def _joined(problems: Sequence[Reason]) -> str | Reason:
+    """One after the other; "" for none."""
+    told: str | Reason = ""
+    for problem in problems:
+        told = Reason("{one} {next}", {"one": told, "next": problem}) if told else problem
+    return told

@@ -22,7 +22,7 @@ Translate = Callable[[str], str]
 
 def told(reason: Reason, translate: Translate) -> str:
     """The reason in the language of `translate` (a gettext function)."""
-    return translate(reason.text).format_map(reason.args)
+    return reason.told(translate)
 
 
 class SettingsError(Exception):

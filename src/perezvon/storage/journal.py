@@ -65,7 +65,7 @@ async def read(conn: AsyncConnection, call_id: str) -> list[Fact]:
 
 
 def _decision(reason: Reason, keys: Sequence[str]) -> str:
-    told = {"text": reason.text, "args": dict(reason.args)}
+    told = {"text": reason.text, "args": {name: str(value) for name, value in reason.args.items()}}
     return json.dumps({"reason": str(reason), "told": told, "steps": list(keys)})
 
 

@@ -92,7 +92,11 @@ def read_params(text: str) -> dict[str, Json | Ref]:
 
 
 def write_reason(reason: Reason | None) -> str | None:
-    return None if reason is None else json.dumps({"text": reason.text, "args": dict(reason.args)})
+    return (
+        None
+        if reason is None
+        else json.dumps({"text": reason.text, "args": {name: str(value) for name, value in reason.args.items()}})
+    )
 
 
 def read_reason(text: str | None) -> Reason | None:

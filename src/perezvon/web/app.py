@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perezvon.doctor.check import Check, worst
-from perezvon.settings.errors import told
+from perezvon.settings.errors import KeyLost, told
 from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.web import (
@@ -236,6 +236,14 @@ def _tell_errors(app: FastAPI, frame: Frame) -> None:
     @app.exception_handler(Unavailable)
     async def no_database(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse({"error": "the database is not available", "why": str(error)}, 503)
+
+    @app.exception_handler(KeyLost)
+    async def no_key(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(error, KeyLost)
+        log.error("stored secrets cannot be opened", path=request.url.path[:200], why=str(error))
+        if wants_page(request):
+            return frame.page(request, "key_lost.html", 503, why=error.reason)
+        return PlainTextResponse(error.told(catalog(frame.spoken(request)).gettext), 503)
 
     @app.exception_handler(HTTPException)
     async def told_shortly(request: Request, error: Exception) -> Response:  # pyright: ignore[reportUnusedFunction]

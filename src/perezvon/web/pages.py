@@ -47,8 +47,8 @@ def _environment(language: Language) -> Environment:
     )
     words = catalog(language)
 
-    def reason(given: Reason) -> str:
-        return told(given, words.gettext)
+    def reason(given: Reason | str) -> str:
+        return told(Reason.of(given), words.gettext)
 
     def ago(moment: float | None, now: float) -> str:
         return "—" if moment is None else _ago(moment, now, language)

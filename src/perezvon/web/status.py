@@ -50,7 +50,7 @@ class PbxStatus:
     live_calls: int = 0
     reconnects: int = 0
     last_event: float | None = None
-    last_error: str = ""
+    last_error: str | Reason = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class PausedMethod:
 
     method: str
     until: float
-    why: str = ""
+    why: str | Reason = ""
     fix: Reason | None = None
     limited: bool = True
 
@@ -83,7 +83,7 @@ class EventsStatus:
     bound: bool = False
     polled: float | None = None
     received: float | None = None
-    error: str = ""
+    error: str | Reason = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +122,24 @@ class PortalStatus:
     paused_until: float | None = None
     paused_methods: tuple[PausedMethod, ...] = ()
     last_success: float | None = None
-    last_error: str = ""
+    last_error: str | Reason = ""
     last_error_at: float | None = None
     events: EventsStatus = EventsStatus("off")
     employees: int = 0
     refreshed: float | None = None
-    directory_problem: str = ""
+    directory_problem: str | Reason = ""
     requests: int = 0
     fix: Reason | None = None
     moved_from: str = ""
     forgotten: int = 0
     forgotten_last: float | None = None
-    lines_problem: str = ""
+    lines_problem: str | Reason = ""
     fields_problems: tuple[Reason, ...] = ()
     missed: MissedStatus = MissedStatus()
-    automation: tuple[str, ...] = ()
+    automation: tuple[Reason, ...] = ()
     held_by: str = ""
     held_since: float | None = None
-    pages_problems: tuple[str, ...] = ()
+    pages_problems: tuple[Reason, ...] = ()
 
     @property
     def waiting(self) -> int:
