@@ -58,6 +58,11 @@ async def test_nothing_breaks_and_every_answer_is_described(service: tuple[str, 
         "POST /doctor",
         "GET /api/calls",
         "POST /api/calls/{call}/{action}",
+        "GET /api/journal/{call}",
+        "POST /api/missed/call-back",
+        "POST /api/deliveries/{portal}/pause",
+        "PATCH /api/settings",
+        "GET /api/audit",
     } <= seen
 
 

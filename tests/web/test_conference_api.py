@@ -31,7 +31,7 @@ from perezvon.conference.live import MOST_WAITING, Live
 from perezvon.rules import Reason
 from perezvon.service import conferences
 from perezvon.settings.secrets import SecretBox
-from perezvon.web import Badges, conference_api, create_app, event_stream
+from perezvon.web import Badges, conference_api, create_app, event_stream, json_body
 from perezvon.web import refusals as refusals_of_the_gate
 from perezvon.web.badges import BadBadge, OldBadge
 from perezvon.web.conference_api import ACTIONS, BURST, ERRORS, LARGEST_BODY, Pace, order_of
@@ -360,7 +360,7 @@ def test_every_error_has_its_status() -> None:
 @pytest.mark.parametrize("page", ["conference-api.md", "conference-api.ru.md"])
 def test_everything_is_documented(page: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
-    rooms = vars(conference_api) | vars(refusals_of_the_gate)
+    rooms = vars(conference_api) | vars(json_body) | vars(refusals_of_the_gate)
     refusals = [one for one in rooms.values() if isinstance(one, conference_api.Refusal)]
     assert len(refusals) > 10
     codes = {(one.status, one.code) for one in refusals} | set(ERRORS.values())

@@ -6,6 +6,7 @@ Each room of pages adds its routes here; the gate stands before all of them (gat
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -27,22 +28,29 @@ from perezvon.storage.database import Database
 from perezvon.storage.errors import Unavailable
 from perezvon.web import (
     account_pages,
+    audit_api,
     calls_pages,
     conference_api,
+    deliveries_api,
     deliveries_pages,
     door_pages,
     embed_pages,
     intake,
+    journal_api,
     live_pages,
     metrics,
+    missed_api,
     missed_pages,
     people_pages,
     recordings,
+    settings_api,
     settings_pages,
     setup_pages,
 )
 from perezvon.web.access import Access
 from perezvon.web.badges import Badges
+from perezvon.web.call_back_desk import CallBackDesk
+from perezvon.web.delivery_desk import DeliveryDesk
 from perezvon.web.described import described
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.frame import THEMES, Frame, local_path, policy, remember
@@ -208,17 +216,24 @@ def create_app(
 
     if database is not None:
         app.include_router(calls_pages.routes(database, frame, switchroom))
-        app.include_router(missed_pages.routes(database, frame, switchroom))
+        calling_back = CallBackDesk(database, switchroom, time.time)
+        app.include_router(missed_pages.routes(calling_back, frame, switchroom))
+        app.include_router(journal_api.routes(database, frame.spoken, switchroom))
+        app.include_router(missed_api.routes(calling_back, frame.spoken))
     if switchroom is not None:
         app.include_router(live_pages.routes(switchroom, gate, frame))
     if switchroom is not None and database is not None:
-        app.include_router(deliveries_pages.routes(database, switchroom, frame))
+        deliveries = DeliveryDesk(database, switchroom, time.time)
+        app.include_router(deliveries_pages.routes(deliveries, frame))
+        app.include_router(deliveries_api.routes(deliveries, frame.spoken))
     if settings is not None and database is not None:
         app.include_router(settings_pages.routes(settings, database, status, frame))
+        app.include_router(settings_api.routes(settings, frame.spoken))
     if people is not None:
         app.include_router(door_pages.routes(people, gate, frame))
         app.include_router(account_pages.routes(people, frame, description))
         app.include_router(people_pages.routes(people, frame))
+        app.include_router(audit_api.routes(people))
     if desk is not None:
         app.include_router(conference_api.routes(desk, gate, frame.spoken))
     if setup is not None:
@@ -269,7 +284,7 @@ def _tell_errors(app: FastAPI, frame: Frame) -> None:
         if refusal is CODE_WANTED and wants_page(request):
             return RedirectResponse("/account/second-factor", 303)
         peer = request.client.host if request.client else ""
-        about = "conference: refused" if request.url.path.startswith("/api/") else "web: refused"
+        about = "conference: refused" if request.url.path.startswith(("/api/calls", "/api/events")) else "web: refused"
         log.warning(about, code=refusal.code, path=request.url.path[:200], peer=peer)
         if refusal is ELSEWHERE and not request.url.path.startswith("/api/"):
             return frame.page(request, "closed.html", refusal.status)

@@ -80,7 +80,7 @@ def routes(
     @router.get("/calls")
     @needs(Right.CALLS)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        form = _form(request)
+        form = narrowing(request)
         async with database.read() as conn:
             rows = await search.found(conn, asked(form, request.query_params.get("after", "")), PAGE + 1)
             names = await search.names(conn, {row.last_talker for row in rows if row.last_talker})
@@ -95,7 +95,7 @@ def routes(
     @router.get("/calls.csv")
     @needs(Right.EXPORTS)
     async def file(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        form = _form(request)
+        form = narrowing(request)
         word = catalog(frame.spoken(request)).gettext
         narrowed = "; ".join(f"{name}: {value}" for name, value in form.items() if value)
         visitor = visitor_of(request)
@@ -107,7 +107,7 @@ def routes(
     @router.get("/calls/{call}")
     @needs(Right.CALLS)
     async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        _check(call)
+        check(call)
         async with database.read() as conn:
             row = await calls.find(conn, call)
             if row is None:
@@ -133,7 +133,7 @@ def routes(
             "timeline": timeline(record, facts, row.started, ended, row.client),
             "facts": sentences(facts, row.started, named, word),
             "decisions": decisions,
-            "asked": [_asked(step) for step in steps],
+            "asked": [asking(step) for step in steps],
             "told": told_of(request),
             "events": lines_of(room.events(row)) if room is not None else "",
             "said": room.said(call) if room is not None else (),
@@ -149,7 +149,7 @@ def routes(
     @needs(Right.CALLS)
     async def what_if(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """What would happen with the new settings: nothing is sent."""
-        _check(call)
+        check(call)
         async with database.read() as conn:
             row = await calls.find(conn, call)
             facts = await journal.read(conn, call)
@@ -167,7 +167,7 @@ def routes(
     @router.get("/calls/{call}/support.json")
     @needs(Right.EXPORTS)
     async def support(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        _check(call)
+        check(call)
         async with database.read() as conn:
             row = await calls.find(conn, call)
             if row is None:
@@ -182,7 +182,7 @@ def routes(
             "call": row,
             "facts": [{"fact": type(fact).__name__, **clean(fact)} for fact in facts],
             "decisions": [{"at": at, "why": str(why), "steps": keys} for at, why, keys in before],
-            "requests": [{**clean(step), "params": _plain(step.params), "result": _plain(step.result)} for step in steps],
+            "requests": [{**clean(step), "params": plain(step.params), "result": plain(step.result)} for step in steps],
             "recordings": sounds,
             "hooks": list(room.said(call)) if room is not None else [],
             "events": [
@@ -199,7 +199,7 @@ def routes(
     @router.get("/calls/{call}/recordings/{number}/peaks")
     @needs(Right.RECORDINGS)
     async def waveform(call: str, number: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        _check(call)
+        check(call)
         async with database.read() as conn:
             known = await recordings.of_call(conn, call)
         for one in await asyncio.to_thread(_whole, known):
@@ -210,7 +210,7 @@ def routes(
     @router.get("/calls/{call}/recordings/{number}")
     @needs(Right.RECORDINGS)
     async def sound(call: str, number: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        _check(call)
+        check(call)
         async with database.read() as conn:
             known = await recordings.of_call(conn, call)
         for one in await asyncio.to_thread(_whole, known):
@@ -248,7 +248,7 @@ def _kept_peaks(file: Path, _changed: int, _size: int) -> list[int]:
     return peaks(file)
 
 
-def _asked(step: Step) -> Asked:
+def asking(step: Step) -> Asked:
     dead = step.state is State.DEAD
     fix = remedy_of(mapping(step.result), application=True) if dead else None
     error = redact(step.error or "")
@@ -256,14 +256,15 @@ def _asked(step: Step) -> Asked:
     return Asked(step, shown(step.params), shown(step.result), error, may_be_sent(step), skip, fix)
 
 
-def _check(call: str) -> None:
+def check(call: str) -> None:
     """Raises Refused for what can be no call's id: PostgreSQL has no name for some of it."""
     if not call.isprintable() or len(call) > 200:
         raise Refused(NOT_THERE)
 
 
-def _form(request: Request) -> dict[str, str]:
-    return {name: request.query_params.get(name, "").strip()[:100] for name in FIELDS}
+def narrowing(request: Request) -> dict[str, str]:
+    """What is looked for, as it was typed: for `asked`."""
+    return {name: request.query_params.get(name, "").replace("\0", "").strip()[:100] for name in FIELDS}
 
 
 def asked(form: Mapping[str, str], after: str) -> Filter:
@@ -318,10 +319,10 @@ def _whole(known: list[Recording]) -> list[Recording]:
 
 def shown(value: object) -> str:
     """As JSON, to be read; without secrets, long texts cut."""
-    return "" if value is None or value == {} else json.dumps(_plain(value), ensure_ascii=False, indent=2)
+    return "" if value is None or value == {} else json.dumps(plain(value), ensure_ascii=False, indent=2)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     match value:
         case Ref():
             return f"→ {value.kind.value}.{value.field}"
@@ -330,9 +331,9 @@ def _plain(value: object) -> object:
             return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(value)})"
         case Mapping():
             known = cast("Mapping[str, object]", value)
-            return {name: "***" if _secret(name) else _plain(one) for name, one in known.items()}
+            return {name: "***" if _secret(name) else plain(one) for name, one in known.items()}
         case list() | tuple():
-            return [_plain(one) for one in cast("list[object]", value)]
+            return [plain(one) for one in cast("list[object]", value)]
         case _:
             return value
 

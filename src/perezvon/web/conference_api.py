@@ -6,8 +6,6 @@ operator may do with a call is checked by the service. Every order is logged wit
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -44,8 +42,8 @@ from perezvon.settings.errors import told
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.event_stream import KEEP_ALIVE, EventStream, crowded
 from perezvon.web.gate import Gate, visitor_of
-from perezvon.web.intake import read_body
-from perezvon.web.refusals import NOT_YOURS, TOO_LARGE, TOO_SLOW, Refusal, Refused
+from perezvon.web.json_body import BODY_ANSWERS, described_body, object_of
+from perezvon.web.refusals import NOT_YOURS, Refusal, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.translations import Language, catalog
 
@@ -76,10 +74,8 @@ ERRORS: Mapping[type[ConferenceError], tuple[int, str]] = {
 log = structlog.get_logger(__name__)
 
 
-NOT_JSON = Refusal(415, "json_wanted", Reason("the body must be JSON: Content-Type: application/json"))
 TOO_MANY = Refusal(429, "too_many", Reason("too many requests: wait a second"), {"Retry-After": "1"})
 CROWDED = Refusal(503, "too_many_streams", Reason("too many streams are open: close one"), {"Retry-After": "10"})
-NO_OBJECT = Refusal(400, "malformed", Reason("the body must be one JSON object"))
 NO_ACTION = Refusal(404, "no_such_action", Reason("there is no such action"))
 
 _FIELDS = Reason("the body of this action has these fields: {fields}")
@@ -98,33 +94,21 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 """What can be posted, and the fields of each."""
 
 ORDERS: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        name: {"type": "string", "maxLength": LONGEST_TEXT}
-                        for name in sorted({field for fields in ACTIONS.values() for field in fields})
-                    },
-                }
-            }
-        },
-    },
+    **described_body(
+        {
+            name: {"type": "string", "maxLength": LONGEST_TEXT}
+            for name in sorted({field for fields in ACTIONS.values() for field in fields})
+        }
+    ),
     "x-actions": {action: list(fields) for action, fields in ACTIONS.items()},
 }
 """The body of an order, for the description of the API."""
 
 
 ORDERS_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **BODY_ANSWERS,
     202: {"description": "Somebody is being invited", "content": {"application/json": {}}},
-    400: {"description": "The body is not what this action wants"},
-    408: {"description": "The body came too slowly"},
     409: {"description": "It cannot be done now"},
-    413: {"description": "The body is too large"},
-    415: {"description": "The body is no JSON"},
     422: {"description": "The number or code leads nowhere"},
     429: {"description": "Too many orders"},
     502: {"description": "The PBX refuses it"},
@@ -191,7 +175,7 @@ def routes(
         try:
             if not pace.allows(name):
                 raise Refused(TOO_MANY)
-            wanted = order_of(action, await _fields(request))
+            wanted = order_of(action, await object_of(request, LARGEST_BODY, SLOWEST_BODY))
             seen = await desk.order(who, call, wanted)
         except Refused as no:
             return refused(request, no.refusal, name, call, action)
@@ -257,27 +241,6 @@ def order_of(action: str, given: Mapping[str, Any]) -> Order:
             return Mute(channel, action == "mute")
         case _:
             return Consult()
-
-
-async def _fields(request: Request) -> dict[str, Any]:
-    """The JSON object of the body. Raises Refused, ClientDisconnect."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":  # a form of a foreign page cannot have it
-        raise Refused(NOT_JSON)
-    try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            body = await read_body(request, LARGEST_BODY)
-    except TimeoutError:
-        raise Refused(TOO_SLOW) from None
-    if body is None:
-        raise Refused(TOO_LARGE)
-    try:
-        given: Any = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise Refused(NO_OBJECT) from None
-    if not isinstance(given, dict):
-        raise Refused(NO_OBJECT)
-    return given  # pyright: ignore[reportUnknownVariableType]
 
 
 def _malformed(fields: Iterable[str]) -> Refused:

@@ -24,13 +24,17 @@ ERROR: Mapping[str, Any] = {
     },
 }
 
+_OF_THE_FRAMEWORK = ("HTTPValidationError", "ValidationError")
+"""No answer of ours is one of these."""
+
 
 def described(told: Mapping[str, Any], routes: Iterable[tuple[str, str, object]]) -> dict[str, Any]:
     """`told`: FastAPI's description, which stays as it is. `routes`: method, path and function of each."""
     whole = deepcopy(dict(told))
     functions = {(method.lower(), path): endpoint for method, path, endpoint in routes}
     parts = whole.setdefault("components", {})
-    parts["schemas"] = {"Error": dict(ERROR)}
+    models = {name: one for name, one in parts.get("schemas", {}).items() if name not in _OF_THE_FRAMEWORK}
+    parts["schemas"] = {**models, "Error": dict(ERROR)}
     parts["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "pzt_…, made at /account; or a badge of a call's card"}
     }

@@ -43,7 +43,7 @@ from perezvon.web.refusals import (
     TOO_SLOW,
     Refused,
 )
-from perezvon.web.rights import PUBLIC, WITHOUT_A_NAME, Right, Role, rights_of, wanted_by
+from perezvon.web.rights import EVERYWHERE, PUBLIC, WITHOUT_A_NAME, Right, Role, rights_of, wanted_by
 from perezvon.web.throttle import FREE_OF_PEER, Throttle
 
 SecondFactor = Literal["offered", "administrators", "everybody"]
@@ -149,7 +149,7 @@ class Gate:
         if scheme.lower() == "bearer":
             shown = shown.strip()
             if shown.startswith(TOKEN) and self._people is not None:
-                return await self._program(self._people, shown, peer)
+                return await self._program(self._people, shown, peer, request.url.path.startswith("/api/"))
             if self._badges is not None and self._desk is not None and request.url.path.startswith("/api/"):
                 return self._employee(self._badges, self._desk, shown, peer)
         if self._people is not None:
@@ -171,12 +171,13 @@ class Gate:
             case Verdict.THIS_MACHINE_ONLY:
                 raise Refused(SIGN_IN if named else ELSEWHERE)
 
-    async def _program(self, people: People, token: str, peer: str) -> Visitor:
+    async def _program(self, people: People, token: str, peer: str, api: bool) -> Visitor:
         found = await people.bearing(token)
         if found is None:
             raise Refused(NO_TOKEN)
         known, person = found
-        rights = frozenset(right for right in rights_of(person.role) if right.value in known.scopes)
+        may = rights_of(person.role) if api else rights_of(person.role) & EVERYWHERE
+        rights = frozenset(right for right in may if right.value in known.scopes)
         return Visitor(f"{person.login} ({known.name})", rights, peer, person)
 
     def _employee(self, badges: Badges, desk: ConferenceDesk, badge: str, peer: str) -> Visitor:

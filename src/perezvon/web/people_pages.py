@@ -113,7 +113,7 @@ def routes(people: People, frame: Frame) -> APIRouter:
     @router.get("/audit")
     @needs(Right.AUDIT)
     async def audit(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        entries = await people.entries(PAGE + 1, _after(request.query_params.get("after", "")))
+        entries = await people.entries(PAGE + 1, after_of(request.query_params.get("after", "")))
         last = entries[PAGE - 1] if len(entries) > PAGE else None
         after = f"{last.at!r} {last.id}" if last is not None else ""
         return frame.page(request, "audit.html", entries=entries[:PAGE], after=after)
@@ -133,6 +133,6 @@ def link_of(request: Request, link: str) -> str:
     return f"{scheme}://{request.headers.get('host', '')}/welcome/{link}"
 
 
-def _after(told: str) -> tuple[float, int] | None:
+def after_of(told: str) -> tuple[float, int] | None:
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) (\d{1,18})", told, re.ASCII)
     return None if found is None else (float(found[1]), int(found[2]))

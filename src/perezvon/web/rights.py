@@ -53,8 +53,22 @@ WITHOUT_A_NAME = frozenset({Right.STATUS, Right.DOCTOR, Right.CALLS, Right.CONFE
 """Of this machine while nobody has been added yet, and of whoever knows `web.password`. What only a person may do is to be
 found under a name in the audit log."""
 
-SCOPES = (Right.STATUS, Right.CALLS, Right.RECORDINGS, Right.CONFERENCE)
+SCOPES = (
+    Right.STATUS,
+    Right.CALLS,
+    Right.RECORDINGS,
+    Right.CONFERENCE,
+    Right.CALL_BACK,
+    Right.DELIVERIES,
+    Right.DELIVER,
+    Right.SETTINGS,
+    Right.AUDIT,
+)
 """What a token for programs can be given."""
+
+EVERYWHERE = frozenset({Right.STATUS, Right.CALLS, Right.RECORDINGS, Right.CONFERENCE})
+"""What of that counts at addresses of pages too; the rest under /api/ alone. So no program has the forms of the settings,
+which can give secrets away and try the integrator's functions."""
 
 PUBLIC = frozenset(
     {

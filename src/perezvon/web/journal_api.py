@@ -1,0 +1,219 @@
+"""The journal for programs: calls found by the same filters as on the page, and the story of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from perezvon.calls.call import iso
+from perezvon.settings.errors import told
+from perezvon.storage import calls, journal, lanes, recordings, search
+from perezvon.storage.calls import StoredCall
+from perezvon.storage.database import Database
+from perezvon.storage.steps import Step
+from perezvon.web.call_story import sentences
+from perezvon.web.call_support import clean
+from perezvon.web.calls_pages import PAGE, asked, asking, check, narrowing, plain
+from perezvon.web.refusals import NOT_THERE, Refused
+from perezvon.web.rights import Right, needs
+from perezvon.web.switchroom import Switchroom
+from perezvon.web.translations import Language, catalog
+
+FILTERS: Mapping[str, str] = {
+    "client": "digits anywhere in the client's number",
+    "line": "digits anywhere in the company's number that was dialled",
+    "employee": "the extension that talked last",
+    "direction": "incoming, outgoing, internal",
+    "outcome": "answered, missed, busy, no_answer, cancelled, failed; live: under way",
+    "since": "the first day, 2026-09-21, of the time zone of the machine that Perezvon runs on",
+    "until": "the last day",
+    "after": "`older` of the page before",
+}
+"""What a query may have; what is not understood does not narrow."""
+
+
+class CallTold(BaseModel):
+    """Times are ISO 8601, UTC; `duration`: seconds of talk. `portal`: empty when no portal was told of the call."""
+
+    id: str
+    pbx: str
+    portal: str
+    direction: str
+    client: str
+    line: str
+    started: str
+    answered: str | None
+    ended: str | None
+    live: bool
+    outcome: str | None
+    duration: float
+    last_talker: str
+    last_talker_name: str
+
+
+class CallsFound(BaseModel):
+    """Newest first. `older`: for the next page's `after`, empty on the last one."""
+
+    calls: list[CallTold]
+    older: str
+
+
+class FactTold(BaseModel):
+    """`told`: in a sentence; `values`: of this kind of fact, times in them are POSIX seconds."""
+
+    at: str
+    kind: str
+    told: str
+    values: dict[str, Any]
+
+
+class DecisionTold(BaseModel):
+    """`requests`: keys of what was asked of the portal because of it."""
+
+    at: str
+    why: str
+    requests: list[str]
+
+
+class RequestTold(BaseModel):
+    """One request to a portal, without secrets. `id`: for /api/deliveries/steps/. `fix`: what to do about a refusal."""
+
+    id: int
+    key: str
+    kind: str
+    state: str
+    why: str
+    attempts: int
+    created: str
+    sent: str | None
+    finished: str | None
+    params: Any
+    answer: Any
+    error: str
+    note: str
+    fix: str
+    may_be_sent_again: bool
+    may_be_left_out: bool
+
+
+class RecordingTold(BaseModel):
+    """Where `seconds` are told, there is the sound: /calls/{call}/recordings/{id}, with the right `recordings`."""
+
+    id: int
+    state: str
+    seconds: float | None
+
+
+class Story(BaseModel):
+    """What happened, what was decided and why, what was sent and answered. `record`: of an ended call."""
+
+    call: CallTold
+    record: dict[str, Any]
+    facts: list[FactTold]
+    decisions: list[DecisionTold]
+    requests: list[RequestTold]
+    recordings: list[RecordingTold]
+    hooks: list[dict[str, Any]]
+
+
+def routes(database: Database, spoken: Callable[[Request], Language], room: Switchroom | None = None) -> APIRouter:
+    router = APIRouter(prefix="/api/journal", tags=["journal"])
+    queries = [{"name": n, "in": "query", "description": what, "schema": {"type": "string"}} for n, what in FILTERS.items()]
+
+    @router.get("", summary="The journal of calls", openapi_extra={"parameters": queries})
+    @needs(Right.CALLS)
+    async def found(request: Request) -> CallsFound:  # pyright: ignore[reportUnusedFunction]
+        wanted = asked(narrowing(request), request.query_params.get("after", ""))
+        async with database.read() as conn:
+            rows = await search.found(conn, wanted, PAGE + 1)
+            names = await search.names(conn, {row.last_talker for row in rows if row.last_talker})
+        last = rows[PAGE - 1] if len(rows) > PAGE else None
+        older = "" if last is None else f"{last.started!r} {last.id}"
+        return CallsFound(calls=[_call(row, names) for row in rows[:PAGE]], older=older)
+
+    @router.get("/{call}", summary="What happened in a call, what was decided and why, what was sent")
+    @needs(Right.CALLS)
+    async def one(call: str, request: Request) -> Story:  # pyright: ignore[reportUnusedFunction]
+        check(call)
+        async with database.read() as conn:
+            row = await calls.find(conn, call)
+            if row is None:
+                raise Refused(NOT_THERE)
+            facts = await journal.read(conn, call)
+            decisions = await journal.reasons(conn, call)
+            steps = (await lanes.load(conn, [call])).get(call, [])
+            sounds = await recordings.of_call(conn, call)
+            numbers = {str(getattr(fact, "extension", "")) for fact in facts} | {row.last_talker}
+            names = await search.names(conn, numbers - {""})
+        word = catalog(spoken(request)).gettext
+
+        def named(number: str) -> str:
+            return f"{number} {names[number]}" if number in names else number
+
+        lines = sentences(facts, row.started, named, word)
+        return Story(
+            call=_call(row, names),
+            record={} if row.live else clean(row.state),
+            facts=[
+                FactTold(at=_at(line.at), kind=type(fact).__name__, told=told(line.what, word), values=clean(fact))
+                for fact, line in zip(facts, lines, strict=True)
+            ],
+            decisions=[DecisionTold(at=_at(at), why=told(why, word), requests=keys) for at, why, keys in decisions],
+            requests=[request_told(step, word) for step in steps],
+            recordings=[RecordingTold(id=one.id, state=one.state.value, seconds=one.seconds) for one in sounds],
+            hooks=[
+                {"point": said.point, "fate": said.fate.value, "why": told(said.note, word) if said.note else ""}
+                for said in (room.said(call) if room is not None else ())
+            ],
+        )
+
+    return router
+
+
+def request_told(step: Step, word: Callable[[str], str]) -> RequestTold:
+    seen = asking(step)
+    return RequestTold(
+        id=step.id,
+        key=step.key,
+        kind=step.kind.value,
+        state=step.state.value,
+        why=told(step.reason, word),
+        attempts=step.attempts,
+        created=_at(step.created),
+        sent=iso(step.sent),
+        finished=iso(step.finished),
+        params=plain(step.params),
+        answer=plain(step.result),
+        error=seen.error,
+        note=told(step.note, word) if step.note else "",
+        fix=told(seen.fix, word) if seen.fix else "",
+        may_be_sent_again=seen.again,
+        may_be_left_out=seen.skip,
+    )
+
+
+def _call(row: StoredCall, names: Mapping[str, str]) -> CallTold:
+    return CallTold(
+        id=row.id,
+        pbx=row.pbx,
+        portal=row.portal,
+        direction=row.direction.value,
+        client=row.client,
+        line=row.line,
+        started=_at(row.started),
+        answered=iso(row.answered),
+        ended=iso(row.ended),
+        live=row.live,
+        outcome=row.outcome.value if row.outcome else None,
+        duration=row.duration,
+        last_talker=row.last_talker,
+        last_talker_name=names.get(row.last_talker, ""),
+    )
+
+
+def _at(moment: float) -> str:
+    return iso(moment) or ""
