@@ -38,6 +38,7 @@ class PaperRoom:
     orders: list[Order] = field(default_factory=list[Order])
     refuses: Reason | None = None
     foretold: list[Decision] | None = None
+    printed: str = "printed <b>this</b>"
     phones: tuple[Telephone, ...] = (Telephone("11", "Анна Петрова", "101"), Telephone("12", "Борис", "102"))
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class PaperRoom:
 
     def said(self, call: str) -> Sequence[Said]:
         why = Reason("{x}", {"x": "ZeroDivisionError in hooks.py:3"})
-        return [Said(time.time(), "customize_autodistribution", Fate.FAILED, why, "printed <b>this</b>", 0.012)]
+        return [Said(time.time(), "customize_autodistribution", Fate.FAILED, why, self.printed, 0.012)]
 
     def planned(self, call: StoredCall, facts: Sequence[Fact]) -> Sequence[Decision] | None:
         return self.foretold

@@ -276,6 +276,10 @@ async def test_the_page_tells_of_hooks_raw_events_and_the_present_settings(
     page = (await visitor.get(f"/calls/{CALL}?lang=en")).text
     for told in ("ZeroDivisionError", "printed &lt;b&gt;this", "Event: Newchannel", "support.json"):
         assert told in page, told
+    room.printed = "asked https://x.bitrix24.ru/rest/1/s3cretofhook/crm.lead.get?auth=s3cretofapp"
+    page = (await visitor.get(f"/calls/{CALL}?lang=en")).text
+    assert "asked https://x.bitrix24.ru/rest/1/***" in page and "s3cret" not in page
+    assert "s3cretof" not in (await visitor.get(f"/calls/{CALL}/support.json")).text
     assert "No portal is set" in (await visitor.get(f"/calls/{CALL}/what-if?lang=en")).text
     room.foretold = [Decision(Reason("{x}", {"x": "everything is different"}))]
     told = (await visitor.get(f"/calls/{CALL}/what-if?lang=en")).text

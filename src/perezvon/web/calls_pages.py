@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -136,7 +136,7 @@ def routes(
             "asked": [asking(step) for step in steps],
             "told": told_of(request),
             "events": lines_of(room.events(row)) if room is not None else "",
-            "said": room.said(call) if room is not None else (),
+            "said": [replace(one, printed=redact(one.printed)) for one in room.said(call)] if room is not None else (),
             "may_ask": room is not None and not row.live and row.direction is not Direction.INTERNAL,
             "delivers": room is not None and visitor_of(request).may(Right.DELIVER),
             "by_key": {step.key: step for step in steps},
