@@ -18,8 +18,9 @@ from perezvon.settings.errors import Mistake
 from perezvon.settings.load import dumped, parse, plainly, settings_from
 from perezvon.web import passwords
 from perezvon.web.settings_draft import joined
-from perezvon.web.settings_form import Kind, every_setting, kind_of, sent, shown, view
+from perezvon.web.settings_form import Kind, every_setting, kind_of, shown, view
 from perezvon.web.settings_sections import PAGES, page_of
+from perezvon.web.settings_sent import sent
 from perezvon.web.settings_words import CHOICES, choice, place_of, search
 
 TOML = """
