@@ -23,7 +23,9 @@ from perezvon.settings.docs import inner_section, section_model, unit
 from perezvon.settings.errors import Mistake, Wrong
 from perezvon.settings.load import IDENTITY, Named
 from perezvon.settings.model import Settings
+from perezvon.settings.offered import Offered, offered
 from perezvon.settings.urls import SecretUrl, WebhookUrl
+from perezvon.web.settings_offers import list_of
 from perezvon.web.settings_sections import Part, SettingsPage
 
 LONG = frozenset(
@@ -58,7 +60,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Control:
     """One setting. `value`: a text, a bool, or a list of texts; never a secret. `default`: shown; "" for none.
-    `stored`: there is a secret. `choices`: in their order; of an ORDER the chosen ones first."""
+    `stored`: there is a secret. `choices`: in their order; of an ORDER the chosen ones first. `offers`: the list that is
+    offered (settings_offers.py); `beside`: the control that it hangs upon."""
 
     path: str
     name: str
@@ -72,6 +75,8 @@ class Control:
     choices: tuple[str, ...] = ()
     optional: bool = True
     stored: bool = False
+    offers: str = ""
+    beside: str = ""
     mistakes: tuple[Mistake, ...] = ()
 
     @property
@@ -213,6 +218,8 @@ class _Drawing:
         if path in self._typed:
             value = self._typed[path]
         default = default_of(info)
+        mark = offered(info)
+        beside = f"{name.rpartition('.')[0]}.{mark.beside}" if mark and mark.beside else ""
         return Control(
             path,
             name,
@@ -226,6 +233,8 @@ class _Drawing:
             choices=choices,
             optional=not info.is_required(),
             stored=stored,
+            offers=list_of(mark, str(values.get(mark.beside, ""))) if mark else "",
+            beside=beside,
             mistakes=self._at(path, below=True),
         )
 
@@ -281,6 +290,12 @@ def every_setting() -> Iterator[tuple[str, FieldInfo, FieldInfo]]:
     for section, outer in Settings.model_fields.items():
         model, many = section_model(outer)
         yield from _below(model, f"{section}.0" if many else section, outer)
+
+
+def marks_on(page: SettingsPage) -> frozenset[Offered]:
+    """What the settings of a page name that the portal knows."""
+    there = ((offered(info), shown(name)) for name, info, _ in every_setting())
+    return frozenset(mark for mark, path in there if mark and any(part.holds(path) for part in page.parts))
 
 
 def _below(model: type[BaseModel], name: str, outer: FieldInfo) -> Iterator[tuple[str, FieldInfo, FieldInfo]]:
