@@ -9,7 +9,7 @@ import pytest
 from pages_server import Pages, pages
 from playwright.async_api import Browser, Page, expect
 from test_pages_browser import SIZES, browser, looked_at, signed_in, with_axe  # noqa: F401  browser: a fixture
-from test_settings_pages import TOML
+from test_settings_pages import TOML, portal_told
 
 from perezvon.customisation import CustomisationStatus
 from perezvon.customisation.status import PointStatus
@@ -180,3 +180,38 @@ async def test_search_leads_to_the_setting(served: Pages, page: Page) -> None:
     await page.get_by_label("Search the settings").press_sequentially("certificate")
     await page.get_by_role("link", name="Check the certificate").click()
     await expect(page.get_by_label("Check the certificate")).to_be_focused()
+
+
+async def test_a_field_and_a_person_are_picked_by_keyboard(served: Pages, page: Page) -> None:
+    """The browser's own list of a datalist does not open without a screen: what it would fill in is typed."""
+    await portal_told(served)
+    await page.goto(f"{served.url}/settings/crm")
+    person = page.locator('[name="crm.lead_user"]')
+    await expect(page.locator("datalist#offers-users option[value='11']")).to_have_attribute("label", "Анна <b> · 101")
+    assert await person.evaluate("field => field.list.id") == "offers-users"
+    await person.press_sequentially("11")
+    await page.keyboard.press("Tab")
+    await expect(page.locator('[id="f-crm.lead_user-known"]')).to_contain_text("Анна <b> · 101")
+    await page.get_by_role("button", name="Add: Fields").click()
+    row = page.locator('[data-rows="crm.field"] [data-list] > details')
+    await row.locator('[name$=".of"]').select_option("lead")
+    name = row.locator('[name$=".name"]')
+    await name.fill("UF_CRM_99")
+    await page.keyboard.press("Tab")
+    await expect(row.locator(".doubt")).to_contain_text("The portal has no such field")
+    await name.fill("")
+    assert await name.evaluate("field => field.list.id") == "offers-fields-lead"
+    await name.press_sequentially("UF_CRM_17")
+    await page.keyboard.press("Tab")
+    await expect(row.locator(".doubt")).to_have_text("")
+    await row.locator('[name$=".value"]').fill("{line.name}")
+    await page.get_by_role("button", name="Look at the changes and save").click()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved as version")).to_be_visible()
+    crm = (await served.store.refresh()).settings.crm
+    assert (crm.lead_user, [(one.of, one.name) for one in crm.field]) == ("11", [("lead", "UF_CRM_17")])
+    await page.goto(f"{served.url}/settings/missed")
+    await page.get_by_label("Add: Observers").press_sequentially("12")
+    await page.keyboard.press("Enter")
+    await expect(page.locator('[name="missed.observers"]')).to_have_value("12")
+    await page.get_by_role("button", name="Look at the changes and save").click()

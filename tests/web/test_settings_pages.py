@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -12,14 +14,19 @@ from pages_server import Pages, Visitor, pages
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from perezvon.rules.field_values import FieldType
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.confidential import MASK
 from perezvon.settings.errors import Mistake
 from perezvon.settings.load import dumped, parse, plainly, settings_from
+from perezvon.storage import answers, employees
+from perezvon.storage.employees import Employee
 from perezvon.web import passwords
 from perezvon.web.settings_draft import joined
-from perezvon.web.settings_form import Kind, every_setting, kind_of, sent, shown, view
+from perezvon.web.settings_form import Kind, every_setting, kind_of, shown, view
+from perezvon.web.settings_offers import OBJECTS, PortalTold, offers_of
 from perezvon.web.settings_sections import PAGES, page_of
+from perezvon.web.settings_sent import sent
 from perezvon.web.settings_words import CHOICES, choice, place_of, search
 
 TOML = """
@@ -103,6 +110,65 @@ async def send(visitor: Visitor, slug: str, form: dict[str, list[str]]) -> tuple
 async def save(visitor: Visitor, note: str = "") -> tuple[int, str]:
     answer = await visitor.post("/settings/save", {"draft": visitor.hidden("draft"), "note": note})
     return answer.status, unescape(answer.text)
+
+
+async def portal_told(served: Pages) -> None:
+    """As the service keeps it of a portal."""
+    people = [
+        Employee("11", "101", "Анна <b>"),
+        Employee("12", "102", "Мария"),
+        Employee("13", "", "Ушедший", active=False),
+    ]
+    await served.database.write(lambda conn: employees.replace(conn, "main", people, 1000.0))
+    for of in OBJECTS:
+        body = json.dumps([["UF_CRM_17", '"><script>x</script>', False], ["DATE_SEEN", "Seen", True]])
+        await served.database.write(
+            partial(answers.remember, question="crm list main.", value=f"{of} 0", body=body, now=1000.0)
+        )
+
+
+# What the portal knows
+
+
+async def test_people_are_offered_by_name_and_told_beside_their_number(served: Pages, anna: Visitor) -> None:
+    await portal_told(served)
+    await served.store.merge({"missed": {"observers": ["11", "77"], "remind_user": "13"}}, "root")
+    await served.store.merge({"crm": {"lead_user": "12"}, "chat": {"leads": "chat12"}}, "root")
+    missed = (await anna.get("/settings/missed")).text
+    assert '<option value="11" label="Анна &lt;b&gt; · 101">' in missed
+    assert '<option value="13"' not in missed, "who has left is not offered"
+    assert "11 — Анна &lt;b&gt; · 101" in missed
+    assert missed.count('class="doubt">Ни у одного действующего') == 2, "who is not there, and who has left"
+    crm = (await anna.get("/settings/crm")).text
+    assert "<span data-words>Мария · 102</span>" in crm
+    assert 'class="doubt">Ни у одного действующего' not in crm, "a chat is nobody"
+
+
+async def test_fields_are_offered_and_unknown_ones_are_doubted_only_where_the_list_is_known(
+    served: Pages, anna: Visitor
+) -> None:
+    fields = [{"of": "lead", "name": name, "value": "x"} for name in ("UF_CRM_17", "UF_CRM_18", "DATE_SEEN")]
+    await served.store.merge({"crm": {"field": fields}}, "root")
+    before = (await anna.get("/settings/crm")).text
+    assert 'class="doubt">На портале нет такого' not in before
+    assert "Не каждый портал уже сообщил" in before
+    await portal_told(served)
+    page = (await anna.get("/settings/crm")).text
+    assert "Не каждый портал уже сообщил" not in page
+    assert '<option value="UF_CRM_17" label="&#34;&gt;&lt;script&gt;x&lt;/script&gt;">' in page
+    assert "<script>x" not in page
+    assert 'list="offers-fields-lead" data-beside="crm.field.0.of"' in page
+    assert page.count('class="doubt">На портале нет такого') == 2, "one is not there, one the portal keeps itself"
+
+
+def test_what_is_offered_of_several_portals_is_marked_with_theirs() -> None:
+    one = PortalTold("msk", [Employee("1", "101", "Анна")], {"lead": {"UF_1": FieldType(title="Цвет")}})
+    other = PortalTold("spb", [Employee("1", "101", "Пётр")], {})
+    found = offers_of([one, other])
+    assert found.words("users", "1") == "Анна · 101 (msk) / Пётр · 101 (spb)"
+    assert found.words("fields-lead", "UF_1") == "Цвет (msk)"
+    assert found.doubt("fields-lead", "UF_2") is None, "the other portal has not told its fields"
+    assert found.doubt("users", "2") is not None
 
 
 # The sections and the forms alone

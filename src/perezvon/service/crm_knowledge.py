@@ -1,5 +1,6 @@
 """What a portal's CRM is like, as far as the settings need it: whether it has leads, and the types of the fields that are
-filled. Asked at the start, every hour, and when the settings change; nothing is asked when no setting needs it.
+filled. Asked at the start, every hour, and when the settings change; nothing is asked when no setting needs it. All fields,
+for people to choose from, are asked for when somebody looks at such a page.
 
 What was told last is kept in the database, so that a restart without the portal still knows it.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.bitrix24.client import Portal
 from perezvon.bitrix24.crm_fields import known_crm
@@ -19,7 +21,7 @@ from perezvon.bitrix24.errors import PortalError
 from perezvon.rules.field_check import CrmKnown, wrong_fields
 from perezvon.rules.field_values import FieldType
 from perezvon.rules.vocabulary import Reason
-from perezvon.settings.crm import field_rules
+from perezvon.settings.crm import FieldSettings, field_rules
 from perezvon.settings.model import Settings
 from perezvon.storage import answers
 from perezvon.storage.database import Database
@@ -30,6 +32,13 @@ log = structlog.get_logger(__name__)
 CHECK = 3600.0
 RETRY = 60.0
 """Seconds between two looks at the portal's list of fields."""
+
+OBJECTS = get_args(FieldSettings.model_fields["of"].annotation)
+_LONGEST = 80
+"""Characters of a field's title that are kept."""
+_EVER = 1e12
+_PIECE = 100
+"""Fields in a row of the database: a text there has 64 KiB at most."""
 
 
 class CrmKnowledge:
@@ -54,6 +63,9 @@ class CrmKnowledge:
         self._changed = changed
         self._clock = clock
         self._wake = asyncio.Event()
+        self._list_wanted = False
+        self._listed = asyncio.Event()
+        self._list_not_before = 0.0
         self.known = CrmKnown()
         self.problems: tuple[Reason, ...] = ()
         self.trouble = ""
@@ -76,10 +88,27 @@ class CrmKnowledge:
         """The settings have changed, or the portal may be asked now."""
         self._wake.set()
 
+    async def list_fields(self, patience: float) -> bool:
+        """Has the portal asked for all its fields, unless it was in the last hour. Whether they came within `patience`,
+        seconds."""
+        now = self._clock()
+        if not self._ready() or now < self._list_not_before:
+            return False
+        self._list_wanted, self._list_not_before = True, now + RETRY
+        self._listed.clear()
+        self._wake.set()
+        try:
+            async with asyncio.timeout(patience):
+                return await self._listed.wait()
+        except TimeoutError:
+            return False
+
     async def run(self, client: Portal) -> None:
         """Until cancelled."""
         while True:
             self._wake.clear()
+            if self._list_wanted and self._ready():
+                await self._list(client)
             if self._ready() and needed(self._settings()):
                 await self._look(client)
             elif not needed(self._settings()):
@@ -89,6 +118,28 @@ class CrmKnowledge:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _list(self, client: Portal) -> None:
+        """A refusal of any object leaves what was listed before: the page says that it is not known."""
+        self._list_wanted = False
+        try:
+            asked = await known_crm(client, OBJECTS)
+            now, question = self._clock(), _list_question(self._portal)
+
+            async def keep(conn: AsyncConnection) -> None:
+                await answers.forget_before(conn, question, _EVER)
+                for of, fields in asked.types.items():
+                    told = [[name, one.title[:_LONGEST], one.read_only] for name, one in fields.items()]
+                    for start in range(0, len(told), _PIECE):
+                        body = json.dumps(told[start : start + _PIECE], ensure_ascii=False)
+                        await answers.remember(conn, question, f"{of} {start}", body, now)
+
+            await self._database.write(keep)
+        except (PortalError, Unavailable) as error:
+            log.warning("the portal's fields cannot be listed", portal=self._portal, error=str(error))
+        else:
+            self._list_not_before = now + CHECK
+        self._listed.set()
 
     async def _look(self, client: Portal) -> None:
         settings = self._settings()
@@ -113,6 +164,22 @@ class CrmKnowledge:
         if known != self.known:
             self.known = known
             self._changed()
+
+
+async def listed(database: Database, portal: str) -> dict[str, dict[str, FieldType]]:
+    """All fields by object, as the portal told them last: titles, and what it keeps itself. Raises Unavailable."""
+    async with database.read() as conn:
+        rows = await answers.recall_all(conn, _list_question(portal))
+    found: dict[str, dict[str, FieldType]] = {}
+    for row in rows:
+        fields = found.setdefault(row.value.partition(" ")[0], {})
+        fields |= {name: FieldType(title=title, read_only=shut) for name, title, shut in json.loads(row.body)}
+    return found
+
+
+def _list_question(portal: str) -> str:
+    """None is the beginning of another."""
+    return f"crm list {portal}."
 
 
 def needed(settings: Settings) -> bool:

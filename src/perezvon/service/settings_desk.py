@@ -13,7 +13,7 @@ from perezvon.customisation import POINTS, Fate, Point
 from perezvon.customisation.answer import difference
 from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
-from perezvon.service import settings_trials
+from perezvon.service import crm_knowledge, settings_trials
 from perezvon.service.customisation_trial import TrialUnfit, tried
 from perezvon.service.house import House
 from perezvon.service.visiting import visited
@@ -22,8 +22,13 @@ from perezvon.settings.portal import PortalSettings
 from perezvon.settings.saving import Saving
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import HistoryEntry, Saved, SettingsStore, Version
+from perezvon.storage import employees
 from perezvon.storage.database import Database
 from perezvon.web.settings_desk import NothingToTry, PointTrial, TaskPreview
+from perezvon.web.settings_offers import Offers, PortalTold, offers_of
+
+PATIENCE = 2.0
+"""Seconds that a page waits for the first list of a portal's fields."""
 
 
 class SettingsOffice:
@@ -55,6 +60,18 @@ class SettingsOffice:
 
     async def save(self, on: Version, after: Settings, who: str, note: str) -> Saved:
         return await self._saving.save(self._saving.planned(on.settings, after), who, note, on=on.id)
+
+    async def offers(self, *, fields: bool) -> Offers:
+        house, told = self._house(), list[PortalTold]()
+        for portal in self._store.current.settings.portal:
+            link = house.portals.get(portal.name) if house is not None else None
+            async with self._database.read() as conn:
+                people, _ = await employees.load(conn, portal.name)
+            listed = await crm_knowledge.listed(self._database, portal.name) if fields else {}
+            if fields and link is not None and await link.crm.list_fields(0 if listed else PATIENCE):
+                listed = await crm_knowledge.listed(self._database, portal.name)
+            told.append(PortalTold(portal.name, people, listed))
+        return offers_of(told)
 
     def try_number(self, settings: Settings, number: str, line: str) -> NumberTrial:
         return settings_trials.try_number(settings, number, line)

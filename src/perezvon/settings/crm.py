@@ -14,6 +14,7 @@ from perezvon.rules.policy import FieldRule
 from perezvon.rules.templates import LATE, BadTemplate, parse, places_of
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
+from perezvon.settings.offered import TALK, Offered, What
 from perezvon.settings.portal import UserId
 from perezvon.settings.section import SECONDS, Section, span
 
@@ -51,7 +52,7 @@ def _dialog(value: object) -> object:
 
 
 Template = Annotated[str, AfterValidator(_template)]
-Dialog = Annotated[str, BeforeValidator(_dialog)]
+Dialog = Annotated[str, BeforeValidator(_dialog), TALK]
 
 
 class FieldSettings(Section):
@@ -63,7 +64,7 @@ class FieldSettings(Section):
         "else the client's newest open deal.",
         examples=["lead"],
     )
-    name: Annotated[str, AfterValidator(_field_name)] = Field(
+    name: Annotated[str, AfterValidator(_field_name), Offered(What.FIELD, beside="of")] = Field(
         title="Field",
         description="Its name in the portal's REST: TITLE, COMMENTS, UTM_SOURCE, UF_CRM_… It is looked up in the portal's "
         "list of fields when the settings are saved.",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from perezvon.rules.missed import PLACES
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
-from perezvon.settings.section import HOURS, MINUTES, OneLine, Section, UserId, plain_template, span
+from perezvon.settings.section import HOURS, MINUTES, OneLine, PortalId, Section, UserId, plain_template, span
 
 LONGEST = 2000
 
@@ -90,7 +90,7 @@ class MissedSettings(Section):
     tags: tuple[OneLine, ...] = Field(
         default=(), title="Tags", description="Of the task.", examples=[["missed call"]], max_length=20
     )
-    group: UserId = Field(
+    group: PortalId = Field(
         default="",
         title="Group",
         description="The id of the portal's workgroup or project that the task belongs to. Empty: none.",

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.errors import Wrong
+from perezvon.settings.offered import USER
 
 SECONDS: Final[dict[str, Any]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, Any]] = {"unit": "minutes"}
@@ -149,4 +150,5 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
-UserId = Annotated[str, BeforeValidator(_user_id)]
+PortalId = Annotated[str, BeforeValidator(_user_id)]
+UserId = Annotated[PortalId, USER]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from perezvon.rules.vocabulary import Reason
 from perezvon.rules.working_time import BadTime, Own, Schedule, WorkingTime, dates_of, day_of, week_of
 from perezvon.settings.errors import Wrong
+from perezvon.settings.offered import EXTENSION
 from perezvon.settings.section import OneLine, Section, TimeZone
 
 MOST = 400
@@ -38,8 +39,8 @@ def _extension(text: str) -> str:
 Hours = Annotated[OneLine, _written(lambda text: week_of([text]))]
 Dates = Annotated[OneLine, _written(dates_of)]
 OtherDay = Annotated[OneLine, _written(day_of)]
-Extension = Annotated[str, AfterValidator(_extension)]
-MaybeExtension = Annotated[str, AfterValidator(lambda text: text and _extension(text))]
+Extension = Annotated[str, AfterValidator(_extension), EXTENSION]
+MaybeExtension = Annotated[str, AfterValidator(lambda text: text and _extension(text)), EXTENSION]
 
 
 class EmployeeTime(Section):

@@ -10,6 +10,7 @@ from perezvon.rules.number_trial import NumberTrial
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.model import Settings
 from perezvon.settings.store import HistoryEntry, Saved, Version
+from perezvon.web.settings_offers import Offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class SettingsDesk(Protocol):
 
     async def save(self, on: Version, after: Settings, who: str, note: str) -> Saved:
         """Raises SavedMeanwhile when `on` is not the newest version any more."""
+        ...
+
+    async def offers(self, *, fields: bool) -> Offers:
+        """What the portals know that settings can name: as they told it last; `fields`: those of the CRM too, for which
+        portals that have never been asked are asked, for some seconds."""
         ...
 
     def seal(self, plain: bytes) -> bytes: ...

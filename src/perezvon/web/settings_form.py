@@ -1,8 +1,6 @@
-"""The forms of the settings, made from the model: which controls a page has, and what a sent form says. Pure.
+"""The forms of the settings, made from the model: which controls a page has. Pure. What a sent form says: settings_sent.py.
 
-Names of form fields are paths with dots (`portal.0.automation.missed`). Rows of a list bring hidden fields `<list>.row`, in
-their order on the page: the number of the entry that a row was made from, or `new…` for a fresh one. A setting that the
-form does not bring stays as it is; one that is put back to its default is named no more.
+Names of form fields are paths with dots (`portal.0.automation.missed`).
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import NoneType
 from typing import Any, Literal, cast, get_args, get_origin
@@ -19,18 +17,16 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from perezvon.rules.vocabulary import Reason
 from perezvon.settings import toml
 from perezvon.settings.confidential import MASK, Secret
 from perezvon.settings.docs import inner_section, section_model, unit
 from perezvon.settings.errors import Mistake, Wrong
 from perezvon.settings.load import IDENTITY, Named
 from perezvon.settings.model import Settings
+from perezvon.settings.offered import Offered, offered
 from perezvon.settings.urls import SecretUrl, WebhookUrl
+from perezvon.web.settings_offers import list_of
 from perezvon.web.settings_sections import Part, SettingsPage
-
-Texts = Mapping[str, Sequence[str]]
-"""A sent form: all values of each field."""
 
 LONG = frozenset(
     {
@@ -43,12 +39,7 @@ LONG = frozenset(
 NAMED_BY = {**IDENTITY, "deputy": "employee", "employee": "extension", "to_crm": "name", "to_pbx": "name", "field": "name"}
 """What the rows of a list are called by."""
 
-FORGET = ".forget"
-ROW = ".row"
-ROWS = ".rows"
 FRESH = "new"
-
-_MOST_ROWS = 5000
 
 
 class Kind(StrEnum):
@@ -69,7 +60,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Control:
     """One setting. `value`: a text, a bool, or a list of texts; never a secret. `default`: shown; "" for none.
-    `stored`: there is a secret. `choices`: in their order; of an ORDER the chosen ones first."""
+    `stored`: there is a secret. `choices`: in their order; of an ORDER the chosen ones first. `offers`: the list that is
+    offered (settings_offers.py); `beside`: the control that it hangs upon."""
 
     path: str
     name: str
@@ -83,6 +75,8 @@ class Control:
     choices: tuple[str, ...] = ()
     optional: bool = True
     stored: bool = False
+    offers: str = ""
+    beside: str = ""
     mistakes: tuple[Mistake, ...] = ()
 
     @property
@@ -132,31 +126,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What a form says. `typed`: what could not be read, as it was typed, by path."""
-
-    named: Named
-    mistakes: tuple[Mistake, ...]
-    typed: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """A page of settings as it is to be drawn. `elsewhere`: mistakes of settings that are on other pages."""
 
     groups: tuple[Group, ...]
     rows: tuple[Rows, ...]
     elsewhere: tuple[Mistake, ...] = ()
-
-
-@dataclass(slots=True)
-class _Reading:
-    form: Texts
-    mistakes: list[Mistake] = field(default_factory=list[Mistake])
-    typed: dict[str, str] = field(default_factory=dict[str, str])
-
-
-# What is shown
 
 
 def view(
@@ -230,7 +205,7 @@ class _Drawing:
         value: Any = values.get(key, default_of(info))
         stored = False
         if kind in (Kind.SECRET, Kind.ADDRESS):
-            stored, value = bool(value), _masked(info, value)
+            stored, value = bool(value), masked(info, value)
         elif kind is Kind.ORDER:
             value = [str(one) for one in value or ()]
             choices = (*value, *(choice for choice in choices if choice not in value))
@@ -243,6 +218,8 @@ class _Drawing:
         if path in self._typed:
             value = self._typed[path]
         default = default_of(info)
+        mark = offered(info)
+        beside = f"{name.rpartition('.')[0]}.{mark.beside}" if mark and mark.beside else ""
         return Control(
             path,
             name,
@@ -256,6 +233,8 @@ class _Drawing:
             choices=choices,
             optional=not info.is_required(),
             stored=stored,
+            offers=list_of(mark, str(values.get(mark.beside, ""))) if mark else "",
+            beside=beside,
             mistakes=self._at(path, below=True),
         )
 
@@ -313,6 +292,12 @@ def every_setting() -> Iterator[tuple[str, FieldInfo, FieldInfo]]:
         yield from _below(model, f"{section}.0" if many else section, outer)
 
 
+def marks_on(page: SettingsPage) -> frozenset[Offered]:
+    """What the settings of a page name that the portal knows."""
+    there = ((offered(info), shown(name)) for name, info, _ in every_setting())
+    return frozenset(mark for mark, path in there if mark and any(part.holds(path) for part in page.parts))
+
+
 def _below(model: type[BaseModel], name: str, outer: FieldInfo) -> Iterator[tuple[str, FieldInfo, FieldInfo]]:
     for key, info in model.model_fields.items():
         if (below := inner_section(info)) is None:
@@ -331,16 +316,18 @@ def _called(name: str, entry: Named) -> str:
     return known or str(entry.get("match", ""))
 
 
-def _masked(info: FieldInfo, raw: Any) -> str:
+def masked(info: FieldInfo, raw: Any) -> str:
+    """An address as it is shown."""
     if not raw:
         return ""
     try:
-        return _secret(info)(str(raw)).masked()
+        return secret_kind(info)(str(raw)).masked()
     except Wrong:
         return MASK
 
 
-def _secret(info: FieldInfo) -> type[Secret]:
+def secret_kind(info: FieldInfo) -> type[Secret]:
+    """Of a setting that is a secret."""
     parts = (info.annotation, *get_args(info.annotation))
     return next(part for part in parts if isinstance(part, type) and issubclass(part, Secret))
 
@@ -356,131 +343,3 @@ def _example(info: FieldInfo, kind: Kind) -> str:
     if isinstance(example, list | tuple):
         return "\n".join(map(str, cast("list[Any]", example)))
     return str(example) if isinstance(example, str) else toml.value(example)
-
-
-# What was sent
-
-
-def sent(page: SettingsPage, named: Named, form: Texts) -> Sent:
-    """`named` with what the form of this page says. Whether it is right as a whole, only the model knows."""
-    reading = _Reading(form)
-    result = dict(named)
-    for part in page.parts:
-        model = section_model(Settings.model_fields[part.section])[0]
-        before = named.get(part.section, () if part.many else {})
-        if part.many:
-            found: Any = _rows(reading, model, before, part.section, part)
-        else:
-            found = _section(reading, model, before, part.section, part.section, part)
-        if found:
-            result[part.section] = found
-        else:
-            result.pop(part.section, None)
-    return Sent(result, tuple(reading.mistakes), reading.typed)
-
-
-def _rows(
-    reading: _Reading, model: type[BaseModel], before: Sequence[Named], name: str, part: Part | None = None
-) -> list[Named]:
-    if name + ROWS not in reading.form:
-        return list(before)
-    found: list[Named] = []
-    for token in list(reading.form.get(name + ROW, ()))[:_MOST_ROWS]:
-        if not re.fullmatch(r"\d{1,5}|new\w{0,20}", token, re.ASCII):
-            continue
-        earlier: Named = before[int(token)] if token.isdigit() and int(token) < len(before) else {}
-        path = f"{shown(name)}[{len(found)}]"
-        found.append(_section(reading, model, earlier, f"{name}.{token}", path, part))
-    return found
-
-
-def _section(
-    reading: _Reading, model: type[BaseModel], before: Named, name: str, path: str, part: Part | None = None
-) -> Named:
-    result = dict(before)
-    for key, info in model.model_fields.items():
-        if part is not None and (key != part.inner if part.inner else key in part.without):
-            continue
-        below, inner = inner_section(info), f"{name}.{key}"
-        if below is None:
-            _setting(reading, key, info, result, inner, f"{path}.{key}")
-            continue
-        if get_origin(info.annotation) is tuple:
-            found: Any = _rows(reading, below, before.get(key, ()), inner)
-        else:
-            found = _section(reading, below, before.get(key, {}), inner, f"{path}.{key}")
-        if found:
-            result[key] = found
-        else:
-            result.pop(key, None)
-    return result
-
-
-def _setting(reading: _Reading, key: str, info: FieldInfo, result: dict[str, Any], name: str, path: str) -> None:
-    told = reading.form.get(name)
-    if told is None:
-        return
-    try:
-        value = _value(info, told, result.get(key), forget=name + FORGET in reading.form, name=name)
-    except Wrong as wrong:
-        reading.mistakes.append(Mistake(path, None, wrong.reason))
-        if kind_of(info)[0] not in (Kind.SECRET, Kind.ADDRESS):
-            reading.typed[path] = told[-1]
-        return
-    if value == result.get(key, default_of(info)):
-        return
-    if value is None or (not info.is_required() and value == default_of(info)):
-        result.pop(key, None)
-    else:
-        result[key] = value
-
-
-def _value(info: FieldInfo, told: Sequence[str], before: Any, *, forget: bool, name: str) -> Any:
-    """As TOML would have it; None for nothing. Raises Wrong."""
-    kind, choices = kind_of(info, name)
-    text = told[-1].replace("\r\n", "\n").strip() if told else ""
-    match kind:
-        case Kind.SWITCH:
-            return "on" in told
-        case Kind.MAYBE:
-            return {"yes": True, "no": False}.get(text)
-        case Kind.CHOICE:
-            return text or None
-        case Kind.ORDER:
-            return [one for one in told if one in choices]
-        case Kind.LIST:
-            return [line.strip() for line in text.split("\n") if line.strip()]
-        case Kind.NUMBER:
-            return _typed_number(info, text)
-        case Kind.SECRET:
-            return None if forget else text or before
-        case Kind.ADDRESS:
-            return _address(info, text, before)
-        case Kind.TEXT | Kind.LONG:
-            return text if text or not info.is_required() else None
-
-
-def _typed_number(info: FieldInfo, text: str) -> float | None:
-    if not text:
-        return default_of(info)
-    plain = re.sub(r"[\s\u00a0\u202f]", "", text).replace(",", ".")
-    if int in (info.annotation, *get_args(info.annotation)):
-        if re.fullmatch(r"-?\d{1,15}", plain, re.ASCII) is None:
-            raise Wrong(Reason("must be a whole number"))
-        return int(plain)
-    if re.fullmatch(r"-?\d{1,15}(\.\d{1,10})?", plain, re.ASCII) is None:
-        raise Wrong(Reason("must be a number"))
-    return float(plain)
-
-
-def _address(info: FieldInfo, text: str, before: Any) -> Any:
-    """The mask in it stands for what is stored. What is wrong with it is told here: it is not shown again."""
-    if not text:
-        return None
-    if before and text == _masked(info, before):
-        return before
-    kind = _secret(info)
-    earlier = kind(str(before)) if before else None
-    restored = kind(text).restored(earlier)
-    kind(restored)
-    return restored

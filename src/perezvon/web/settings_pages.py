@@ -23,6 +23,7 @@ from perezvon.settings.changes import changes
 from perezvon.settings.errors import InvalidSettings, Mistake, SettingsError
 from perezvon.settings.load import Named, dumped, masked, merged, parse, plainly, settings_from
 from perezvon.settings.model import Settings
+from perezvon.settings.offered import Offered, What
 from perezvon.settings.store import EMPTY, NoSuchVersion, SavedMeanwhile, Version
 from perezvon.storage import audit
 from perezvon.storage.database import Database
@@ -34,7 +35,8 @@ from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.settings_draft import Draft, draft_of, joined, opened
-from perezvon.web.settings_form import view
+from perezvon.web.settings_form import marks_on, view
+from perezvon.web.settings_offers import Offers, doubt_of, lists_of
 from perezvon.web.settings_reading import read
 from perezvon.web.settings_sections import PAGES, SettingsPage, page_of
 from perezvon.web.settings_words import choice, place_of, search, told_change
@@ -234,12 +236,16 @@ def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: 
     ) -> Response:
         translate = catalog(frame.spoken(request)).gettext
         drawn = view(page, named, mistakes, typed)
+        marks = marks_on(page)
+        offers = await desk.offers(fields=Offered(What.FIELD, "of") in marks) if marks else Offers()
         aside = await status.status() if page.slug in _WITH_STATUS else None
 
         def place(path: str) -> str:
             return " · ".join(place_of(path, translate, counted=True))
 
         around: dict[str, Any] = {"pages": PAGES, "page": page, "view": drawn, "on": on, "draft": sealed, "wrong": mistakes}
+        around |= {"offers": offers, "lists": lists_of(marks), "doubt_of": doubt_of}
+        around["offers_missing"] = set(lists_of(marks)) - offers.known
         around |= {"choice": choice, "page_of": page_of, "place": place, "saved": "", "nothing": False, "aside": aside}
         return frame.page(request, "settings_page.html", code, **(around | values))
 

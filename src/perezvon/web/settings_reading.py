@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from perezvon.web.settings_desk import SettingsDesk
 from perezvon.web.settings_draft import Draft, draft_of, opened
-from perezvon.web.settings_form import Sent, Texts, sent
 from perezvon.web.settings_sections import SettingsPage
+from perezvon.web.settings_sent import Sent, Texts, sent
 
 
 async def read(desk: SettingsDesk, page: SettingsPage, form: Texts) -> tuple[Draft, Sent]:

@@ -22,7 +22,7 @@
     box.append(rows.querySelector("template").content.cloneNode(true));
     const before = `${rows.dataset.rows}.new`;
     for (const one of box.querySelectorAll("*")) {
-      for (const name of ["id", "name", "for", "aria-describedby"]) {
+      for (const name of ["id", "name", "for", "aria-describedby", "data-beside", "data-picker"]) {
         const value = one.getAttribute(name);
         if (value) one.setAttribute(name, value.replaceAll(before, `${rows.dataset.rows}.${token}`));
       }
@@ -58,6 +58,7 @@
     if (!button) return;
     if ("add" in button.dataset) added(button.closest("[data-rows]"));
     else if ("offer" in button.dataset) taken(button);
+    else if ("pick" in button.dataset) picked(button.closest("[data-picker]"));
     else if ("move" in button.dataset) moved(button);
     else if ("remove" in button.dataset) {
       const rows = button.closest("[data-rows]");
@@ -67,6 +68,43 @@
       changed();
     }
   });
+
+  // What a value is called, or that it is not in the list of what the portal knows.
+  function told(field) {
+    const known = document.getElementById(`${field.id}-known`);
+    const list = document.getElementById(field.getAttribute("list"));
+    if (!known || known.tagName !== "P") return;
+    const option = [...(list?.options ?? [])].find((one) => one.value === field.value);
+    known.querySelector("[data-words]").textContent = option?.label ?? "";
+    const fine = option || !field.value || field.value.startsWith("chat");
+    known.querySelector(".doubt").textContent = fine ? "" : (list?.dataset.known ?? "");
+  }
+
+  document.addEventListener("change", (event) => {
+    const field = event.target;
+    if (field.matches("input[list]")) told(field);
+    for (const one of document.querySelectorAll("[data-beside]")) {
+      if (!field.name || one.dataset.beside !== field.name) continue;
+      one.setAttribute("list", `offers-fields-${field.value}`);
+      told(one);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    const picker = event.key === "Enter" && event.target.closest?.("[data-picker]");
+    if (!picker || event.target.tagName !== "INPUT") return;
+    event.preventDefault();
+    picked(picker);
+  });
+
+  function picked(picker) {
+    const field = picker.querySelector("input");
+    const text = document.getElementById(picker.dataset.picker);
+    const value = field.value.trim();
+    if (value) text.value = [...text.value.split("\n").filter((line) => line.trim()), value].join("\n");
+    field.value = "";
+    field.focus();
+    changed();
+  }
 
   let held = null;
   document.addEventListener("dragstart", (event) => {
