@@ -24,7 +24,7 @@ from perezvon.rules.missed import Missed
 from perezvon.rules.vocabulary import Kind, Priority, StepDraft
 from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.steps import Settled, State, Step
-from perezvon.web import deliveries_pages, live_pages
+from perezvon.web import delivery_desk, live_pages
 from perezvon.web.call_support import Mask
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
 from perezvon.web.people import Actor
@@ -190,7 +190,7 @@ async def test_all_that_failed_is_sent_again_a_little_at_a_time(
     room: PaperRoom, served: Pages, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One write of five hundred would hold up the calls that ring meanwhile."""
-    monkeypatch.setattr(deliveries_pages, "IN_ONE_WRITE", 2)
+    monkeypatch.setattr(delivery_desk, "IN_ONE_WRITE", 2)
     ids = [f"note:{number}" for number in range(5)]
 
     async def store_dead(conn: AsyncConnection) -> None:
