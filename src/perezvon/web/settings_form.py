@@ -52,7 +52,8 @@ _MOST_ROWS = 5000
 
 
 class Kind(StrEnum):
-    """MAYBE: yes, no, or as elsewhere. ADDRESS: a text with a secret in it, shown with a mask in its place."""
+    """MAYBE: yes, no, or as elsewhere. ADDRESS: a text with a secret in it, shown with a mask in its place. SWITCHES: a
+    list of what is off, shown as one switch for each that could be."""
 
     SWITCH = "switch"
     MAYBE = "maybe"
@@ -62,6 +63,7 @@ class Kind(StrEnum):
     LONG = "long"
     LIST = "list"
     ORDER = "order"
+    SWITCHES = "switches"
     SECRET = "secret"  # noqa: S105
     ADDRESS = "address"
 
@@ -234,7 +236,7 @@ class _Drawing:
         elif kind is Kind.ORDER:
             value = [str(one) for one in value or ()]
             choices = (*value, *(choice for choice in choices if choice not in value))
-        elif kind is Kind.LIST:
+        elif kind in (Kind.LIST, Kind.SWITCHES):
             value = [str(one) for one in value or ()]
         elif kind is Kind.MAYBE:
             value = {None: "", True: "yes", False: "no"}[value]
@@ -268,7 +270,9 @@ def kind_of(info: FieldInfo, name: str = "") -> tuple[Kind, tuple[str, ...]]:
     if get_origin(annotation) is tuple:
         if get_origin(parts[0]) is Literal:
             return Kind.ORDER, tuple(map(str, get_args(parts[0])))
-        return Kind.LIST, ()
+        extra = cast("Mapping[str, Any]", info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
+        known = tuple(map(str, extra.get("known", ())))
+        return (Kind.SWITCHES, known) if known else (Kind.LIST, ())
     if maybe:
         annotation = parts[0]
     if get_origin(annotation) is Literal:
@@ -351,7 +355,7 @@ def _number(value: Any) -> str:
 
 def _example(info: FieldInfo, kind: Kind) -> str:
     example: Any = (info.examples or [None])[0]
-    if example is None or kind in (Kind.SWITCH, Kind.MAYBE, Kind.CHOICE, Kind.ORDER, Kind.SECRET):
+    if example is None or kind in (Kind.SWITCH, Kind.MAYBE, Kind.CHOICE, Kind.ORDER, Kind.SWITCHES, Kind.SECRET):
         return ""
     if isinstance(example, list | tuple):
         return "\n".join(map(str, cast("list[Any]", example)))
@@ -448,6 +452,9 @@ def _value(info: FieldInfo, told: Sequence[str], before: Any, *, forget: bool, n
             return text or None
         case Kind.ORDER:
             return [one for one in told if one in choices]
+        case Kind.SWITCHES:
+            off = [one for one in choices if one not in told]
+            return before if before and sorted(before) == sorted(off) else off
         case Kind.LIST:
             return [line.strip() for line in text.split("\n") if line.strip()]
         case Kind.NUMBER:
