@@ -270,9 +270,10 @@ def kind_of(info: FieldInfo, name: str = "") -> tuple[Kind, tuple[str, ...]]:
     if get_origin(annotation) is tuple:
         if get_origin(parts[0]) is Literal:
             return Kind.ORDER, tuple(map(str, get_args(parts[0])))
-        extra = cast("Mapping[str, Any]", info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
-        known = tuple(map(str, extra.get("known", ())))
-        return (Kind.SWITCHES, known) if known else (Kind.LIST, ())
+        extra: Any = info.json_schema_extra
+        if isinstance(extra, dict) and "known" in extra:
+            return Kind.SWITCHES, tuple(cast("dict[str, list[str]]", extra)["known"])
+        return Kind.LIST, ()
     if maybe:
         annotation = parts[0]
     if get_origin(annotation) is Literal:
