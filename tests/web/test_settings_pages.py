@@ -14,6 +14,7 @@ from pages_server import Pages, Visitor, pages
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from perezvon.customisation import POINTS
 from perezvon.rules.field_values import FieldType
 from perezvon.rules.vocabulary import Reason
 from perezvon.settings.confidential import MASK
@@ -184,7 +185,7 @@ def test_every_choice_has_words() -> None:
     used: set[str] = set()
     for name, info, _outer in every_setting():
         kind, values = kind_of(info, name)
-        if kind in (Kind.CHOICE, Kind.ORDER, Kind.MAYBE):
+        if kind in (Kind.CHOICE, Kind.ORDER, Kind.SWITCHES, Kind.MAYBE):
             assert all(choice(name, value) for value in values), (name, values)
             used |= {choice(name, value) for value in values}
     assert set(CHOICES.values()) <= used, "words for what cannot be chosen"
@@ -427,3 +428,24 @@ async def test_a_lost_key_file_is_told_with_what_to_do(tmp_path: Path) -> None:
             assert "perezvon config apply --replace FILE" in answer.text and "резервной копии" in answer.text
         assert "The stored secrets cannot be opened" in (await anna.get("/settings?lang=en")).text
         assert (await anna.get("/calls")).status == 200, "what was stored of calls is still to be seen"
+
+
+async def test_each_point_has_a_switch(served: Pages, anna: Visitor) -> None:
+    await anna.get("/settings/customisation?lang=en")
+    page = unescape(anna.page)
+    form, points = form_of(page), [point.value for point in POINTS]
+    assert form["customisation.off"] == ["", *points], "all are on"
+    assert all(rules.title in page for rules in POINTS.values())
+    assert (await send(anna, "customisation", form))[0] == 200, "nothing to save"
+    form["customisation.off"].remove(points[1])
+    assert (await send(anna, "customisation", form))[0] == 200
+    assert (await save(anna))[0] == 200
+    assert served.store.current.settings.customisation.off == (points[1],)
+
+    await anna.get("/settings/customisation?lang=en")
+    form = form_of(unescape(anna.page))
+    assert points[1] not in form["customisation.off"], "it is off on the page"
+    form["customisation.off"].append(points[1])
+    assert (await send(anna, "customisation", form))[0] == 200
+    assert (await save(anna))[0] == 200
+    assert served.store.current.settings.customisation.off == ()

@@ -39,6 +39,7 @@ class CustomisationSettings(Section):
         title="Switched off",
         description="Points whose function is not asked, though there is one.",
         examples=[[Point.PROCESS_FINAL_PARAMS.value]],
+        json_schema_extra={"known": [point.value for point in POINTS]},
     )
     time_limit: float = Field(
         default=2.0,

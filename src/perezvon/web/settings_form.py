@@ -43,7 +43,8 @@ FRESH = "new"
 
 
 class Kind(StrEnum):
-    """MAYBE: yes, no, or as elsewhere. ADDRESS: a text with a secret in it, shown with a mask in its place."""
+    """MAYBE: yes, no, or as elsewhere. ADDRESS: a text with a secret in it, shown with a mask in its place. SWITCHES: a
+    list of what is off, shown as one switch for each that could be."""
 
     SWITCH = "switch"
     MAYBE = "maybe"
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     LONG = "long"
     LIST = "list"
     ORDER = "order"
+    SWITCHES = "switches"
     SECRET = "secret"  # noqa: S105
     ADDRESS = "address"
 
@@ -209,7 +211,7 @@ class _Drawing:
         elif kind is Kind.ORDER:
             value = [str(one) for one in value or ()]
             choices = (*value, *(choice for choice in choices if choice not in value))
-        elif kind is Kind.LIST:
+        elif kind in (Kind.LIST, Kind.SWITCHES):
             value = [str(one) for one in value or ()]
         elif kind is Kind.MAYBE:
             value = {None: "", True: "yes", False: "no"}[value]
@@ -247,6 +249,9 @@ def kind_of(info: FieldInfo, name: str = "") -> tuple[Kind, tuple[str, ...]]:
     if get_origin(annotation) is tuple:
         if get_origin(parts[0]) is Literal:
             return Kind.ORDER, tuple(map(str, get_args(parts[0])))
+        extra: Any = info.json_schema_extra
+        if isinstance(extra, dict) and "known" in extra:
+            return Kind.SWITCHES, tuple(cast("dict[str, list[str]]", extra)["known"])
         return Kind.LIST, ()
     if maybe:
         annotation = parts[0]
@@ -338,7 +343,7 @@ def _number(value: Any) -> str:
 
 def _example(info: FieldInfo, kind: Kind) -> str:
     example: Any = (info.examples or [None])[0]
-    if example is None or kind in (Kind.SWITCH, Kind.MAYBE, Kind.CHOICE, Kind.ORDER, Kind.SECRET):
+    if example is None or kind in (Kind.SWITCH, Kind.MAYBE, Kind.CHOICE, Kind.ORDER, Kind.SWITCHES, Kind.SECRET):
         return ""
     if isinstance(example, list | tuple):
         return "\n".join(map(str, cast("list[Any]", example)))

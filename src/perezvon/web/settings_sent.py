@@ -136,6 +136,9 @@ def _value(info: FieldInfo, told: Sequence[str], before: Any, *, forget: bool, n
             return text or None
         case Kind.ORDER:
             return [one for one in told if one in choices]
+        case Kind.SWITCHES:
+            off = [one for one in choices if one not in told]
+            return before if before and sorted(before) == sorted(off) else off
         case Kind.LIST:
             return [line.strip() for line in text.split("\n") if line.strip()]
         case Kind.NUMBER:

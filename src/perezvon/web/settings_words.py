@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from perezvon.customisation import POINTS
 from perezvon.settings.changes import Change
 from perezvon.settings.docs import inner_section, section_model
 from perezvon.settings.errors import Translate
@@ -117,6 +118,7 @@ CHOICES: Mapping[str, str] = {
     "latin": _("Latin letters"),
     "end": _("the call ends"),
     "stay": _("the others talk on"),
+    **{f"customisation.off {point.value}": rules.title for point, rules in POINTS.items()},
 }
 """Of values that can be chosen: by the last two parts of the setting's name, by its key, or alone."""
 
@@ -204,7 +206,7 @@ def _below(model: type[BaseModel], info: FieldInfo) -> type[BaseModel] | None:
 
 
 def _chosen() -> frozenset[str]:
-    kinds = (Kind.CHOICE, Kind.ORDER)
+    kinds = (Kind.CHOICE, Kind.ORDER, Kind.SWITCHES)
     return frozenset(
         re.sub(r"\.0(?=\.|$)", "", name) for name, info, _outer in every_setting() if kind_of(info, name)[0] in kinds
     )
