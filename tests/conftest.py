@@ -23,7 +23,7 @@ settings.register_profile("whole", deadline=None, suppress_health_check=BUSY)
 settings.register_profile("quick", deadline=None, suppress_health_check=BUSY, max_examples=20)
 settings.load_profile("whole")
 
-pytest_plugins = ["mariadb_fixtures", "pbx_fixtures", "postgres_fixtures"]
+pytest_plugins = ["browser_fixtures", "mariadb_fixtures", "pbx_fixtures", "postgres_fixtures"]
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 

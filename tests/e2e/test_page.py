@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalConfig, PortalServer
@@ -18,8 +17,6 @@ from perezvon.sandbox.world_server import world_server
 pytestmark = [pytest.mark.asterisk, pytest.mark.browser]
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "stand"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +32,11 @@ async def played(pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-async def page(played: Stand) -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = await browser.new_page(viewport={"width": 1440, "height": 1100}, locale="ru-RU")
-        await page.goto(f"{played.portal.url}/")
-        await expect(page.locator("#live")).to_have_attribute("data-state", "open")
-        yield page
-        await browser.close()
+async def page(played: Stand, browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport={"width": 1440, "height": 1100}, locale="ru-RU")
+    await page.goto(f"{played.portal.url}/")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "open")
+    yield page
 
 
 async def test_card_appears_while_the_phone_rings_and_the_recording_plays(played: Stand, page: Page) -> None:

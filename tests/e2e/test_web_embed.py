@@ -4,13 +4,12 @@ into the call, and send him away again."""
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, FrameLocator, async_playwright, expect
+from playwright.async_api import Browser, FrameLocator, expect
 from talks import Answers, Steps, Talk
 
 from perezvon.sandbox.pbx import PbxSandbox
@@ -46,16 +45,6 @@ async def office(pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFacto
         await whole.service.until(lambda status: status["dialplan"]["listens"], "answers the dialplan")
         yield whole
         await pbx_session.world.reset()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        await browser.close()
 
 
 def bound(office: Stand) -> bool | None:

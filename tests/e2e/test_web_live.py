@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalServer
@@ -35,28 +34,23 @@ async def office(
 
 
 @pytest.fixture
-async def page(office: Stand) -> AsyncIterator[Page]:
+async def page(office: Stand, browser: Browser) -> AsyncIterator[Page]:
     """Of the administrator, who has signed in."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
     SHOTS.mkdir(parents=True, exist_ok=True)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="ru-RU")
-        link = re.search(r"/welcome/\S+", office.service.log.read_text(encoding="utf-8"))
-        assert link is not None
-        await page.goto(office.service.url + link[0])
-        first = await page.locator("[name=again]").count()
-        if not first:
-            await page.goto(f"{office.service.url}/login")
-        await page.locator("[name=login]").fill("anna")
-        await page.locator("[name=password]").fill(PASSWORD)
-        if first:
-            await page.locator("[name=again]").fill(PASSWORD)
-        await page.locator("main form button[type=submit]").click()
-        await page.wait_for_url(lambda url: "/login" not in url and "/welcome" not in url)
-        yield page
-        await browser.close()
+    page = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="ru-RU")
+    link = re.search(r"/welcome/\S+", office.service.log.read_text(encoding="utf-8"))
+    assert link is not None
+    await page.goto(office.service.url + link[0])
+    first = await page.locator("[name=again]").count()
+    if not first:
+        await page.goto(f"{office.service.url}/login")
+    await page.locator("[name=login]").fill("anna")
+    await page.locator("[name=password]").fill(PASSWORD)
+    if first:
+        await page.locator("[name=again]").fill(PASSWORD)
+    await page.locator("main form button[type=submit]").click()
+    await page.wait_for_url(lambda url: "/login" not in url and "/welcome" not in url)
+    yield page
 
 
 async def test_a_call_on_the_board_on_its_page_and_a_step_sent_again(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from perezvon.sandbox.portal.calls import PortalCall
 from perezvon.sandbox.portal.seed import IVANOV
@@ -20,23 +19,18 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-async def page(office: Stand) -> AsyncIterator[Page]:
+async def page(office: Stand, browser: Browser) -> AsyncIterator[Page]:
     """Of the administrator who has just followed the link of the first start."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
     link = re.search(r"/welcome/[\w-]+", office.service.log.read_text(encoding="utf-8"))
     assert link is not None
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = await browser.new_page(locale="en-GB")
-        await page.goto(office.service.url + link[0])
-        await page.locator('[name="login"]').fill("anna")
-        await page.locator('[name="password"]').fill(PASSWORD)
-        await page.locator('[name="again"]').fill(PASSWORD)
-        await page.locator('main button[type="submit"]').click()
-        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-        yield page
-        await browser.close()
+    page = await browser.new_page(locale="en-GB")
+    await page.goto(office.service.url + link[0])
+    await page.locator('[name="login"]').fill("anna")
+    await page.locator('[name="password"]').fill(PASSWORD)
+    await page.locator('[name="again"]').fill(PASSWORD)
+    await page.locator('main button[type="submit"]').click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    yield page
 
 
 async def responsible_of_a_missed_call(office: Stand) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.pbx.layout import AMI_SECRET
@@ -19,20 +19,14 @@ from perezvon.sandbox.service_process import ServiceProcess
 pytestmark = [pytest.mark.asterisk, pytest.mark.browser]
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "wizard"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = await browser.new_page(viewport={"width": 1440, "height": 1000}, locale="en-GB")
-        expect.set_options(timeout=15_000)
-        yield page
-        await browser.close()
-        expect.set_options(timeout=5_000)
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport={"width": 1440, "height": 1000}, locale="en-GB")
+    expect.set_options(timeout=15_000)
+    yield page
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

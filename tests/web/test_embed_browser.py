@@ -4,17 +4,17 @@ a desk; nothing that breaks a policy, nothing that axe finds serious. The screen
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from looks import SIZES, looked_at
+from playwright.async_api import Browser, Page, expect
 from portal_rooms import Rooms, rooms
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stored_calls import CALL, CLIENT, LINE, many, store, whole_call
-from test_pages_browser import SIZES, busy, looked_at, with_axe
+from test_pages_browser import busy
 
 from perezvon.calls.call import Direction
 from perezvon.calls.facts import InMenu, MenuStep
@@ -52,17 +52,6 @@ async def inside(tmp_path: Path) -> AsyncIterator[Rooms]:
 
         await made.database.write(work)
         yield made
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("the browser tests need Chromium on the PATH: apt-get install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 def conferring(stage: Stage) -> CardCall:
@@ -106,7 +95,6 @@ async def test_every_page_looks_right(inside: Rooms, browser: Browser, look: tup
 
     async def shown(what: str, name: str, user: int = IVANOV) -> None:
         await alone(page, inside, what, user, language[:2])
-        await with_axe(page)
         faults.extend(await looked_at(page, f"embed-{name}", look))
 
     await shown("app", "app-admin", 1)

@@ -17,10 +17,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from looks import AXE, SIZES
 from pages_server import PASSWORD
 from playwright.async_api import Browser, BrowserContext, Page
 from stored_calls import CALL, CLIENT, many, store
-from test_pages_browser import AXE, SIZES, browser  # noqa: F401  a fixture
 
 from perezvon.rules.missed import Missed
 from perezvon.sandbox.service_process import ServiceProcess
@@ -134,7 +134,7 @@ async def seeded(data_dir: Path, folder: Path) -> tuple[str, str]:
         return done.cookie, welcome
 
 
-async def test_every_page_there_is(walk: Walk, browser: Browser) -> None:  # noqa: F811
+async def test_every_page_there_is(walk: Walk, browser: Browser) -> None:
     await crawl(walk)
     assert {"/", "/login", "/calls", f"/calls/{CALL}", "/missed", "/people", "/audit", "/account", "/api"} <= set(
         walk.pages

@@ -4,16 +4,16 @@ connection is lost. The screenshots are to be looked at."""
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pages_server import PASSWORD, Pages, pages
+from looks import SIZES, looked_at, signed_in
+from pages_server import Pages, pages
 from paper_switchroom import PaperRoom, row
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from stored_calls import CALL, CLIENT, store
 
 from perezvon.calls.watching import Stage
@@ -23,20 +23,13 @@ from perezvon.rules.vocabulary import Kind, Priority, StepDraft
 from perezvon.storage import lanes, missed
 from perezvon.storage.pauses import Pause
 from perezvon.web.live import Who
-from perezvon.web.people import Actor, SignedIn
 from perezvon.web.switchroom import Sending
 
 pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "live"
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-SIZES = {"phone": (380, 780), "desk": (1440, 900)}
-LOOKS = [
-    ("ru-RU", "light", "desk"),
-    ("ru-RU", "dark", "phone"),
-    ("en-GB", "dark", "desk"),
-    ("en-GB", "light", "phone"),
-]
+LOOKS = [("ru-RU", "dark", "phone"), ("en-GB", "light", "desk")]
+"""All the others: test_every_page_browser.py."""
 
 
 @pytest.fixture
@@ -51,42 +44,14 @@ async def served(tmp_path: Path, room: PaperRoom) -> AsyncIterator[Pages]:
         yield made
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium is not None, "the browser tests need Chromium on the PATH: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
 async def opened(served: Pages, browser: Browser, look: tuple[str, str, str]) -> Page:
     """A page of somebody who has signed in."""
     language, theme, size = look
     width, height = SIZES[size]
     scheme = "dark" if theme == "dark" else "light"
     context = await browser.new_context(viewport={"width": width, "height": height}, locale=language, color_scheme=scheme)
-    done = await served.people.sign_in("anna", PASSWORD, Actor("", "127.0.0.1"), "Chrome/140")
-    assert isinstance(done, SignedIn)
-    await context.add_cookies([{"name": "perezvon_session", "value": done.cookie, "url": served.url}])
+    await signed_in(served, context)
     return await context.new_page()
-
-
-async def looked_at(page: Page, name: str, look: tuple[str, str, str]) -> list[str]:
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=SHOTS / f"{name}-{'-'.join(look)}.png", full_page=True)
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    faults = [f"{name} is {wide} pixels wider than the screen"] if wide > 0 else []
-    await page.evaluate(AXE)
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    faults += [
-        f"{name}: {fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for fault in found["violations"]
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"][:3]
-    ]
-    return faults
 
 
 @pytest.mark.parametrize("look", LOOKS, ids="-".join)
@@ -122,15 +87,15 @@ async def test_the_pages_look_right(
     await expect(page.locator("#link")).to_have_attribute("data-state", "connected")
     await expect(page.locator("#board > li")).to_have_count(5)
     await expect(page.locator("li.hold .whole .count")).to_have_text(re.compile(r"1:0[12]:\d\d"))
-    faults += await looked_at(page, "live", look)
+    faults += await looked_at(page, "live", look, SHOTS)
     for path, name in (("/deliveries", "deliveries"), ("/missed", "missed")):
         await page.goto(served.url + path)
-        faults += await looked_at(page, name, look)
+        faults += await looked_at(page, name, look, SHOTS)
     await page.goto(f"{served.url}/calls/{CALL}")
     await expect(page.locator(".waveform")).to_be_visible()
     await page.locator("#what-if-answer .btn").click()
     await expect(page.locator("#what-if-answer ol")).to_be_visible()
-    faults += await looked_at(page, "call", look)
+    faults += await looked_at(page, "call", look, SHOTS)
     assert not faults, "\n".join(faults)
     assert not complaints
 

@@ -4,14 +4,14 @@ policy, nothing that axe finds serious, nothing wider than the screen. The scree
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from looks import SIZES, looked_at, signed_in
 from pages_server import PASSWORD, Pages, pages
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 from stored_calls import CALL, CLIENT, many, store
 
 from perezvon.doctor import Check, State
@@ -29,14 +29,11 @@ from perezvon.web import (
     Status,
     Unmapped,
 )
-from perezvon.web.people import Actor, SignedIn
+from perezvon.web.people import Actor
 from perezvon.web.rights import Right, Role
 
 pytestmark = pytest.mark.browser
 
-SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "pages"
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-SIZES = {"phone": (380, 780), "desk": (1440, 900)}
 LOOKS = [("ru-RU", "dark", "phone"), ("en-GB", "light", "desk")]
 """All the others: test_every_page_browser.py."""
 
@@ -65,45 +62,6 @@ async def served(tmp_path: Path) -> AsyncIterator[Pages]:
         yield made
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("the browser tests need Chromium on the PATH: apt-get install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-async def signed_in(served: Pages, context: BrowserContext, login: str = "anna") -> None:
-    """As the form does it, without the form."""
-    done = await served.people.sign_in(
-        login, PASSWORD, Actor("", "127.0.0.1"), "Mozilla/5.0 (X11; Linux x86_64) Chrome/140"
-    )
-    assert isinstance(done, SignedIn)
-    await context.add_cookies([{"name": "perezvon_session", "value": done.cookie, "url": served.url}])
-
-
-async def looked_at(page: Page, name: str, look: tuple[str, str, str]) -> list[str]:
-    """A screenshot, and what no page may have."""
-    language, theme, size = look
-    folder = SHOTS / f"{language[:2]}-{theme}-{size}"
-    folder.mkdir(parents=True, exist_ok=True)
-    await page.wait_for_function("document.fonts.status === 'loaded'")
-    await page.screenshot(path=folder / f"{name}.png", full_page=True)
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    faults = [f"{name} is {wide} pixels wider than the screen"] if wide > 0 else []
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    faults += [
-        f"{name}: {fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for fault in found["violations"]
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"][:3]
-    ]
-    return faults
-
-
 @pytest.mark.parametrize("look", LOOKS, ids="-".join)
 async def test_every_page_looks_right(served: Pages, browser: Browser, tmp_path: Path, look: tuple[str, str, str]) -> None:
     language, theme, size = look
@@ -122,7 +80,6 @@ async def test_every_page_looks_right(served: Pages, browser: Browser, tmp_path:
 
     async def opened(path: str, name: str) -> None:
         await page.goto(served.url + path)
-        await with_axe(page)
         faults.extend(await looked_at(page, name, look))
 
     await opened("/welcome/wrong", "welcome-wrong")
@@ -153,7 +110,6 @@ async def test_every_page_looks_right(served: Pages, browser: Browser, tmp_path:
         faults.extend(await looked_at(page, "menu", look))
     await page.goto(served.url + "/")
     await page.get_by_role("button", name=re.compile("доктор|doctor")).click()
-    await with_axe(page)
     faults.extend(await looked_at(page, "doctor", look))
     assert not faults, "\n".join(faults)
     assert complaints == []
@@ -254,13 +210,6 @@ async def test_light_and_dark_follow_the_system_until_one_chooses(served: Pages,
     await expect(root).to_have_attribute("data-bs-theme", "dark")
     await expect(root).to_have_attribute("lang", "ru")
     await context.close()
-
-
-async def with_axe(page: Page) -> None:
-    """As a debugger would, past the page's policy, which stays in force."""
-    session = await page.context.new_cdp_session(page)
-    await session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
-    await session.detach()
 
 
 def busy(now: float) -> Status:

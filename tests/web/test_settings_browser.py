@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from looks import SIZES, looked_at, signed_in
 from pages_server import Pages, pages
 from playwright.async_api import Browser, Page, expect
-from test_pages_browser import SIZES, browser, looked_at, signed_in, with_axe  # noqa: F401  browser: a fixture
 from test_settings_pages import TOML, portal_told
 
 from perezvon.customisation import CustomisationStatus
@@ -74,7 +74,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Pages]:
 
 
 @pytest.mark.parametrize("look", LOOKS + OTHER_LOOKS, ids="-".join)
-async def test_the_settings_look_right(served: Pages, browser: Browser, look: tuple[str, str, str]) -> None:  # noqa: F811
+async def test_the_settings_look_right(served: Pages, browser: Browser, look: tuple[str, str, str]) -> None:
     language, theme, size = look
     width, height = SIZES[size]
     complaints: list[str] = []
@@ -90,7 +90,6 @@ async def test_the_settings_look_right(served: Pages, browser: Browser, look: tu
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     async def look_at(name: str) -> None:
-        await with_axe(page)
         faults.extend(await looked_at(page, name, look))
 
     for path, name in PATHS:
@@ -124,7 +123,7 @@ async def test_the_settings_look_right(served: Pages, browser: Browser, look: tu
 
 
 @pytest.fixture
-async def page(served: Pages, browser: Browser) -> AsyncIterator[Page]:  # noqa: F811
+async def page(served: Pages, browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-GB")
     await signed_in(served, context)
     page = await context.new_page()

@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from looks import SIZES, looked_at, signed_in
 from pages_server import Pages, pages
 from playwright.async_api import Browser, expect
 from setup_office import PaperSetup
-from test_pages_browser import SIZES, browser, busy, looked_at, signed_in, with_axe
+from test_pages_browser import busy
 
 from perezvon.settings.load import parse
 from perezvon.web.rights import Role
 
 pytestmark = pytest.mark.browser
-
-__all__ = ["browser"]
 
 LOOKS = [("ru-RU", "dark", "phone"), ("en-GB", "light", "desk")]
 """The other ones differ in nothing that the pages of test_pages_browser.py do not show."""
@@ -70,7 +69,6 @@ async def test_every_step_looks_right(
         if path == "/setup/asterisk":
             await expect(page.locator("#found .checks")).to_be_visible()
         await expect(page.get_by_text(re.compile("Looking|Ищем|Просматриваем"))).to_have_count(0)
-        await with_axe(page)
         faults.extend(await looked_at(page, name, look))
 
     for path, name in (("/", "setup-status"), ("/setup", "setup"), ("/setup/asterisk", "setup-asterisk")):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import uvicorn
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from perezvon.web import CallRow, Received, Status, create_app
 
@@ -36,15 +35,9 @@ class Service:
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("the browser tests need Chromium on the PATH: apt-get install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = await browser.new_page(locale="ru-RU")
-        yield page
-        await browser.close()
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page(locale="ru-RU")
+    yield page
 
 
 async def test_the_page_keeps_itself_fresh_and_says_when_it_is_stale(page: Page) -> None:

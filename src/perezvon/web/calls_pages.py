@@ -31,7 +31,7 @@ from perezvon.recordings.errors import NotAudio
 from perezvon.recordings.loudness import peaks
 from perezvon.rules import Decision
 from perezvon.rules.vocabulary import Reason, Ref
-from perezvon.storage import audit, calls, journal, lanes, recordings, search
+from perezvon.storage import audit, calls, journal, recordings, search
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import Recording
 from perezvon.storage.search import Filter
@@ -43,6 +43,7 @@ from perezvon.web.deeds import Deed
 from perezvon.web.deliveries_pages import told_of
 from perezvon.web.frame import Frame
 from perezvon.web.gate import visitor_of
+from perezvon.web.kept_call import kept_call
 from perezvon.web.refusals import NOT_THERE, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.switchroom import Switchroom
@@ -108,40 +109,28 @@ def routes(
     @needs(Right.CALLS)
     async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         check(call)
-        async with database.read() as conn:
-            row = await calls.find(conn, call)
-            if row is None:
-                raise Refused(NOT_THERE)
-            facts = await journal.read(conn, call)
-            decisions = await journal.reasons(conn, call)
-            steps = (await lanes.load(conn, [call])).get(call, [])
-            sounds = await recordings.of_call(conn, call)
-            record: Mapping[str, Any] = {} if row.live else row.state
-            talkers = {str(leg.get("extension") or "") for leg in record.get("legs", [])}
-            rung = {str(getattr(fact, "extension", "")) for fact in facts}
-            names = await search.names(conn, (talkers | rung | {row.last_talker}) - {""})
+        kept = await kept_call(database, call)
+        row, facts = kept.row, kept.facts
         word = catalog(frame.spoken(request)).gettext
-
-        def named(number: str) -> str:
-            return f"{number} {names[number]}" if number in names else number
-
         ended = row.ended if row.ended is not None else now()
         values: dict[str, Any] = {
             "call": row,
-            "named": named,
-            "record": record,
-            "timeline": timeline(record, facts, row.started, ended, row.client),
-            "facts": sentences(facts, row.started, named, word),
-            "decisions": decisions,
-            "asked": [asking(step) for step in steps],
+            "named": kept.named,
+            "record": kept.record,
+            "timeline": timeline(kept.record, facts, row.started, ended, row.client),
+            "facts": sentences(facts, row.started, kept.named, word),
+            "decisions": kept.decisions,
+            "asked": [asking(step) for step in kept.steps],
             "told": told_of(request),
             "events": lines_of(room.events(row)) if room is not None else "",
             "said": [replace(one, printed=redact(one.printed)) for one in room.said(call)] if room is not None else (),
             "may_ask": room is not None and not row.live and row.direction is not Direction.INTERNAL,
             "delivers": room is not None and visitor_of(request).may(Right.DELIVER),
-            "by_key": {step.key: step for step in steps},
-            "recordings": sounds,
-            "playable": await asyncio.to_thread(_whole, sounds) if visitor_of(request).may(Right.RECORDINGS) else [],
+            "by_key": {step.key: step for step in kept.steps},
+            "recordings": kept.recordings,
+            "playable": await asyncio.to_thread(_whole, kept.recordings)
+            if visitor_of(request).may(Right.RECORDINGS)
+            else [],
         }
         return frame.page(request, "call.html", **values)
 
@@ -168,28 +157,23 @@ def routes(
     @needs(Right.EXPORTS)
     async def support(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         check(call)
-        async with database.read() as conn:
-            row = await calls.find(conn, call)
-            if row is None:
-                raise Refused(NOT_THERE)
-            facts = await journal.read(conn, call)
-            before = await journal.reasons(conn, call)
-            steps = (await lanes.load(conn, [call])).get(call, [])
-            sounds = await recordings.of_call(conn, call)
+        kept = await kept_call(database, call)
         masked = request.query_params.get("masked", "") == "1"
         told: dict[str, Any] = {
             "version": __version__,
-            "call": row,
-            "facts": [{"fact": type(fact).__name__, **clean(fact)} for fact in facts],
-            "decisions": [{"at": at, "why": str(why), "steps": keys} for at, why, keys in before],
-            "requests": [{**clean(step), "params": plain(step.params), "result": plain(step.result)} for step in steps],
-            "recordings": sounds,
+            "call": kept.row,
+            "facts": [{"fact": type(fact).__name__, **clean(fact)} for fact in kept.facts],
+            "decisions": [{"at": at, "why": str(why), "steps": keys} for at, why, keys in kept.decisions],
+            "requests": [
+                {**clean(step), "params": plain(step.params), "result": plain(step.result)} for step in kept.steps
+            ],
+            "recordings": kept.recordings,
             "hooks": list(room.said(call)) if room is not None else [],
             "events": [
-                {"event": one.name, "at": one.at, "headers": one.headers} for one in (room.events(row) if room else ())
+                {"event": one.name, "at": one.at, "headers": one.headers} for one in (room.events(kept.row) if room else ())
             ],
         }
-        numbers = [row.client, row.line, *_numbers(facts)]
+        numbers = [kept.row.client, kept.row.line, *_numbers(kept.facts)]
         entry = visitor_of(request).actor.did(now(), Deed.EXPORTED, call, "numbers masked" if masked else "")
         await database.write(lambda conn: audit.note(conn, entry))
         name = re.sub(r"[^A-Za-z0-9._-]", "_", call)

@@ -11,14 +11,14 @@ from starlette.requests import Request
 
 from perezvon.calls.call import iso
 from perezvon.settings.errors import told
-from perezvon.storage import calls, journal, lanes, recordings, search
+from perezvon.storage import search
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.database import Database
 from perezvon.storage.steps import Step
 from perezvon.web.call_story import sentences
 from perezvon.web.call_support import clean
 from perezvon.web.calls_pages import PAGE, asked, asking, check, narrowing, plain
-from perezvon.web.refusals import NOT_THERE, Refused
+from perezvon.web.kept_call import kept_call
 from perezvon.web.rights import Right, needs
 from perezvon.web.switchroom import Switchroom
 from perezvon.web.translations import Language, catalog
@@ -139,32 +139,19 @@ def routes(database: Database, spoken: Callable[[Request], Language], room: Swit
     @needs(Right.CALLS)
     async def one(call: str, request: Request) -> Story:  # pyright: ignore[reportUnusedFunction]
         check(call)
-        async with database.read() as conn:
-            row = await calls.find(conn, call)
-            if row is None:
-                raise Refused(NOT_THERE)
-            facts = await journal.read(conn, call)
-            decisions = await journal.reasons(conn, call)
-            steps = (await lanes.load(conn, [call])).get(call, [])
-            sounds = await recordings.of_call(conn, call)
-            numbers = {str(getattr(fact, "extension", "")) for fact in facts} | {row.last_talker}
-            names = await search.names(conn, numbers - {""})
+        kept = await kept_call(database, call)
         word = catalog(spoken(request)).gettext
-
-        def named(number: str) -> str:
-            return f"{number} {names[number]}" if number in names else number
-
-        lines = sentences(facts, row.started, named, word)
+        lines = sentences(kept.facts, kept.row.started, kept.named, word)
         return Story(
-            call=_call(row, names),
-            record={} if row.live else clean(row.state),
+            call=_call(kept.row, kept.names),
+            record=clean(kept.record),
             facts=[
                 FactTold(at=_at(line.at), kind=type(fact).__name__, told=told(line.what, word), values=clean(fact))
-                for fact, line in zip(facts, lines, strict=True)
+                for fact, line in zip(kept.facts, lines, strict=True)
             ],
-            decisions=[DecisionTold(at=_at(at), why=told(why, word), requests=keys) for at, why, keys in decisions],
-            requests=[request_told(step, word) for step in steps],
-            recordings=[RecordingTold(id=one.id, state=one.state.value, seconds=one.seconds) for one in sounds],
+            decisions=[DecisionTold(at=_at(at), why=told(why, word), requests=keys) for at, why, keys in kept.decisions],
+            requests=[request_told(step, word) for step in kept.steps],
+            recordings=[RecordingTold(id=one.id, state=one.state.value, seconds=one.seconds) for one in kept.recordings],
             hooks=[
                 {"point": said.point, "fate": said.fate.value, "why": told(said.note, word) if said.note else ""}
                 for said in (room.said(call) if room is not None else ())

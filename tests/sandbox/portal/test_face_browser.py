@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 from portal_client import Rest
 from sound import mp3
 
@@ -24,16 +23,6 @@ from perezvon.sandbox.portal.face import face_routes
 pytestmark = pytest.mark.browser
 
 Json = Any
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = '<img src=x onerror="window.hacked=1">\'"></b><script>window.hacked=1</script>😀'
 KNOWN_CONTACT = "+79165550011"
 expect.set_options(timeout=15_000)
@@ -81,17 +70,6 @@ async def world() -> AsyncIterator[tuple[OutsideWorld, str]]:
 async def portal(portal_config: PortalConfig, world: tuple[OutsideWorld, str]) -> AsyncIterator[PortalServer]:
     async with PortalServer(portal_config, face=face_routes(world_url=world[1])) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("the browser tests need Chromium on the PATH: apt-get install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture
