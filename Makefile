@@ -57,7 +57,7 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
 	$(BIN)/python -m compileall -q src
-	$(MAKE) --no-print-directory --jobs 4 --keep-going --output-sync test-weather test-rules test-with-asterisk test-wiring test-wire test-rest test-second test-first lint
+	$(MAKE) --no-print-directory --jobs 4 --keep-going --output-sync test-weather test-rules test-with-asterisk test-wiring test-wire test-web test-second test-rest test-first lint
 
 # Most of the time with the real Asterisk goes by in talk: several at the same time fit beside one another. (The service is
 # started hundreds of times: what it consists of is compiled once, above.)
@@ -96,8 +96,11 @@ test-first: dev
 test-second: dev
 	$(WITHOUT) --ignore=$(WIRE) $(SECOND)
 
+test-web: dev
+	$(WITHOUT) tests/web
+
 test-rest: dev
-	$(WITHOUT) $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%) tests
+	$(WITHOUT) $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%) --ignore=tests/web tests
 
 kills: dev ## 100 kills under mixed traffic, compared with the PBX's own records (ten minutes)
 	PEREZVON_KILLS=100 $(BIN)/pytest -p no:cacheprovider tests/e2e/test_kill.py
