@@ -90,6 +90,7 @@ class Switchboard:
         self._until = 0.0  # the PBX's clock
         self._ahead = 0.0  # of the PBX's clock before ours
         self._followed: dict[str, float] = {}
+        self._met: set[str] = set()  # calls that were going on when we began to listen
         self.startup = ""
         self.last_event: float | None = None
 
@@ -135,6 +136,7 @@ class Switchboard:
             self._until = max(self._until, snapshot.at)
             self._followed.clear()
             facts = await self._absence.recorded(self._resync(snapshot))
+            self._met = {call.id for call in self.tracker.live()}
             await self._record(facts)
             if not facts:
                 await self._remember()
@@ -162,10 +164,20 @@ class Switchboard:
             for event in events:
                 facts += self._feed(event)
             self.last_event = self._clock()
-            await self._record(facts)
+            await self._record(await self._with_untold(facts))
             if self._until > self._ledger.kept_until + REMEMBER:
                 await self._remember()
         self._tell()
+
+    async def _with_untold(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """A call that was going on when we began to listen may have got its recording before; the snapshot does not tell
+        that of a channel that ends while the PBX draws it up."""
+        over = {fact.call: fact for fact in facts if isinstance(fact, CallEnded) and fact.call in self._met}
+        if not over:
+            return facts
+        self._met -= over.keys()
+        told = {fact.call: fact for fact in await self._absence.recorded(list(over.values()))}
+        return [told[fact.call] if isinstance(fact, CallEnded) and fact.call in told else fact for fact in facts]
 
     async def expect(self, expected: ExpectedCall) -> None:
         """A call that we are about to place."""
