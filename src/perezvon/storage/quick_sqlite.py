@@ -7,6 +7,7 @@ same goes for everything of `Database.read`, whose queries may be long; `Databas
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -25,6 +26,14 @@ class QuickConnection(aiosqlite.Connection):
     """
 
     busy = 0.0
+    _stopping: asyncio.Future[None] | None = None
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """Once. aiosqlite would put a second order into the queue of a thread that has ended, and wait for ever: whoever
+        closes a connection that waits for a lock, and is cancelled meanwhile, stops it twice."""
+        if self._stopping is None:
+            self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType]
+        return self._stopping
 
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         connection = self._connection
