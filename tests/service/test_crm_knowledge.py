@@ -14,7 +14,7 @@ from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.faults import Fault
 from perezvon.sandbox.portal.handlers.crm_userfields import UserField, UserFields
 from perezvon.service import crm_knowledge
-from perezvon.service.crm_knowledge import CrmKnowledge
+from perezvon.service.crm_knowledge import CHECK, OBJECTS, RETRY, CrmKnowledge, listed
 from perezvon.settings.load import parse, settings_from
 from perezvon.settings.model import Settings
 from perezvon.storage import Database
@@ -41,10 +41,13 @@ def settings(name: str = "") -> Settings:
 
 @asynccontextmanager
 async def knowing(
-    server: PortalServer, database: Database, chosen: Callable[[], Settings]
+    server: PortalServer,
+    database: Database,
+    chosen: Callable[[], Settings],
+    clock: Callable[[], float] = lambda: 1000.0,
 ) -> AsyncIterator[tuple[CrmKnowledge, list[str]]]:
     changed: list[str] = []
-    made = CrmKnowledge("main", database, chosen, lambda: True, lambda: changed.append("changed"), clock=lambda: 1000.0)
+    made = CrmKnowledge("main", database, chosen, lambda: True, lambda: changed.append("changed"), clock=clock)
     await made.load()
     client = Portal("main", Webhook.parse(server.webhook_url))
     task = asyncio.create_task(made.run(client), name="knowledge under test")
@@ -101,3 +104,42 @@ async def test_nothing_is_asked_that_no_setting_needs(server: PortalServer, data
         made.wake()
         await until(lambda: not made.problems)
         assert len(changed) == 1
+
+
+async def test_all_fields_are_listed_for_people_to_choose_from(server: PortalServer, database: Database) -> None:
+    """For them alone: what the settings need stays what it was. A list is asked for again after an hour."""
+    for number in range(2, 250):
+        server.state.part(UserFields).declare("LEAD", UserField(f"UF_CRM_{number}", title="Откуда узнал " * 10))
+    now = [1000.0]
+    async with knowing(server, database, settings, lambda: now[0]) as (made, changed):
+        assert await listed(database, "main") == {}
+        assert await made.list_fields(10)
+        found = await listed(database, "main")
+        assert set(found) == set(OBJECTS)
+        assert {f"UF_CRM_{number}" for number in range(1, 250)} < set(found["lead"])
+        assert found["lead"]["UF_CRM_249"].title == ("Откуда узнал " * 10)[:80]
+        assert found["lead"]["ID"].read_only
+        assert not found["lead"]["TITLE"].read_only
+        assert not changed
+        asked = len(server.state.journal)
+        now[0] += CHECK - 1
+        assert not await made.list_fields(10)
+        assert len(server.state.journal) == asked
+        now[0] += 1
+        server.state.part(UserFields).declare("LEAD", UserField("UF_CRM_NEW"))
+        assert await made.list_fields(10)
+        assert "UF_CRM_NEW" in (await listed(database, "main"))["lead"]
+
+
+async def test_a_list_that_is_refused_leaves_what_was_listed(server: PortalServer, database: Database) -> None:
+    now = [1000.0]
+    async with knowing(server, database, settings, lambda: now[0]) as (made, _):
+        assert await made.list_fields(10)
+        kept = await listed(database, "main")
+        now[0] += CHECK
+        server.state.faults.plan(Fault.ERROR, method="crm.company.fields", inside=True, code="ACCESS_DENIED", times=1)
+        assert not await made.list_fields(10)
+        assert await listed(database, "main") == kept
+        assert not await made.list_fields(10), "not at once again"
+        now[0] += RETRY
+        assert await made.list_fields(10)

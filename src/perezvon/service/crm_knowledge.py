@@ -64,7 +64,8 @@ class CrmKnowledge:
         self._clock = clock
         self._wake = asyncio.Event()
         self._list_wanted = False
-        self._listed = asyncio.Event()
+        self._list_over = asyncio.Event()
+        self._list_came = False
         self._list_not_before = 0.0
         self.known = CrmKnown()
         self.problems: tuple[Reason, ...] = ()
@@ -95,11 +96,12 @@ class CrmKnowledge:
         if not self._ready() or now < self._list_not_before:
             return False
         self._list_wanted, self._list_not_before = True, now + RETRY
-        self._listed.clear()
+        self._list_over.clear()
         self._wake.set()
         try:
             async with asyncio.timeout(patience):
-                return await self._listed.wait()
+                await self._list_over.wait()
+                return self._list_came
         except TimeoutError:
             return False
 
@@ -121,7 +123,7 @@ class CrmKnowledge:
 
     async def _list(self, client: Portal) -> None:
         """A refusal of any object leaves what was listed before: the page says that it is not known."""
-        self._list_wanted = False
+        self._list_wanted = self._list_came = False
         try:
             asked = await known_crm(client, OBJECTS)
             now, question = self._clock(), _list_question(self._portal)
@@ -138,8 +140,8 @@ class CrmKnowledge:
         except (PortalError, Unavailable) as error:
             log.warning("the portal's fields cannot be listed", portal=self._portal, error=str(error))
         else:
-            self._list_not_before = now + CHECK
-        self._listed.set()
+            self._list_came, self._list_not_before = True, now + CHECK
+        self._list_over.set()
 
     async def _look(self, client: Portal) -> None:
         settings = self._settings()
