@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from plain_call import record
+
 from perezvon.calls.call import Call, Direction, Outcome
 from perezvon.rules import Line, MissedTasks, People, Policy, Telling
 from perezvon.sandbox.portal.handlers.task_board import Task, TaskBoard
@@ -30,20 +32,7 @@ def rules(**more: Any) -> PortalRules:
 
 def missed_call(number: int, at: float = 1000.0, *, client: str = CLIENT, **more: Any) -> Call:
     """Began ten seconds before `at`, when it ended."""
-    call = Call(
-        id=f"c{number}",
-        direction=Direction.INCOMING,
-        client=client,
-        client_raw=client,
-        client_name="",
-        line=LINE.number,
-        line_raw=LINE.number,
-        trunk="",
-        started=at - 10,
-        ended=at,
-        outcome=Outcome.MISSED,
-        rung=("101",),
-    )
+    call = record(id=f"c{number}", client=client, started=at - 10, ended=at, rung=("101",))
     return replace(call, **more)
 
 

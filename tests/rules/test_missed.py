@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from plain_call import record
 
 from perezvon.calls.call import Call, Direction, Outcome
 from perezvon.rules import Filters, Kind, Line, MissedTasks, NumberList, People, Policy, Telling
@@ -20,15 +21,8 @@ WHOLE = MissedTasks(Telling())
 
 def call(at: float, talkers: tuple[str, ...] = (), **more: Any) -> Call:
     """Began ten seconds before `at`; missed, or a talk since then for a minute."""
-    made = Call(
+    made = record(
         id=f"c{at:.0f}",
-        direction=Direction.INCOMING,
-        client=CLIENT,
-        client_raw=CLIENT,
-        client_name="",
-        line=LINE.number,
-        line_raw=LINE.number,
-        trunk="",
         started=at - 10,
         answered=at if talkers else None,
         ended=at + 60 * bool(talkers),
