@@ -360,17 +360,3 @@ def test_keys_are_told_with_whom_they_led_to() -> None:
         MenuChosen("c", 4.0, "7"),
     ]
     assert pressed(facts, lambda number: f"<{number}>") == [Key("2", "<102>"), Key("7")]
-
-
-async def test_the_report_is_made_within_50_ms_of_a_hundred_thousand_calls(inside: Rooms) -> None:
-    now = time.time()
-    await many(inside.database, 100_000, now)
-    best = 9.0
-    for _ in range(5):
-        began = time.process_time()  # the machine may be busy with other tests
-        async with inside.database.read() as conn:
-            found = await shares(conn, "main", [now - day * 86400 for day in range(7, 0, -1)], now)
-        grouped(found, lambda one: one.line)
-        best = min(best, time.process_time() - began)
-    assert sum(one.calls for one in found) > 1000
-    assert best < 0.05, best
