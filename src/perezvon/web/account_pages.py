@@ -132,12 +132,12 @@ def routes(people: People, frame: Frame, described: Callable[[], dict[str, Any]]
         return RedirectResponse("/account", 303)
 
     @router.get("/api")
-    @needs(Right.CONFERENCE)
+    @needs(Right.API)
     async def described_page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         return frame.page(request, "api.html", api=described())
 
     @router.get("/api/openapi.json")
-    @needs(Right.CONFERENCE)
+    @needs(Right.API)
     async def described_json() -> Response:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse(described())
 

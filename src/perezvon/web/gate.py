@@ -177,7 +177,7 @@ class Gate:
             raise Refused(NO_TOKEN)
         known, person = found
         may = rights_of(person.role) if api else rights_of(person.role) & EVERYWHERE
-        rights = frozenset(right for right in may if right.value in known.scopes)
+        rights = frozenset(right for right in may if right is Right.API or right.value in known.scopes)
         return Visitor(f"{person.login} ({known.name})", rights, peer, person)
 
     def _employee(self, badges: Badges, desk: ConferenceDesk, badge: str, peer: str) -> Visitor:

@@ -16,10 +16,11 @@ _MARK = "__perezvon_right__"
 
 
 class Right(StrEnum):
-    """ACCOUNT: one's own password, sessions and tokens; everybody who has signed in has it. DELIVERIES is to look at them,
-    DELIVER to do something about them."""
+    """ACCOUNT: one's own password, sessions and tokens; everybody who has signed in has it. API: its description, which
+    every token has too. DELIVERIES is to look at them, DELIVER to do something about them."""
 
     ACCOUNT = "account"
+    API = "api"
     STATUS = "status"
     DOCTOR = "doctor"
     CALLS = "calls"
@@ -45,11 +46,11 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
-    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.CALLS, Right.RECORDINGS, Right.EXPORTS, Right.CALL_BACK}),
-    Role.OBSERVER: frozenset({Right.ACCOUNT, Right.STATUS, Right.CALLS, Right.DELIVERIES}),
+    Role.SUPERVISOR: frozenset({Right.ACCOUNT, Right.API, Right.CALLS, Right.RECORDINGS, Right.EXPORTS, Right.CALL_BACK}),
+    Role.OBSERVER: frozenset({Right.ACCOUNT, Right.API, Right.STATUS, Right.CALLS, Right.DELIVERIES}),
 }
 
-WITHOUT_A_NAME = frozenset({Right.STATUS, Right.DOCTOR, Right.CALLS, Right.CONFERENCE})
+WITHOUT_A_NAME = frozenset({Right.API, Right.STATUS, Right.DOCTOR, Right.CALLS, Right.CONFERENCE})
 """Of this machine while nobody has been added yet, and of whoever knows `web.password`. What only a person may do is to be
 found under a name in the audit log."""
 
@@ -64,9 +65,9 @@ SCOPES = (
     Right.SETTINGS,
     Right.AUDIT,
 )
-"""What a token for programs can be given."""
+"""What a token for programs can be given, besides API."""
 
-EVERYWHERE = frozenset({Right.STATUS, Right.CALLS, Right.RECORDINGS, Right.CONFERENCE})
+EVERYWHERE = frozenset({Right.API, Right.STATUS, Right.CALLS, Right.RECORDINGS, Right.CONFERENCE})
 """What of that counts at addresses of pages too; the rest under /api/ alone. So no program has the forms of the settings,
 which can give secrets away and try the integrator's functions."""
 
