@@ -23,24 +23,29 @@ async def signed_in(served: Pages, context: BrowserContext, login: str = "anna")
     await context.add_cookies([{"name": "perezvon_session", "value": done.cookie, "url": served.url}])
 
 
-async def looked_at(page: Page, name: str, look: tuple[str, str, str], shots: Path = SHOTS) -> list[str]:
-    """A screenshot, and what no page may have. `look`: language, theme, size."""
+async def looked_at(
+    page: Page, name: str, look: tuple[str, str, str], shots: Path = SHOTS, *, axe: bool = True
+) -> list[str]:
+    """A screenshot, and what no page may have. `look`: language, theme, size; `axe`: takes longest."""
     language, theme, size = look
     folder = shots / f"{language[:2]}-{theme}-{size}"
     folder.mkdir(parents=True, exist_ok=True)
     await page.wait_for_function("document.fonts.status === 'loaded'")
     await page.screenshot(path=folder / f"{name}.png", full_page=True)
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    faults = [f"{name} is {wide} pixels wider than the screen"] if wide > 0 else []
+    faults = [f"{name} is {wide} pixels wider than the screen of a {size}"] if wide > 0 else []
+    return faults + await faults_of_axe(page, name) if axe else faults
+
+
+async def faults_of_axe(page: Page, name: str) -> list[str]:
     await with_axe(page)
     found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    faults += [
+    return [
         f"{name}: {fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for fault in found["violations"]
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"][:3]
     ]
-    return faults
 
 
 async def with_axe(page: Page) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from looks import AXE, SIZES
+from looks import SIZES, looked_at
 from pages_server import PASSWORD
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext
 from stored_calls import CALL, CLIENT, many, store
 
 from perezvon.rules.missed import Missed
@@ -147,7 +147,7 @@ async def test_every_page_there_is(walk: Walk, browser: Browser) -> None:
         await context.add_cookies([{"name": "perezvon_session", "value": walk.cookie, "url": walk.url}])
         for path in sorted(walk.pages):
             where = outside if path in walk.closed else context
-            faults += await looked_at(where, walk.url + path, f"{language[:2]}-{theme}", named(path))
+            faults += await on_both_screens(where, walk.url + path, language, theme, named(path))
         await context.close()
         await outside.close()
     assert not faults, "\n".join(faults)
@@ -213,8 +213,8 @@ def named(path: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", shown.lower()).strip("-") or "status"
 
 
-async def looked_at(context: BrowserContext, url: str, folder: str, name: str) -> list[str]:
-    """On a desk and on a telephone."""
+async def on_both_screens(context: BrowserContext, url: str, language: str, theme: str, name: str) -> list[str]:
+    """On a desk and on a telephone; axe looks at each page light and wide, and dark and narrow."""
     faults: list[str] = []
     page = await context.new_page()
     page.on("console", lambda said: faults.append(f"{name}: {said.text}") if said.type in ("error", "warning") else None)
@@ -222,28 +222,10 @@ async def looked_at(context: BrowserContext, url: str, folder: str, name: str) -
     answer = await page.goto(url)
     if answer is None or answer.status != 200:
         return [f"{name}: cannot be opened: {answer.status if answer else 'no answer'}"]
-    session = await context.new_cdp_session(page)
-    await session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
     for size in ("desk", "phone"):
         width, height = SIZES[size]
         await page.set_viewport_size({"width": width, "height": height})
-        await page.wait_for_function("document.fonts.status === 'loaded'")
-        place = SHOTS / f"{folder}-{size}"
-        place.mkdir(parents=True, exist_ok=True)
-        await page.screenshot(path=place / f"{name}.png", full_page=True)
-        seen = await faults_of(page, axe=(size == "desk") == folder.endswith("light"))
-        faults += [f"{name} on a {size}: {fault}" for fault in seen]
+        axe = (size == "desk") == (theme == "light")
+        faults += await looked_at(page, name, (language, theme, size), SHOTS, axe=axe)
     await page.close()
     return faults
-
-
-async def faults_of(page: Page, *, axe: bool) -> list[str]:
-    """`axe` takes longest: it looks at each page light and wide, and dark and narrow."""
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})") if axe else {"violations": []}
-    serious = [fault for fault in found["violations"] if fault["impact"] in ("serious", "critical")]
-    return ([f"{wide} pixels wider than the screen"] if wide > 0 else []) + [
-        f"{fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for fault in serious
-        for node in fault["nodes"][:3]
-    ]

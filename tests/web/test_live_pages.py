@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pages_server import Pages, Visitor, pages
+from pages_server import Pages, Visitor
 from paper_switchroom import PaperRoom, row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stored_calls import CALL, CLIENT, store
@@ -31,17 +31,6 @@ from perezvon.web.people import Actor
 from perezvon.web.rights import Role
 
 NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-def room() -> PaperRoom:
-    return PaperRoom()
-
-
-@pytest.fixture
-async def served(place: str, tmp_path: Path, room: PaperRoom) -> AsyncIterator[Pages]:
-    async with pages(place, tmp_path, room) as made:
-        yield made
 
 
 @pytest.fixture

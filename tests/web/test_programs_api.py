@@ -9,10 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pages_server import Pages, Visitor, pages
+from pages_server import Pages, Visitor
 from paper_switchroom import PaperRoom
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from stored_calls import CALL, CLIENT, many, store
 
 from perezvon.rules.missed import Missed
@@ -21,7 +19,6 @@ from perezvon.settings.load import parse, settings_from
 from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.people import Person
 from perezvon.storage.steps import State, Step
-from perezvon.web import passwords
 from perezvon.web.people import Actor
 from perezvon.web.rights import SCOPES, Right, Role
 
@@ -84,22 +81,6 @@ class Program:
         return await self.ask("POST", path, body)
 
 
-@pytest.fixture(autouse=True)
-def hashed_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHash((Argon2Hasher(1, 64, 1),)))
-
-
-@pytest.fixture
-def room() -> PaperRoom:
-    return PaperRoom()
-
-
-@pytest.fixture
-async def served(place: str, tmp_path: Path, room: PaperRoom) -> AsyncIterator[Pages]:
-    async with pages(place, tmp_path, room) as made:
-        yield made
-
-
 @pytest.fixture
 async def anna(served: Pages) -> Person:
     return await served.person("anna")
@@ -150,6 +131,13 @@ async def test_a_token_has_never_more_than_its_maker(served: Pages, anna: Person
         for method, path, right in ROUTES:
             if right in (Right.DELIVER, Right.SETTINGS, Right.AUDIT, Right.CALL_BACK):
                 assert (await program.ask(method, path))[0] == 403, path
+
+
+async def test_each_program_can_read_what_there_is(served: Pages, anna: Person) -> None:
+    token = await served.people.make_token(anna, "robot", [Right.AUDIT], None, Actor("anna"))
+    async with Program(served.url, token) as program:
+        assert "/api/audit" in (await program.get("/api/openapi.json"))["paths"]
+        assert (await program.ask("GET", "/status"))[0] == 403
 
 
 async def test_programs_have_none_of_the_forms(served: Pages, program: Program) -> None:

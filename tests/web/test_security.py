@@ -12,8 +12,6 @@ import aiohttp
 import pytest
 import structlog
 from pages_server import PASSWORD, Pages, Visitor, pages
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 from perezvon.web import passwords
 from perezvon.web.app import endpoints
@@ -21,11 +19,6 @@ from perezvon.web.people import Actor
 from perezvon.web.rights import Right, Role, wanted_by
 
 HTTPS = {"x_forwarded_proto": "https"}
-
-
-@pytest.fixture(autouse=True)
-def hashed_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHash((Argon2Hasher(1, 64, 1),)))
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ async def test_search_leads_to_the_setting(served: Pages, page: Page) -> None:
     await expect(page.get_by_label("Check the certificate")).to_be_focused()
 
 
-async def test_a_field_and_a_person_are_picked_by_keyboard(served: Pages, page: Page) -> None:
+async def test_what_the_portal_knows_is_offered_and_named_by_keyboard(served: Pages, page: Page) -> None:
     """The browser's own list of a datalist does not open without a screen: what it would fill in is typed."""
     await portal_told(served)
     await page.goto(f"{served.url}/settings/crm")
@@ -204,13 +204,12 @@ async def test_a_field_and_a_person_are_picked_by_keyboard(served: Pages, page: 
     await page.keyboard.press("Tab")
     await expect(row.locator(".doubt")).to_have_text("")
     await row.locator('[name$=".value"]').fill("{line.name}")
-    await page.get_by_role("button", name="Look at the changes and save").click()
-    await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("Saved as version")).to_be_visible()
+    await reviewed_and_saved(page)
     crm = (await served.store.refresh()).settings.crm
     assert (crm.lead_user, [(one.of, one.name) for one in crm.field]) == ("11", [("lead", "UF_CRM_17")])
     await page.goto(f"{served.url}/settings/missed")
     await page.get_by_label("Add: Observers").press_sequentially("12")
     await page.keyboard.press("Enter")
     await expect(page.locator('[name="missed.observers"]')).to_have_value("12")
-    await page.get_by_role("button", name="Look at the changes and save").click()
+    await reviewed_and_saved(page)
+    assert (await served.store.refresh()).settings.missed.observers == ("12",)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 from pages_server import Pages, Visitor, pages
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 
 from perezvon.customisation import POINTS
 from perezvon.rules.field_values import FieldType
@@ -22,7 +20,6 @@ from perezvon.settings.errors import Mistake
 from perezvon.settings.load import dumped, parse, plainly, settings_from
 from perezvon.storage import answers, employees
 from perezvon.storage.employees import Employee
-from perezvon.web import passwords
 from perezvon.web.settings_draft import joined
 from perezvon.web.settings_form import Kind, every_setting, kind_of, shown, view
 from perezvon.web.settings_offers import OBJECTS, PortalTold, offers_of
@@ -56,11 +53,6 @@ password = "webhunter2"
 """
 NAMED = dumped(settings_from(parse(TOML)), plainly)
 SECRETS = ("amihunter2", "wirehunter2", "hookhunter2", "webhunter2")
-
-
-@pytest.fixture(autouse=True)
-def hashed_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHash((Argon2Hasher(1, 64, 1),)))
 
 
 @pytest.fixture

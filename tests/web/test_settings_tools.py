@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pages_server import Pages, Visitor
 from stored_calls import CALL, store
-from test_settings_pages import anna, form_of, hashed_quickly, served  # noqa: F401  fixtures
+from test_settings_pages import anna, form_of, served  # noqa: F401  fixtures
 
 from perezvon.settings.load import settings_from
 from perezvon.storage import employees, menus

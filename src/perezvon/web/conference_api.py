@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from perezvon.conference import (
@@ -181,8 +181,6 @@ def routes(
             return refused(request, no.refusal, name, call, action)
         except ConferenceError as error:
             return refused(request, _refusal(error), name, call, action)
-        except ClientDisconnect:
-            return Response(status_code=400)
         peer = request.client.host if request.client else ""
         stage = seen.room.stage.value if seen is not None else "none"
         log.info("conference: ordered", who=name, peer=peer, call=call, order=repr(wanted), stage=stage)

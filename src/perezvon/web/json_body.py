@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from perezvon.rules.vocabulary import Reason
 from perezvon.web.intake import read_body
@@ -25,7 +25,7 @@ BODY_ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 async def object_of(request: Request, largest: int, seconds: float) -> dict[str, Any]:
-    """`largest`: bytes; `seconds`: for the whole of it to come. Raises Refused, ClientDisconnect."""
+    """`largest`: bytes; `seconds`: for the whole of it to come. Raises Refused."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":  # a form of a foreign page cannot have it
         raise Refused(NOT_JSON)
@@ -34,6 +34,8 @@ async def object_of(request: Request, largest: int, seconds: float) -> dict[str,
             body = await read_body(request, largest)
     except TimeoutError:
         raise Refused(TOO_SLOW) from None
+    except ClientDisconnect:  # nobody will read the answer
+        raise Refused(NO_OBJECT) from None
     if body is None:
         raise Refused(TOO_LARGE)
     try:

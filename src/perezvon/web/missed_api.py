@@ -7,8 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 
 from perezvon.calls.call import iso
 from perezvon.rules.missed import Missed
@@ -117,16 +116,12 @@ def routes(desk: CallBackDesk, spoken: Callable[[Request], Language]) -> APIRout
         "/call-back",
         summary="Ring an employee, then the client who was missed",
         status_code=202,
-        response_model=Ordered,
         openapi_extra=CALL_BACK,
         responses=ANSWERS,
     )
     @needs(Right.CALL_BACK)
-    async def call_back(request: Request) -> Ordered | Response:  # pyright: ignore[reportUnusedFunction]
-        try:
-            given = await object_of(request, LARGEST_BODY, SLOWEST_BODY)
-        except ClientDisconnect:
-            return Response(status_code=400)
+    async def call_back(request: Request) -> Ordered:  # pyright: ignore[reportUnusedFunction]
+        given = await object_of(request, LARGEST_BODY, SLOWEST_BODY)
         texts = {name: one.replace("\0", "") for name, one in given.items() if isinstance(one, str)}
         fits = all(name in FIELDS and len(one) <= FIELDS[name] for name, one in texts.items())
         if len(texts) < len(given) or not fits or not texts.get("portal") or not texts.get("client"):

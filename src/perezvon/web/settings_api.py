@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from perezvon.calls.call import iso
@@ -142,10 +142,7 @@ def routes(desk: SettingsDesk, spoken: Callable[[Request], Language]) -> APIRout
     )
     @needs(Right.SETTINGS)
     async def change(request: Request) -> SettingsSaved | Response:  # pyright: ignore[reportUnusedFunction]
-        try:
-            on, given = await _asked(request, ("on", "settings", "note", "dry"))
-        except ClientDisconnect:
-            return Response(status_code=400)
+        on, given = await _asked(request, ("on", "settings", "note", "dry"))
         named, note = given.get("settings"), given.get("note", "")
         if not isinstance(named, dict) or not isinstance(note, str) or len(note) > LONGEST_NOTE:
             raise _malformed("on", "settings", "note", "dry")
@@ -162,10 +159,7 @@ def routes(desk: SettingsDesk, spoken: Callable[[Request], Language]) -> APIRout
     )
     @needs(Right.SETTINGS)
     async def restore(number: Number, request: Request) -> SettingsSaved | Response:  # pyright: ignore[reportUnusedFunction]
-        try:
-            on, given = await _asked(request, ("on", "dry"))
-        except ClientDisconnect:
-            return Response(status_code=400)
+        on, given = await _asked(request, ("on", "dry"))
         try:
             earlier = (await desk.version(number)).settings
         except NoSuchVersion:
@@ -215,7 +209,7 @@ def _merged(before: Settings, named: dict[str, Any]) -> Settings:
 
 
 async def _asked(request: Request, fields: Sequence[str]) -> tuple[int, dict[str, Any]]:
-    """The version that the body is about, and the body. Raises Refused, ClientDisconnect."""
+    """The version that the body is about, and the body. Raises Refused."""
     given = await object_of(request, LARGEST_BODY, SLOWEST_BODY)
     on, dry = given.get("on"), given.get("dry", False)
     if not isinstance(on, int) or isinstance(on, bool) or not isinstance(dry, bool) or not given.keys() <= set(fields):
