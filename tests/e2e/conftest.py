@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+import warm_start
 from perezvon.sandbox.pbx import PbxSandbox
 from perezvon.sandbox.portal import PortalConfig, PortalServer
+from perezvon.sandbox.service_process import ServiceProcess, Starter
 from perezvon.sandbox.stand import Stand, stand
+
+
+@pytest.fixture(scope="module")
+def starter() -> Starter | None:
+    """Overridden (None) by modules in which the service starts as slowly as it does at people's."""
+    warm_start.make_ready()
+    return warm_start.start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started_by(starter: Starter | None) -> Iterator[None]:
+    ServiceProcess.starter = starter
+    yield
+    ServiceProcess.starter = None
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,11 @@ KILLS = int(os.environ.get("PEREZVON_KILLS", "20"))
 """`make kills` wants 100."""
 
 
+@pytest.fixture(scope="module")
+def starter() -> None:
+    """It is away for as long as at people's."""
+
+
 @pytest.mark.timeout(120 + 12 * KILLS)
 async def test_kills_under_mixed_traffic(pbx_session: PbxSandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
     async with (

@@ -21,6 +21,11 @@ pytestmark = [pytest.mark.asterisk, pytest.mark.browser]
 SHOTS = Path(__file__).resolve().parents[2] / "test-results" / "wizard"
 
 
+@pytest.fixture(scope="module")
+def starter() -> None:
+    """It is started as people start it."""
+
+
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     page = await browser.new_page(viewport={"width": 1440, "height": 1000}, locale="en-GB")

@@ -9,9 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import aiohttp
 
@@ -22,6 +22,26 @@ from perezvon.settings.store import SettingsStore
 from perezvon.storage.database import Database
 
 Json = Any
+
+
+class Running(Protocol):
+    """What is needed of asyncio.subprocess.Process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def send_signal(self, signal: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+    async def wait(self) -> int: ...
+
+
+Starter = Callable[[Sequence[str], Mapping[str, str], Path], Awaitable[Running]]
+"""Starts `perezvon` with these arguments, this environment, a session of its own; what it says is added to the file."""
 
 START = 30.0
 STOP = 20.0
@@ -34,7 +54,9 @@ class ServiceTrouble(Exception):
 
 class ServiceProcess:
     """`data_dir` keeps over restarts; the log of all runs is in `data_dir/service.log`. `first`: Python that it runs before
-    anything else, to shorten what lasts too long for a test."""
+    anything else, to shorten what lasts too long for a test. `starter`: another way to start it (without `first`)."""
+
+    starter: ClassVar[Starter | None] = None
 
     def __init__(self, data_dir: Path, *, environment: Mapping[str, str] | None = None, first: str = "") -> None:
         self.data_dir = data_dir
@@ -43,7 +65,8 @@ class ServiceProcess:
         self._own_environment = bool(environment)
         self._environment = {**os.environ, **(environment or {})}
         self._command = (sys.executable, "-c", f"{first}\nfrom perezvon.cli import main\nmain()")
-        self._process: asyncio.subprocess.Process | None = None
+        self._first = bool(first)
+        self._process: Running | None = None
 
     @property
     def url(self) -> str:
@@ -84,12 +107,17 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Returns when it answers on its port. Raises ServiceTrouble."""
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, "serve", "--data-dir", str(self.data_dir), "--bind", self.bind,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True,
-            )  # fmt: skip
+        arguments = ("serve", "--data-dir", str(self.data_dir), "--bind", self.bind)
+        start = self._from_anew if self._first or ServiceProcess.starter is None else ServiceProcess.starter
+        self._process = await start(arguments, self._environment, self.log)
         await self.until(lambda _: True, "answers", START)
+
+    async def _from_anew(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Running:
+        with log.open("ab") as out:
+            return await asyncio.create_subprocess_exec(
+                *self._command, *arguments,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True,
+            )  # fmt: skip
 
     async def stop(self) -> int:
         """SIGTERM, and its exit code. Raises ServiceTrouble when it does not end in time."""
