@@ -90,29 +90,32 @@ class Pages:
 
         from perezvon.web.app import create_app  # noqa: PLC0415
         from perezvon.web.inside_sessions import InsideSessions  # noqa: PLC0415
+        from perezvon.web.peers import Proxied  # noqa: PLC0415
         from perezvon.web.people import People  # noqa: PLC0415
 
         house = lambda: self.reporter.house  # noqa: E731
-        config = uvicorn.Config(
-            create_app(
-                self.reporter,
-                self.reporter,
-                desk=self.conferences,
-                switchroom=self.switchroom,
-                badges=Badges(self.box, self.clock),
-                people=People(self.database, self.box, self.clock),
-                database=self.database,
-                doctor=self._doctor(),
-                shelf=RecordingShelf(
-                    self.database, links_of(self.box, self._now, self.clock), self._now, self.data_dir / RECORDINGS
-                ),
-                settings=SettingsOffice(self.data_dir, self.box, self.store, self.database, house),
-                setup=Setup(self.database, self.box, self.store, self.reporter, house, clock=self.clock),
-                portals=(PortalRooms(self.database, house), InsideSessions(self.box, self.clock)),
-                password=self._password,
-                language=lambda: self._now().web.language,
-                second_factor=lambda: self._now().web.second_factor,
+        app = create_app(
+            self.reporter,
+            self.reporter,
+            desk=self.conferences,
+            switchroom=self.switchroom,
+            badges=Badges(self.box, self.clock),
+            people=People(self.database, self.box, self.clock),
+            database=self.database,
+            doctor=self._doctor(),
+            shelf=RecordingShelf(
+                self.database, links_of(self.box, self._now, self.clock), self._now, self.data_dir / RECORDINGS
             ),
+            settings=SettingsOffice(self.data_dir, self.box, self.store, self.database, house),
+            setup=Setup(self.database, self.box, self.store, self.reporter, house, clock=self.clock),
+            portals=(PortalRooms(self.database, house), InsideSessions(self.box, self.clock)),
+            password=self._password,
+            language=lambda: self._now().web.language,
+            second_factor=lambda: self._now().web.second_factor,
+        )
+        config = uvicorn.Config(
+            Proxied(app, lambda: self._now().web.trusted_proxies),
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.addresses import NetworkName
 from perezvon.settings.errors import Wrong
 from perezvon.settings.section import Section
 
@@ -21,14 +22,6 @@ def _place(text: str) -> str:
     found = _PLACE.fullmatch(text)
     if text and (found is None or not 0 < int(found["port"]) < 65536):
         raise Wrong(Reason("must be a host and a port, e.g. 127.0.0.1:4573"))
-    return text
-
-
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise Wrong(Reason("must be an address or a network, e.g. 10.0.0.5 or 10.0.0.0/24")) from None
     return text
 
 
@@ -48,7 +41,7 @@ class AgiSettings(Section):
         description="How the PBXs reach it, as their dialplan names it. Empty: the address above.",
         examples=["perezvon.example.com:4573"],
     )
-    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    allow: tuple[NetworkName, ...] = Field(
         default=("127.0.0.0/8", "::1/128"),
         title="Allowed PBXs",
         description="Addresses and networks that may ask. The protocol has no password: name the PBXs only.",

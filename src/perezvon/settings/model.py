@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from perezvon.rules.numbers import Towards
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.addresses import NetworkName
 from perezvon.settings.agi import AgiSettings
 from perezvon.settings.alerts import AlertSettings
 from perezvon.settings.autoconnect import AutoconnectSettings
@@ -49,6 +50,13 @@ class WebSettings(Section):
         description="Who has to set up one-time codes of a telephone before anything else can be done. offered: nobody has "
         "to, everybody can.",
         examples=["administrators"],
+    )
+    trusted_proxies: tuple[NetworkName, ...] = Field(
+        default=("127.0.0.1", "::1"),
+        title="Proxies",
+        description="Addresses and networks of the proxies before these pages. They are believed whence a request comes "
+        "(X-Forwarded-For; tries to sign in are counted by it), and that it came over https (X-Forwarded-Proto).",
+        examples=[["127.0.0.1", "172.18.0.0/16"]],
     )
     password: Secret | None = Field(
         default=None,

@@ -5,7 +5,6 @@ The keys and times of the conference stand in `[conference]`, where the menu is 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from perezvon.asterisk.wiring.values import Login, Trunk, Wiring
 from perezvon.rules.vocabulary import Reason
+from perezvon.settings.addresses import NetworkName
 from perezvon.settings.autoconnect import MARGIN as CONNECT_MARGIN
 from perezvon.settings.confidential import Secret
 from perezvon.settings.errors import UnfitWiring, Wrong
@@ -52,14 +52,6 @@ def _server(text: str) -> str:
 def _digits(text: str) -> str:
     if re.fullmatch(r"\+?\d*", text) is None:
         raise Wrong(Reason("must be digits only"))
-    return text
-
-
-def _network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise Wrong(Reason("must be an address or a network, e.g. 10.0.0.5 or 10.0.0.0/24")) from None
     return text
 
 
@@ -316,7 +308,7 @@ class WiringSettings(Section):
         description="ours: we write those that are named in the addresses above; existing: the PBX has them.",
         examples=["ours"],
     )
-    service_addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    service_addresses: tuple[NetworkName, ...] = Field(
         default=("127.0.0.1",),
         title="Perezvon's addresses",
         description="From which the AMI user may log in.",

@@ -58,6 +58,7 @@ from perezvon.web.gate import Gate, SecondFactor, is_secure, wants_page
 from perezvon.web.inside_sessions import InsideSessions
 from perezvon.web.intake import EventSink
 from perezvon.web.pages import STATIC
+from perezvon.web.peers import host_of
 from perezvon.web.people import People
 from perezvon.web.portal_door import PortalDoor
 from perezvon.web.refusals import CODE_WANTED, ELSEWHERE, NOT_THERE, SIGN_IN, Refused
@@ -283,7 +284,7 @@ def _tell_errors(app: FastAPI, frame: Frame) -> None:
             return _to_the_door(request)
         if refusal is CODE_WANTED and wants_page(request):
             return RedirectResponse("/account/second-factor", 303)
-        peer = request.client.host if request.client else ""
+        peer = host_of(request)
         about = "conference: refused" if request.url.path.startswith(("/api/calls", "/api/events")) else "web: refused"
         log.warning(about, code=refusal.code, path=request.url.path[:200], peer=peer)
         if refusal is ELSEWHERE and not request.url.path.startswith("/api/"):

@@ -43,6 +43,7 @@ from perezvon.web.desk import ConferenceDesk
 from perezvon.web.event_stream import KEEP_ALIVE, EventStream, crowded
 from perezvon.web.gate import Gate, visitor_of
 from perezvon.web.json_body import BODY_ANSWERS, described_body, object_of
+from perezvon.web.peers import host_of
 from perezvon.web.refusals import NOT_YOURS, Refusal, Refused
 from perezvon.web.rights import Right, needs
 from perezvon.web.translations import Language, catalog
@@ -146,7 +147,7 @@ def routes(
     pace = Pace()
 
     def refused(request: Request, refusal: Refusal, who: str = "", call: str = "", order: str = "") -> Response:
-        peer = request.client.host if request.client else ""
+        peer = host_of(request)
         asked = {"who": who, "peer": peer, "call": call[:100], "order": order[:20]}
         log.warning("conference: refused", code=refusal.code, path=request.url.path[:200], **asked)
         return JSONResponse(_told(request, refusal), refusal.status, dict(refusal.headers))
@@ -181,7 +182,7 @@ def routes(
             return refused(request, no.refusal, name, call, action)
         except ConferenceError as error:
             return refused(request, _refusal(error), name, call, action)
-        peer = request.client.host if request.client else ""
+        peer = host_of(request)
         stage = seen.room.stage.value if seen is not None else "none"
         log.info("conference: ordered", who=name, peer=peer, call=call, order=repr(wanted), stage=stage)
         return JSONResponse({"call": seen.as_json() if seen is not None else None}, 202 if action == "invite" else 200)

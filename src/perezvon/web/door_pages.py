@@ -9,7 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from perezvon.rules.vocabulary import Reason
 from perezvon.web import people as peoples
 from perezvon.web.frame import Frame, local_path
-from perezvon.web.gate import Gate, cookie_of, form_of, is_secure, peer_of, visitor_of
+from perezvon.web.gate import Gate, cookie_of, form_of, is_secure, visitor_of
+from perezvon.web.peers import peer_of
 from perezvon.web.people import Actor, CodeWanted, People, PeopleError, SignedIn, TooManyTries
 from perezvon.web.refusals import Refused
 from perezvon.web.rights import Right, needs, rights_of

@@ -33,10 +33,11 @@ from perezvon.web.embed_state import StatePage
 from perezvon.web.frame import Frame
 from perezvon.web.inside_sessions import UNKNOWN, Guest, InsideSessions
 from perezvon.web.intake import read_body
+from perezvon.web.peers import host_of
 from perezvon.web.portal_door import CardContext, PortalDoor
 from perezvon.web.refusals import NOT_THERE, SLOW_DOWN, TOO_LARGE, Refusal, Refused
 from perezvon.web.status import StatusSource
-from perezvon.web.throttle import FREE_OF_PEER, Throttle
+from perezvon.web.throttle import FREE_OF_PEER, Throttle, source
 from perezvon.web.translations import LANGUAGES, Language, catalog
 
 LARGEST_BODY = 64 * 1024
@@ -74,7 +75,7 @@ def routes(
     state = StatePage(door, database, status, clock)
 
     def closed(request: Request, portal: str, language: Language, refusal: Refusal, why: str) -> Response:
-        peer = request.client.host if request.client else ""
+        peer = host_of(request)
         log.warning("page inside the portal refused", portal=portal[:50], peer=peer, code=refusal.code, why=why)
         hosts = (door.origin(portal),)
         page = frame.page(request, "embed_closed.html", refusal.status, hosts=hosts, language=language, why=refusal.reason)
@@ -88,7 +89,7 @@ def routes(
         form = await _form(request)
         language = _language(request, form) or frame.spoken(request)
         posted = _opened(form)
-        peer = request.client.host if request.client else ""
+        peer = source(host_of(request))
         proven = door.proves(portal, posted.application_token)
         if not proven and not throttle.takes(peer, FREE_OF_PEER):
             return closed(request, portal, language, SLOW_DOWN, "too many without proof")

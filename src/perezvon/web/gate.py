@@ -25,6 +25,7 @@ from perezvon.web.access import Access, Verdict, is_foreign
 from perezvon.web.badges import BadBadge, Badges, OldBadge
 from perezvon.web.desk import ConferenceDesk
 from perezvon.web.passwords import same
+from perezvon.web.peers import host_of, peer_of
 from perezvon.web.people import TOKEN, Actor, People
 from perezvon.web.refusals import (
     CODE_WANTED,
@@ -44,7 +45,7 @@ from perezvon.web.refusals import (
     Refused,
 )
 from perezvon.web.rights import EVERYWHERE, PUBLIC, WITHOUT_A_NAME, Right, Role, rights_of, wanted_by
-from perezvon.web.throttle import FREE_OF_PEER, Throttle
+from perezvon.web.throttle import FREE_OF_PEER, Throttle, source
 
 SecondFactor = Literal["offered", "administrators", "everybody"]
 """Of whom one-time codes are demanded."""
@@ -159,7 +160,7 @@ class Gate:
                 rights = rights_of(person.role)
                 return Visitor(person.login, rights, peer, person, session.digest, csrf_of(session.digest))
         named = self._people is not None and await self._people.anybody()
-        host = request.client.host if request.client else ""
+        host = source(host_of(request))
         if scheme.lower() == "basic" and not self._throttle.takes(host, FREE_OF_PEER):
             raise Refused(SLOW_DOWN)
         match self._access.judge(request, local=not named):
@@ -212,13 +213,6 @@ def visitor_of(request: Request) -> Visitor:
 def csrf_of(session: str) -> str:
     """What the forms of this session bring. Nobody can tell it who does not know the cookie or our tables."""
     return hashlib.sha256(f"form of {session}".encode()).hexdigest()[:32]
-
-
-def peer_of(request: Request) -> str:
-    """From where: the address of the connection; what a proxy says of it is noted, and not believed."""
-    peer = request.client.host if request.client else ""
-    told = request.headers.get("x-forwarded-for", "")
-    return f"{peer} ({told[:100]})" if told else peer
 
 
 def wants_page(request: Request) -> bool:

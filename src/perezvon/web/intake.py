@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from perezvon.storage.errors import Unavailable
+from perezvon.web.peers import host_of
 from perezvon.web.sink import EventSink, Received
 
 LARGEST_BODY = 256 * 1024
@@ -45,7 +46,7 @@ def routes(sink: EventSink) -> APIRouter:
 async def _passed_on(
     request: Request, portal: str, sink: EventSink, *, install: bool = False, robot: bool = False
 ) -> Response:
-    peer = request.client.host if request.client else ""
+    peer = host_of(request)
     kind = request.headers.get("content-type", "")
     try:
         async with asyncio.timeout(SLOWEST_BODY):

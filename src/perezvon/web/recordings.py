@@ -23,6 +23,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from perezvon.web.links import BadLink, OldLink
+from perezvon.web.peers import host_of
+from perezvon.web.throttle import source
 
 PIECE = 64 * 1024
 AT_ONCE = 32
@@ -93,8 +95,8 @@ def routes(shelf: Shelf) -> APIRouter:
 
     def refused(request: Request, status: int, why: str) -> Response:
         """Whoever tries addresses out learns nothing from the answer, and fills no log."""
-        peer = _peer(request)
-        if not wrong.allows(peer):
+        peer = host_of(request)
+        if not wrong.allows(source(peer)):
             return PlainTextResponse("too many requests", 429, {"Retry-After": "60"})
         log.warning("recording refused", peer=peer, why=why)
         return PlainTextResponse("there is no such recording" if status == 404 else why, status)
@@ -195,7 +197,7 @@ class _Told:
         self._line: dict[str, Any] = {
             "recording": found.recording,
             "call": found.call,
-            "peer": _peer(request),
+            "peer": host_of(request),
             "by": request.headers.get("user-agent", "")[:120],
             "method": request.method,
             "status": status,
@@ -254,7 +256,3 @@ def _leave(under_way: Counter[str], token: str) -> None:
 def _look(file: BinaryIO) -> tuple[int, float]:
     size = file.seek(0, 2)
     return size, Path(f"/proc/self/fd/{file.fileno()}").stat().st_mtime
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""

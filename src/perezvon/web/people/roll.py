@@ -24,7 +24,7 @@ from perezvon.storage.people import Person
 from perezvon.web import passwords
 from perezvon.web.badges import Seal
 from perezvon.web.deeds import Deed
-from perezvon.web.throttle import FREE_OF_LOGIN, FREE_OF_PEER, Throttle
+from perezvon.web.throttle import FREE_OF_LOGIN, FREE_OF_PEER, Throttle, source
 
 TICKET_LASTS = 300.0
 """Seconds between the password and the code."""
@@ -63,8 +63,8 @@ class Actor:
 
     @property
     def host(self) -> str:
-        """The address of the connection alone: what a proxy says may be anything."""
-        return self.peer.partition(" ")[0]
+        """Whose tries are counted: what was passed on may be anything."""
+        return source(self.peer.partition(" ")[0])
 
     def did(self, at: float, action: Deed, subject: str = "", detail: str = "") -> Entry:
         return Entry(at, self.who, action.value, subject, detail[:2000], self.peer)
