@@ -26,6 +26,7 @@ from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.steps import Settled, State, Step
 from perezvon.web import delivery_desk, live_pages
 from perezvon.web.call_support import Mask
+from perezvon.web.delivery_desk import about
 from perezvon.web.live import MOST_WAITING, Board, Change, Watchers
 from perezvon.web.people import Actor
 from perezvon.web.rights import Role
@@ -79,6 +80,13 @@ async def test_the_stream_tells_everything_then_what_changes(room: PaperRoom, se
     async with asyncio.timeout(10), visitor.session.get(served.url + "/live/events") as answer:
         assert (await anext(events(answer)))[1]["rows"] == []
         assert len(room.looking) <= 2, "who has gone away is told nothing any more"
+
+
+def test_a_lane_is_told_by_whose_it_is() -> None:
+    told = [
+        str(about(lane)) for lane in ("missed:main:+79161234567:1", "missed:main:+79161234567:1:late", "click:c1", "new:x")
+    ]
+    assert told == ["the missed client +79161234567"] * 2 + ["a click on a number", "new:x"]
 
 
 async def test_who_is_slow_gets_the_newest_of_each_call_and_never_a_pile() -> None:

@@ -17,9 +17,10 @@ from perezvon.conference.errors import (
     PbxSilent,
     RoomGone,
 )
-from perezvon.conference.live import Change, Closed, Live, News, Onlooker, PbxState, Whole
+from perezvon.conference.live import Change, Live, News, Onlooker, PbxState, Whole
 from perezvon.conference.lookup import CodeLookup, Found, Origin
 from perezvon.conference.matching import Matching
+from perezvon.conference.onlookers import Closed
 from perezvon.conference.operators import Add, Back, Consult, Drop, Employee, Invite, Join, Mute, Operator, Order
 from perezvon.conference.people import Person, Place, Role
 from perezvon.conference.rooms import Delta, Room, Rooms, Stage

@@ -6,7 +6,6 @@ state again instead: nothing grows. While nobody looks, nothing is compared.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 from perezvon.calls.call import iso
 from perezvon.conference.consultation import Consultation
+from perezvon.conference.onlookers import Awaited
 from perezvon.conference.operators import Operator
 from perezvon.conference.rooms import Stage
 
@@ -78,33 +78,20 @@ class Change:
 News = Whole | Change | PbxState
 
 
-class Closed(Exception):
-    """There will be no news any more: the service stops."""
-
-
-class Onlooker:
+class Onlooker(Awaited):
     """One who is told. `next` gives what he has not seen yet."""
 
     def __init__(self, operator: Operator, whole: Callable[[], Whole]) -> None:
+        super().__init__()
         self._operator = operator
         self._whole = whole
         self._waiting: deque[Change | PbxState] = deque()
-        self._behind = True
-        self._closed = False
         self._shown: set[str] = set()
-        self._woken = asyncio.Event()
 
     async def next(self, seconds: float) -> News | None:
         """None when nothing has happened for so long. Raises Closed."""
-        if not (self._behind or self._waiting or self._closed):
-            self._woken.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._woken.wait()
-            except TimeoutError:
-                return None
-        if self._closed:
-            raise Closed
+        if not await self._news(seconds, waiting=bool(self._waiting)):
+            return None
         if self._behind:
             return self._anew()
         return self._waiting.popleft()
@@ -120,10 +107,6 @@ class Onlooker:
         else:
             self._waiting.clear()
             self._behind = True
-        self._woken.set()
-
-    def close(self) -> None:
-        self._closed = True
         self._woken.set()
 
     def _for_him(self, news: Change | PbxState) -> Change | PbxState | None:

@@ -17,8 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from perezvon.delivery.mending import Mended
 from perezvon.rules.vocabulary import Reason
-from perezvon.storage.steps import State
-from perezvon.web.delivery_desk import DeliveryDesk
+from perezvon.web.delivery_desk import DeliveryDesk, about
 from perezvon.web.frame import Frame, local_path
 from perezvon.web.gate import form_of, visitor_of
 from perezvon.web.rights import Right, needs
@@ -46,7 +45,7 @@ def routes(desk: DeliveryDesk, frame: Frame, now: Callable[[], float] = time.tim
     @router.get("/deliveries")
     @needs(Right.DELIVERIES)
     async def page(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        values: dict[str, Any] = {"portals": await desk.look(), "now": now(), "told": told_of(request), "State": State}
+        values: dict[str, Any] = {"portals": await desk.look(), "now": now(), "told": told_of(request), "about": about}
         return frame.page(request, "deliveries.html", **values)
 
     @router.post("/deliveries/steps/{step_id}/again")

@@ -4,7 +4,7 @@ log in its own transaction, with who made it; the running parts are told afterwa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +30,13 @@ MOST = 100
 ALL_AT_ONCE = 500
 IN_ONE_WRITE = 25
 """Of all that failed: no ringing telephone waits for more of them."""
+
+
+OTHER_LANES: Mapping[str, Reason] = {
+    "alerts": Reason("messages about what is wrong"),
+    "click": Reason("a click on a number"),
+    "order": Reason("a call that was ordered"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,14 @@ class OfPortal:
     sending: Sending
     failed: Sequence[Failed]
     waiting: Sequence[Waiting]
+
+
+def about(lane: str) -> Reason:
+    """Whose requests go in a lane that is no call's."""
+    kind, _, rest = lane.partition(":")
+    if kind == "missed":
+        return Reason("the missed client {client}", {"client": rest.split(":")[1] if ":" in rest else rest})
+    return OTHER_LANES.get(kind) or Reason("{lane}", {"lane": lane[:60]})
 
 
 class DeliveryDesk:

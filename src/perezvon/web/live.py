@@ -6,7 +6,6 @@ While nobody looks, nothing is compared.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from perezvon.calls.call import iso
 from perezvon.calls.watching import Stage
+from perezvon.conference.onlookers import Awaited
 
 MOST_WAITING = 500
 """Rows for one who looks on; with more he is given the whole board again."""
@@ -94,31 +94,18 @@ class Change:
     gone: tuple[str, ...] = ()
 
 
-class Closed(Exception):
-    """There will be no news any more: the service stops."""
-
-
-class Watcher:
+class Watcher(Awaited):
     """One who looks on. `next` gives what he has not seen yet."""
 
     def __init__(self, whole: Callable[[], Board]) -> None:
+        super().__init__()
         self._whole = whole
         self._waiting: dict[str, Row | None] = {}
-        self._behind = True
-        self._closed = False
-        self._woken = asyncio.Event()
 
     async def next(self, seconds: float) -> Board | Change | None:
         """None when nothing has happened for so long. Raises Closed."""
-        if not (self._behind or self._waiting or self._closed):
-            self._woken.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._woken.wait()
-            except TimeoutError:
-                return None
-        if self._closed:
-            raise Closed
+        if not await self._news(seconds, waiting=bool(self._waiting)):
+            return None
         waiting, self._waiting = self._waiting, {}
         if self._behind:
             self._behind = False
@@ -138,10 +125,6 @@ class Watcher:
     def begin_anew(self) -> None:
         self._waiting.clear()
         self._behind = True
-        self._woken.set()
-
-    def close(self) -> None:
-        self._closed = True
         self._woken.set()
 
 

@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from perezvon.conference.onlookers import Closed
 from perezvon.web.conference_api import CROWDED
 from perezvon.web.event_stream import HEADERS, MOST_FOR_ONE, MOST_STREAMS, RETRY, frame
 from perezvon.web.frame import Frame
 from perezvon.web.gate import Gate, visitor_of
-from perezvon.web.live import Board, Closed, Row, Watcher
+from perezvon.web.live import Board, Row, Watcher
 from perezvon.web.pages import Page
 from perezvon.web.refusals import NOT_YOURS, Refused
 from perezvon.web.rights import Right, needs
