@@ -16,6 +16,7 @@ from perezvon.rules.vocabulary import Reason
 from perezvon.service.setup_lines import proposed
 from perezvon.service.setup_people import paired
 from perezvon.settings.secrets import SecretBox
+from perezvon.settings.store import SettingsStore
 from perezvon.storage import setup
 from perezvon.web import CallRow, SentStep
 from perezvon.web.rights import Role
@@ -167,6 +168,16 @@ async def test_steps_are_skipped_and_come_back_to(visitor: Visitor) -> None:
     page = await visitor.get("/setup")
     assert "skipped" not in page.text and "numbers of the company: 1" in page.text
     assert (await visitor.post("/setup/nowhere/mark", {})).status == 404
+
+
+async def test_what_somebody_else_has_just_saved_stays(served: Served, visitor: Visitor, tmp_path: Path) -> None:
+    """This process has not noticed it yet."""
+    elsewhere = SettingsStore(served.pages.database, SecretBox.open(tmp_path))
+    await elsewhere.merge({"line": [{"number": "+74950000001"}, {"number": "+74951234567", "name": "Sales"}]}, "root")
+    await visitor.get("/setup/lines")
+    await visitor.post("/setup/lines", {"more": "+74950000002", "number": "+74951234567", "name +74951234567": "Shop"})
+    lines = [(line.number, line.name) for line in served.desk.store.current.settings.line]
+    assert lines == [("+74950000001", ""), ("+74951234567", "Sales"), ("+74950000002", "")]
 
 
 async def test_hostile_texts_harm_nothing(served: Served, visitor: Visitor) -> None:

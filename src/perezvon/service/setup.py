@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from perezvon.asterisk.cel import CelUnreadable
 from perezvon.asterisk.cel_trouble import CelDatabaseTrouble
@@ -22,11 +21,12 @@ from perezvon.service import policies
 from perezvon.service.house import House
 from perezvon.service.portals import PortalLink
 from perezvon.service.setup_asterisk import AsteriskSetup
-from perezvon.service.setup_book import SetupBook
+from perezvon.service.setup_book import Entries, SetupBook, entries
 from perezvon.service.setup_lines import DAYS, proposed, told_by_calls, told_by_log, usual_log
 from perezvon.service.setup_people import paired, phones_of
 from perezvon.service.setup_portal import PortalSetup
 from perezvon.settings.errors import SecretMissing
+from perezvon.settings.model import Settings
 from perezvon.settings.secrets import SecretBox
 from perezvon.settings.store import SettingsStore
 from perezvon.storage import audit
@@ -208,18 +208,9 @@ class Setup:
         pbx = next(iter(settings.asterisk), None)
         if pbx is not None and log != ("" if pbx.cel is None else str(pbx.cel)):
             await self._book.save_first("asterisk", {"cel": log}, who, Place.LINES)
-        known = {name for line in settings.line for name in (line.number, *line.aliases)}
         raw = {one.number: one.raw for one in (await self.lines()).found}
-        added: list[dict[str, Any]] = []
-        for number, name in numbers.items():
-            if number not in known:
-                aliases = [one for one in raw.get(number, ()) if one not in known]
-                added.append(
-                    {"number": number, **({"name": name} if name else {}), **({"aliases": aliases} if aliases else {})}
-                )
-                known |= {number, *aliases}
-        if added:
-            await self._book.save({"line": [*self._book.entries("line"), *added]}, who, Place.LINES)
+        if numbers:
+            await self._book.save(lambda now: {"line": _with_lines(now, numbers, raw)}, who, Place.LINES)
 
     # ---- recordings
 
@@ -316,3 +307,17 @@ def _call(now: Status) -> StepNow:
             Place.CALL, Mark.DONE, Reason("the last call of {client} is in the portal", {"client": told[0].client})
         )
     return StepNow(Place.CALL, Mark.TODO, Reason("no call has come yet"))
+
+
+def _with_lines(settings: Settings, numbers: Mapping[str, str], raw: Mapping[str, Sequence[str]]) -> Entries:
+    """The lines there are, and those of `numbers` (with their names) that are none yet. `raw`: how the PBX writes them."""
+    known = {name for line in settings.line for name in (line.number, *line.aliases)}
+    lines = entries(settings, "line")
+    for number, name in numbers.items():
+        if number not in known:
+            aliases = [one for one in raw.get(number, ()) if one not in known]
+            lines.append(
+                {"number": number, **({"name": name} if name else {}), **({"aliases": aliases} if aliases else {})}
+            )
+            known |= {number, *aliases}
+    return lines

@@ -61,7 +61,7 @@ class SetupBook:
     def with_first(self, section: str, values: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> Settings:
         """The present settings with the first entry of a section changed, or added. Raises Unfit."""
         try:
-            return merged(self.settings, {section: self._first(section, values, without)})
+            return merged(self.settings, {section: _first(self.settings, section, values, without)})
         except InvalidSettings as invalid:
             raise _unfit(invalid) from None
 
@@ -69,26 +69,29 @@ class SetupBook:
         self, section: str, values: Mapping[str, Any], who: str, place: Place, *, without: tuple[str, ...] = ()
     ) -> None:
         """Raises Unfit, Unavailable."""
-        await self.store.refresh()
-        await self.save({section: self._first(section, values, without)}, who, place)
+        await self.save(lambda now: {section: _first(now, section, values, without)}, who, place)
 
-    async def save(self, named: Mapping[str, Any], who: str, place: Place) -> None:
-        """As a version of the settings; at once. Raises Unfit, Unavailable."""
+    async def save(self, named: Callable[[Settings], Mapping[str, Any]], who: str, place: Place) -> None:
+        """As a version of the settings; at once. `named`: what is to be replaced in the newest settings, by what. Raises
+        Unfit, Unavailable."""
         try:
-            await self.store.merge(named, who, NOTE.format(step=place.value))
+            await self.store.change(lambda now: merged(now, named(now)), who, NOTE.format(step=place.value))
         except InvalidSettings as invalid:
             raise _unfit(invalid) from None
 
-    def entries(self, section: str) -> Entries:
-        return list(dumped(self.settings, plainly).get(section, []))
 
-    def _first(self, section: str, values: Mapping[str, Any], without: tuple[str, ...]) -> Entries:
-        entries = self.entries(section)
-        first: dict[str, Any] = entries[0] if entries else {"name": "main"}
-        for name, value in values.items():
-            inner = first.get(name)
-            first[name] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
-        return [{name: value for name, value in first.items() if name not in without}, *entries[1:]]
+def entries(settings: Settings, section: str) -> Entries:
+    """As a file names them."""
+    return list(dumped(settings, plainly).get(section, []))
+
+
+def _first(settings: Settings, section: str, values: Mapping[str, Any], without: tuple[str, ...]) -> Entries:
+    known = entries(settings, section)
+    first: dict[str, Any] = known[0] if known else {"name": "main"}
+    for name, value in values.items():
+        inner = first.get(name)
+        first[name] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
+    return [{name: value for name, value in first.items() if name not in without}, *known[1:]]
 
 
 def _unfit(invalid: InvalidSettings) -> Unfit:

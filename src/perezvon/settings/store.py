@@ -108,6 +108,10 @@ class SettingsStore:
         """Saves what `named` names, the rest stays (load.merged). Raises InvalidSettings."""
         return await self._save(lambda current: merged(current, named, text=text, source=source), who, note)
 
+    async def change(self, make: Callable[[Settings], Settings], who: str, note: str = "") -> Saved:
+        """Saves what `make` makes of the newest settings: nobody saves in between. Raises what `make` raises."""
+        return await self._save(make, who, note)
+
     async def preview(self, named: Named, *, text: str = "", source: str = "") -> tuple[Change, ...]:
         """What `merge` would change. Saves nothing."""
         async with self._database.read() as conn:
