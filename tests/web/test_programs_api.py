@@ -13,8 +13,9 @@ from pages_server import Pages, Visitor
 from paper_switchroom import PaperRoom
 from stored_calls import CALL, CLIENT, many, store
 
+from perezvon.rules import Decision
 from perezvon.rules.missed import Missed
-from perezvon.rules.vocabulary import Reason
+from perezvon.rules.vocabulary import Kind, Priority, Reason, StepDraft
 from perezvon.settings.load import parse, settings_from
 from perezvon.storage import lanes, missed, pauses
 from perezvon.storage.people import Person
@@ -36,6 +37,8 @@ number = "+74951234567"
 ROUTES = [
     ("GET", "/api/journal", Right.CALLS),
     ("GET", f"/api/journal/{CALL}", Right.CALLS),
+    ("GET", f"/api/journal/{CALL}/what-if", Right.CALLS),
+    ("GET", f"/api/journal/{CALL}/support", Right.EXPORTS),
     ("GET", "/api/missed", Right.CALLS),
     ("POST", "/api/missed/call-back", Right.CALL_BACK),
     ("GET", "/api/deliveries", Right.DELIVERIES),
@@ -164,6 +167,31 @@ async def test_a_person_s_cookie_needs_the_form_s_token_here_too(served: Pages, 
 
 
 # ---- the journal
+
+
+async def test_what_would_be_decided_now(room: PaperRoom, served: Pages, program: Program, tmp_path: Path) -> None:
+    await store(served.database, tmp_path, NOW)
+    nothing = await program.get(f"/api/journal/{CALL}/what-if")
+    assert (nothing["decisions"], nothing["same"]) == (None, False)
+    draft = StepDraft("k", Kind.FINISH, {"auth": "s3cret", "user_id": "11"}, Priority.FINISH, Reason("{x}", {"x": "why"}))
+    room.foretold = [Decision(Reason("{x}", {"x": "everything is different"}), (draft,))]
+    told = await program.get(f"/api/journal/{CALL}/what-if")
+    [one] = told["decisions"]
+    assert (one["why"], one["as_then"], told["same"]) == ("everything is different", False, False)
+    assert [asked["method"] for asked in one["requests"]] == ["telephony.externalCall.finish"]
+    assert "s3cret" not in str(told)
+    assert told["missing"]
+    assert (await program.ask("GET", "/api/journal/none/what-if"))[0] == 404
+
+
+async def test_the_file_for_support_is_as_the_page_gives_it(served: Pages, program: Program, tmp_path: Path) -> None:
+    await store(served.database, tmp_path, NOW)
+    whole = await program.get(f"/api/journal/{CALL}/support")
+    assert (whole["call"]["client"], whole["facts"][0]["fact"]) == (CLIENT, "CallStarted")
+    masked = await program.get(f"/api/journal/{CALL}/support?masked=1")
+    assert CLIENT[2:] not in str(masked) and masked["call"]["id"] == CALL
+    assert await noted(served, "exported") == [("anna (robot)", CALL)] * 2
+    assert (await program.ask("GET", "/api/journal/none/support"))[0] == 404
 
 
 async def test_page_after_page_gives_each_call_once(served: Pages, program: Program) -> None:

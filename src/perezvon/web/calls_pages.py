@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 import structlog
@@ -19,25 +18,18 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from perezvon import __version__
 from perezvon.bitrix24.redaction import redact
-from perezvon.bitrix24.remedy import remedy_of
-from perezvon.bitrix24.values import mapping
-from perezvon.calls import Fact
 from perezvon.calls.call import Direction, Outcome
-from perezvon.delivery.foretelling import foretold
-from perezvon.delivery.mending import WAITS, may_be_sent
 from perezvon.recordings.errors import NotAudio
 from perezvon.recordings.loudness import peaks
-from perezvon.rules import Decision
-from perezvon.rules.vocabulary import Reason, Ref
-from perezvon.storage import audit, calls, journal, recordings, search
+from perezvon.storage import audit, recordings, search
 from perezvon.storage.database import Database
 from perezvon.storage.recordings import Recording
 from perezvon.storage.search import Filter
-from perezvon.storage.steps import State, Step
+from perezvon.web.asked_of_portal import asking, shown
+from perezvon.web.call_desk import CallDesk, check
 from perezvon.web.call_story import sentences, timeline
-from perezvon.web.call_support import clean, lines_of, support_file
+from perezvon.web.call_support import lines_of
 from perezvon.web.calls_export import exported
 from perezvon.web.deeds import Deed
 from perezvon.web.deliveries_pages import told_of
@@ -52,31 +44,17 @@ from perezvon.web.translations import catalog
 log = structlog.get_logger(__name__)
 
 PAGE = 50
-LONGEST_TEXT = 1000
 LIVE = "live"
 """Besides the outcomes: calls under way."""
 
 FIELDS = ("client", "line", "employee", "direction", "outcome", "since", "until")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request to the portal. `params`, `answer`: JSON text, without secrets. `again`, `skip`: what can be done about
-    it. `fix`: what to do, of one that was refused."""
-
-    step: Step
-    params: str
-    answer: str
-    error: str
-    again: bool
-    skip: bool
-    fix: Reason | None
-
-
 def routes(
     database: Database, frame: Frame, room: Switchroom | None = None, now: Callable[[], float] = time.time
 ) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    desk = CallDesk(database, room, now)
 
     @router.get("/calls")
     @needs(Right.CALLS)
@@ -138,47 +116,16 @@ def routes(
     @needs(Right.CALLS)
     async def what_if(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """What would happen with the new settings: nothing is sent."""
-        check(call)
-        async with database.read() as conn:
-            row = await calls.find(conn, call)
-            facts = await journal.read(conn, call)
-            before = await journal.reasons(conn, call)
-        planned = room.planned(row, facts) if room is not None and row is not None and not row.live else None
-        then = {str(why) for _, why, _ in before}
-        now_ = {str(one.reason) for one in planned or ()}
-        values: dict[str, Any] = {
-            "decisions": None if planned is None else [_foretold(one, str(one.reason) in then) for one in planned],
-            "missing": [why for _, why, _ in before if str(why) not in now_],
-            "same": now_ == then,
-        }
-        return frame.page(request, "call_what_if.html", **values)
+        return frame.page(request, "call_what_if.html", found=await desk.what_if(call), shown=shown)
 
     @router.get("/calls/{call}/support.json")
     @needs(Right.EXPORTS)
     async def support(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        check(call)
-        kept = await kept_call(database, call)
         masked = request.query_params.get("masked", "") == "1"
-        told: dict[str, Any] = {
-            "version": __version__,
-            "call": kept.row,
-            "facts": [{"fact": type(fact).__name__, **clean(fact)} for fact in kept.facts],
-            "decisions": [{"at": at, "why": str(why), "steps": keys} for at, why, keys in kept.decisions],
-            "requests": [
-                {**clean(step), "params": plain(step.params), "result": plain(step.result)} for step in kept.steps
-            ],
-            "recordings": kept.recordings,
-            "hooks": list(room.said(call)) if room is not None else [],
-            "events": [
-                {"event": one.name, "at": one.at, "headers": one.headers} for one in (room.events(kept.row) if room else ())
-            ],
-        }
-        numbers = [kept.row.client, kept.row.line, *_numbers(kept.facts)]
-        entry = visitor_of(request).actor.did(now(), Deed.EXPORTED, call, "numbers masked" if masked else "")
-        await database.write(lambda conn: audit.note(conn, entry))
+        text = await desk.support(visitor_of(request).actor, call, masked=masked)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", call)
         headers = {"Content-Disposition": f'attachment; filename="call-{name}.json"'}
-        return Response(support_file(told, numbers, masked=masked), media_type="application/json", headers=headers)
+        return Response(text, media_type="application/json", headers=headers)
 
     @router.get("/calls/{call}/recordings/{number}/peaks")
     @needs(Right.RECORDINGS)
@@ -205,18 +152,6 @@ def routes(
     return router
 
 
-def _foretold(decision: Decision, as_then: bool) -> dict[str, Any]:
-    asked = [{"method": one["method"], "params": shown(one["params"])} for one in foretold(decision)["requests"]]
-    return {"reason": decision.reason, "as_then": as_then, "requests": asked}
-
-
-def _numbers(facts: Iterable[Fact]) -> Iterator[str]:
-    for fact in facts:
-        for name in ("client", "client_raw", "line", "line_raw", "extension", "number", "to", "from_"):
-            if text := str(getattr(fact, name, "") or ""):
-                yield text
-
-
 def _peaks(file: Path) -> list[int]:
     """Empty where the file is not to be read: then there is the plain player."""
     try:
@@ -230,20 +165,6 @@ def _peaks(file: Path) -> list[int]:
 @lru_cache(maxsize=500)
 def _kept_peaks(file: Path, _changed: int, _size: int) -> list[int]:
     return peaks(file)
-
-
-def asking(step: Step) -> Asked:
-    dead = step.state is State.DEAD
-    fix = remedy_of(mapping(step.result), application=True) if dead else None
-    error = redact(step.error or "")
-    skip = step.state in (*WAITS, State.DEAD)
-    return Asked(step, shown(step.params), shown(step.result), error, may_be_sent(step), skip, fix)
-
-
-def check(call: str) -> None:
-    """Raises Refused for what can be no call's id: PostgreSQL has no name for some of it."""
-    if not call.isprintable() or len(call) > 200:
-        raise Refused(NOT_THERE)
 
 
 def narrowing(request: Request) -> dict[str, str]:
@@ -299,28 +220,3 @@ def _whole(known: list[Recording]) -> list[Recording]:
             seen.add(file)
             whole.append(one)
     return whole
-
-
-def shown(value: object) -> str:
-    """As JSON, to be read; without secrets, long texts cut."""
-    return "" if value is None or value == {} else json.dumps(plain(value), ensure_ascii=False, indent=2)
-
-
-def plain(value: object) -> object:
-    match value:
-        case Ref():
-            return f"→ {value.kind.value}.{value.field}"
-        case str():
-            text = redact(value[: LONGEST_TEXT * 2])
-            return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(value)})"
-        case Mapping():
-            known = cast("Mapping[str, object]", value)
-            return {name: "***" if _secret(name) else plain(one) for name, one in known.items()}
-        case list() | tuple():
-            return [plain(one) for one in cast("list[object]", value)]
-        case _:
-            return value
-
-
-def _secret(name: str) -> bool:
-    return name.casefold() in ("auth", "access_token", "refresh_token", "client_secret", "application_token", "token")

@@ -15,9 +15,12 @@ from perezvon.storage import search
 from perezvon.storage.calls import StoredCall
 from perezvon.storage.database import Database
 from perezvon.storage.steps import Step
+from perezvon.web.asked_of_portal import asking, plain
+from perezvon.web.call_desk import CallDesk, Foretold, check
 from perezvon.web.call_story import sentences
 from perezvon.web.call_support import clean
-from perezvon.web.calls_pages import PAGE, asked, asking, check, narrowing, plain
+from perezvon.web.calls_pages import PAGE, asked, narrowing
+from perezvon.web.gate import visitor_of
 from perezvon.web.kept_call import kept_call
 from perezvon.web.rights import Right, needs
 from perezvon.web.switchroom import Switchroom
@@ -34,6 +37,18 @@ FILTERS: Mapping[str, str] = {
     "after": "`older` of the page before",
 }
 """What a query may have; what is not understood does not narrow."""
+
+
+MASKED = {
+    "parameters": [
+        {
+            "name": "masked",
+            "in": "query",
+            "description": "1: numbers and names cannot be recognised",
+            "schema": {"type": "string"},
+        }
+    ]
+}
 
 
 class CallTold(BaseModel):
@@ -120,8 +135,46 @@ class Story(BaseModel):
     hooks: list[dict[str, Any]]
 
 
+class ForetoldRequest(BaseModel):
+    """`params`: without secrets."""
+
+    method: str
+    params: Any
+
+
+class ForetoldDecision(BaseModel):
+    """`as_then`: the same was decided in the call."""
+
+    why: str
+    as_then: bool
+    requests: list[ForetoldRequest]
+
+
+class WhatIfTold(BaseModel):
+    """`decisions`: null where nothing can be foretold: the call goes on, or its PBX has no portal now. `missing`: decided
+    then, but not now."""
+
+    same: bool
+    decisions: list[ForetoldDecision] | None
+    missing: list[str]
+
+
+class SupportFile(BaseModel):
+    """As the page gives it. `version`: of Perezvon; `events`: the PBX's own, as long as they are remembered."""
+
+    version: str
+    call: dict[str, Any]
+    facts: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    recordings: list[dict[str, Any]]
+    hooks: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
 def routes(database: Database, spoken: Callable[[Request], Language], room: Switchroom | None = None) -> APIRouter:
     router = APIRouter(prefix="/api/journal", tags=["journal"])
+    desk = CallDesk(database, room)
     queries = [{"name": n, "in": "query", "description": what, "schema": {"type": "string"}} for n, what in FILTERS.items()]
 
     @router.get("", summary="The journal of calls", openapi_extra={"parameters": queries})
@@ -158,7 +211,32 @@ def routes(database: Database, spoken: Callable[[Request], Language], room: Swit
             ],
         )
 
+    @router.get("/{call}/what-if", summary="What would be decided with the present settings; nothing is sent")
+    @needs(Right.CALLS)
+    async def what_if(call: str, request: Request) -> WhatIfTold:  # pyright: ignore[reportUnusedFunction]
+        found = await desk.what_if(call)
+        word = catalog(spoken(request)).gettext
+        return WhatIfTold(
+            same=found.same,
+            decisions=None if found.decisions is None else [_foretold(one, word) for one in found.decisions],
+            missing=[told(why, word) for why in found.missing],
+        )
+
+    @router.get(
+        "/{call}/support", summary="All that is known of a call as one file, for whoever is to help", openapi_extra=MASKED
+    )
+    @needs(Right.EXPORTS)
+    async def support(call: str, request: Request) -> SupportFile:  # pyright: ignore[reportUnusedFunction]
+        masked = request.query_params.get("masked", "") == "1"
+        text = await desk.support(visitor_of(request).actor, call, masked=masked)
+        return SupportFile.model_validate_json(text)
+
     return router
+
+
+def _foretold(one: Foretold, word: Callable[[str], str]) -> ForetoldDecision:
+    requests = [ForetoldRequest(method=method, params=params) for method, params in one.requests]
+    return ForetoldDecision(why=told(one.reason, word), as_then=one.as_then, requests=requests)
 
 
 def request_told(step: Step, word: Callable[[str], str]) -> RequestTold:

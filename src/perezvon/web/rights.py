@@ -58,6 +58,7 @@ SCOPES = (
     Right.STATUS,
     Right.CALLS,
     Right.RECORDINGS,
+    Right.EXPORTS,
     Right.CONFERENCE,
     Right.CALL_BACK,
     Right.DELIVERIES,
