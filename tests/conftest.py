@@ -28,6 +28,16 @@ pytest_plugins = ["browser_fixtures", "mariadb_fixtures", "pbx_fixtures", "postg
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 
 
+LONG = frozenset({"served", "start", "inside", "opened", "hooked", "shelf", "browser"})
+"""Fixtures with a life of their own: pages that are served, a sender, functions in processes. Whoever uses one is `slow`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if LONG.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

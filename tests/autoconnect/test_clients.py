@@ -18,6 +18,8 @@ from perezvon.rules.connecting import CrmObject
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.storage import Database, answers
 
+pytestmark = pytest.mark.slow
+
 MARIA = "+79165550011"
 SEARCH = "telephony.externalCall.searchCrmEntities"
 

@@ -117,6 +117,7 @@ async def test_what_is_old_counts_no_more(desk: Desk, server: PortalServer) -> N
     assert desk.presence.workday() == {"11": "OPENED"}
 
 
+@pytest.mark.slow
 async def test_a_slow_portal_is_not_waited_for_and_its_answer_counts_later(desk: Desk, server: PortalServer) -> None:
     server.state.faults.plan("slow", wait=2.0)
     await desk.ask("11", patience=0.1)

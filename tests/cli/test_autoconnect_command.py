@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from perezvon.cli import app
 from perezvon.cli.exits import Exit
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 [[asterisk]]
 name = "main"

@@ -21,6 +21,8 @@ from perezvon.storage import Database, employees
 from perezvon.storage.employees import Employee
 from perezvon.storage.schema import call, counter, step
 
+pytestmark = pytest.mark.slow
+
 KEPT = Path(__file__).parents[1] / "asterisk" / "cel"
 STORIES = ("incoming_answered", "incoming_busy", "outgoing_answered")
 

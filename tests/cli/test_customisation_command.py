@@ -20,6 +20,8 @@ from perezvon.customisation import Point
 from perezvon.storage import Database, calls, employees, journal
 from perezvon.storage.calls import StoredCall
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 [[asterisk]]
 name = "main"

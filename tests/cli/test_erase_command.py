@@ -26,6 +26,8 @@ from perezvon.storage.recordings import RecordingState
 from perezvon.storage.schema import call, fact, lane, recording, step
 from perezvon.storage.steps import Settled, State
 
+pytestmark = pytest.mark.slow
+
 CLIENT, OTHER = "+79161234567", "+79169999999"
 DIGITS = "9161234567"
 

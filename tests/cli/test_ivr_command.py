@@ -130,6 +130,7 @@ def test_a_file_with_mistakes_changes_nothing(house: House, tmp_path: Path) -> N
     assert house.ivr("import", tmp_path / "none.csv").exit_code == Exit.USAGE
 
 
+@pytest.mark.slow
 def test_what_a_caller_hears(house: House, pbx: Path) -> None:
     """Numbers, recordings with their lengths, silence; nothing is kept by a test."""
     for name, seconds in (
@@ -160,6 +161,7 @@ def test_what_a_caller_hears(house: House, pbx: Path) -> None:
     assert asyncio.run(kept()) == 0
 
 
+@pytest.mark.slow
 def test_recordings_that_are_missing_or_broken(house: House, pbx: Path) -> None:
     tone(house.folder / "sounds" / "scenario" / "welcome.wav", 1.0)
     (house.folder / "sounds" / "msgMp3").mkdir()

@@ -119,6 +119,7 @@ async def test_nobody_listens(kind: str) -> None:
             assert (await refused(database)).fault is Fault.UNREACHABLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mysql", "postgresql"])
 async def test_a_server_that_takes_the_connection_and_says_nothing(kind: str) -> None:
     async with silent() as port, asked(f"{kind}://reader:hunter2@127.0.0.1:{port}/pbx") as database:

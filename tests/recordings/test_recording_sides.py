@@ -93,6 +93,7 @@ def test_a_stereo_file_stays_is_mixed_or_exchanged(two: tuple[Path, Path], tmp_p
     assert (left[CLIENT], right[EMPLOYEE]) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outgoing", [False, True])
 async def test_the_archive_finds_the_sides(two: tuple[Path, Path], tmp_path: Path, outgoing: bool) -> None:
     """Of an outgoing call recorded on the caller's leg the employee is what was received."""

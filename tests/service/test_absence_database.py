@@ -16,6 +16,8 @@ from perezvon.recordings import Folder
 from perezvon.service.absence import Absence
 from perezvon.storage import Database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("story", STORIES)
 async def test_a_whole_call_was_missed(story: str, tmp_path: Path) -> None:

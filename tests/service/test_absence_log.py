@@ -39,6 +39,7 @@ def told(call: Call) -> dict[str, Any]:
     return {name: record[name] for name in names} | {"duration": pytest.approx(call.duration, abs=0.1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9])
 @pytest.mark.parametrize("story", STORIES)
 async def test_cut_anywhere(story: str, part: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

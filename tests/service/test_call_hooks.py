@@ -174,6 +174,7 @@ async def test_nothing_to_tell_makes_no_request(hooked: Hooked) -> None:
     assert story.kinds() == ["register", "show", "finish"]
 
 
+@pytest.mark.slow
 async def test_hooks_before_a_card_together_have_four_time_limits(tmp_path: Path) -> None:
     names = ("need_registration", "process_client_phone", "process_user_phone", "process_registration_params")
     loops = "".join(f"def {name}(data):\n while True: pass\n" for name in (*names, "customize_show_call_card"))

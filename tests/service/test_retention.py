@@ -81,6 +81,7 @@ async def state(house: House, call: str) -> RecordingState:
         return (await recordings.of_call(conn, call))[0].state
 
 
+@pytest.mark.slow
 async def test_only_what_is_old_and_has_arrived(house: House) -> None:
     old, young = await house.recorded("old", 31), await house.recorded("young", 29)
     kept = {
@@ -141,6 +142,7 @@ async def test_for_ever(house: House) -> None:
     assert file.exists()
 
 
+@pytest.mark.slow
 async def test_many_go_in_steps_and_nothing_outside_the_folder(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perezvon.service.retention.REST", 0.0)
     for number in range(120):

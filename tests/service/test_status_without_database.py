@@ -19,6 +19,8 @@ from perezvon.storage.database import SQLITE_FILE
 from perezvon.web.status import MachineStatus
 from perezvon.web.troubles import troubles
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:

@@ -21,6 +21,8 @@ from perezvon.storage import upgrade as upgrading
 from perezvon.storage.schema import metadata
 from perezvon.storage.upgrade import HEAD, configuration
 
+pytestmark = pytest.mark.slow
+
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory.from_config(configuration()).walk_revisions()))]
 
 # A later migration that makes a table with children anew, which SQLite does by dropping it.

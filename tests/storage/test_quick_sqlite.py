@@ -6,9 +6,12 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from perezvon.storage import quick_sqlite
 
 
+@pytest.mark.slow
 async def test_a_connection_that_waits_for_a_lock_can_be_closed_and_cut_off(tmp_path: Path) -> None:
     """SQLAlchemy does that when the writer is cancelled: it begins to close, is cancelled, and stops the thread."""
     file = str(tmp_path / "data")

@@ -267,6 +267,7 @@ async def test_nothing_of_the_framework_is_left_open(served: Pages, visitor: Vis
     assert not served.app.debug
 
 
+@pytest.mark.slow
 def test_no_program_is_started_by_a_shell() -> None:
     """And no text is run as a program, but the integrator's own functions, in processes of their own."""
     source = Path(passwords.__file__).parents[1]

@@ -405,6 +405,7 @@ async def test_supervisors_do_not_see_the_settings(served: Pages) -> None:
             assert (await visitor.get(path)).status == 403
 
 
+@pytest.mark.slow
 async def test_a_lost_key_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     async with pages(tmp_path / "data", tmp_path) as made:
         await made.store.apply(settings_from(parse(TOML)), "root", "first")
