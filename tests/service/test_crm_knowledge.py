@@ -12,9 +12,10 @@ import pytest
 from perezvon.bitrix24 import Portal, Webhook
 from perezvon.sandbox.portal import PortalConfig, PortalServer
 from perezvon.sandbox.portal.faults import Fault
+from perezvon.sandbox.portal.handlers.crm_directories import status_name
 from perezvon.sandbox.portal.handlers.crm_userfields import UserField, UserFields
 from perezvon.service import crm_knowledge
-from perezvon.service.crm_knowledge import CHECK, OBJECTS, RETRY, CrmKnowledge, listed
+from perezvon.service.crm_knowledge import CHECK, OBJECTS, RETRY, CrmKnowledge, Listed, listed
 from perezvon.settings.load import parse, settings_from
 from perezvon.settings.model import Settings
 from perezvon.storage import Database
@@ -112,10 +113,12 @@ async def test_all_fields_are_listed_for_people_to_choose_from(server: PortalSer
         server.state.part(UserFields).declare("LEAD", UserField(f"UF_CRM_{number}", title="Откуда узнал " * 10))
     now = [1000.0]
     async with knowing(server, database, settings, lambda: now[0]) as (made, changed):
-        assert await listed(database, "main") == {}
+        assert await listed(database, "main") == Listed({}, {})
         assert await made.list_fields(10)
-        found = await listed(database, "main")
+        told = await listed(database, "main")
+        found = told.fields
         assert set(found) == set(OBJECTS)
+        assert told.sources["CALL"] == status_name(server.state, "SOURCE", "CALL")
         assert {f"UF_CRM_{number}" for number in range(1, 250)} < set(found["lead"])
         assert found["lead"]["UF_CRM_249"].title == ("Откуда узнал " * 10)[:80]
         assert found["lead"]["ID"].read_only
@@ -128,7 +131,7 @@ async def test_all_fields_are_listed_for_people_to_choose_from(server: PortalSer
         now[0] += 1
         server.state.part(UserFields).declare("LEAD", UserField("UF_CRM_NEW"))
         assert await made.list_fields(10)
-        assert "UF_CRM_NEW" in (await listed(database, "main"))["lead"]
+        assert "UF_CRM_NEW" in (await listed(database, "main")).fields["lead"]
 
 
 async def test_a_list_that_is_refused_leaves_what_was_listed(server: PortalServer, database: Database) -> None:
@@ -139,7 +142,7 @@ async def test_a_list_that_is_refused_leaves_what_was_listed(server: PortalServe
         now[0] += CHECK
         server.state.faults.plan(Fault.ERROR, method="crm.company.fields", inside=True, code="ACCESS_DENIED", times=1)
         assert not await made.list_fields(10)
-        assert await listed(database, "main") == kept
+        assert await listed(database, "main") == kept != Listed({}, {})
         assert not await made.list_fields(10), "not at once again"
         now[0] += RETRY
         assert await made.list_fields(10)

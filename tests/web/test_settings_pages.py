@@ -155,13 +155,26 @@ async def test_fields_are_offered_and_unknown_ones_are_doubted_only_where_the_li
 
 
 def test_what_is_offered_of_several_portals_is_marked_with_theirs() -> None:
-    one = PortalTold("msk", [Employee("1", "101", "Анна")], {"lead": {"UF_1": FieldType(title="Цвет")}})
-    other = PortalTold("spb", [Employee("1", "101", "Пётр")], {})
+    one = PortalTold("msk", [Employee("1", "101", "Анна")], {"lead": {"UF_1": FieldType(title="Цвет")}}, {"CALL": "Звонок"})
+    other = PortalTold("spb", [Employee("1", "101", "Пётр")], {}, {})
     found = offers_of([one, other])
     assert found.words("users", "1") == "Анна · 101 (msk) / Пётр · 101 (spb)"
     assert found.words("fields-lead", "UF_1") == "Цвет (msk)"
     assert found.doubt("fields-lead", "UF_2") is None, "the other portal has not told its fields"
     assert found.doubt("users", "2") is not None
+
+
+async def test_sources_are_offered_by_name_for_lines(served: Pages, anna: Visitor) -> None:
+    body = json.dumps([["CALL", "Звонок <b>", False], ["WEB", "Сайт", False]])
+    await served.database.write(
+        partial(answers.remember, question="crm list main.", value="source 0", body=body, now=1000.0)
+    )
+    lines = [{"number": "+74951234567", "source": "CALL"}, {"number": "+74951234568", "source": "REKLAMA"}]
+    await served.store.merge({"line": lines}, "root")
+    page = (await anna.get("/settings/lines")).text
+    assert '<option value="CALL" label="Звонок &lt;b&gt;">' in page
+    assert "<span data-words>Звонок &lt;b&gt;</span>" in page
+    assert page.count('class="doubt">На портале нет такого источника') == 1
 
 
 # The sections and the forms alone

@@ -1,7 +1,7 @@
 """What fields the portal's leads, contacts, companies, deals and activities have, and whether it has leads at all.
 
-Source: contract.json, methods crm.lead.fields (and its like), crm.settings.mode.get; the entries of a list (`items`, of
-fields that the portal's owner made) as the portal's documentation of user fields shows them.
+Source: contract.json, methods crm.lead.fields (and its like), crm.settings.mode.get, crm.status.entity.items; the entries
+of a list (`items`, of fields that the portal's owner made) as the portal's documentation of user fields shows them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ async def known_crm(portal: Portal, objects: Iterable[str]) -> CrmKnown:
         else:
             types[question.key] = read_fields(answer.result)
     return CrmKnown(mode, types)
+
+
+async def known_sources(portal: Portal) -> dict[str, str]:
+    """Where leads come from: names by STATUS_ID. Raises a PortalError."""
+    told = rows((await portal.call(methods.STATUSES, {"entityId": "SOURCE"})).result)
+    return {text(one.get("STATUS_ID")): text(one.get("NAME")) for one in map(mapping, told) if text(one.get("STATUS_ID"))}
 
 
 def read_fields(result: Json) -> dict[str, FieldType]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.bitrix24.client import Portal
-from perezvon.bitrix24.crm_fields import known_crm
+from perezvon.bitrix24.crm_fields import known_crm, known_sources
 from perezvon.bitrix24.errors import PortalError
 from perezvon.rules.field_check import CrmKnown, wrong_fields
 from perezvon.rules.field_values import FieldType
@@ -34,6 +35,7 @@ RETRY = 60.0
 """Seconds between two looks at the portal's list of fields."""
 
 OBJECTS = get_args(FieldSettings.model_fields["of"].annotation)
+_SOURCES = "source"
 _LONGEST = 80
 """Characters of a field's title that are kept."""
 _EVER = 1e12
@@ -90,8 +92,8 @@ class CrmKnowledge:
         self._wake.set()
 
     async def list_fields(self, patience: float) -> bool:
-        """Has the portal asked for all its fields, unless it was in the last hour. Whether they came within `patience`,
-        seconds."""
+        """Has the portal asked for all its fields and sources, unless it was in the last hour. Whether they came within
+        `patience`, seconds."""
         now = self._clock()
         if not self._ready() or now < self._list_not_before:
             return False
@@ -125,13 +127,17 @@ class CrmKnowledge:
         """A refusal of any object leaves what was listed before: the page says that it is not known."""
         self._list_wanted = self._list_came = False
         try:
-            asked = await known_crm(client, OBJECTS)
+            asked, sources = await known_crm(client, OBJECTS), await known_sources(client)
             now, question = self._clock(), _list_question(self._portal)
 
             async def keep(conn: AsyncConnection) -> None:
                 await answers.forget_before(conn, question, _EVER)
-                for of, fields in asked.types.items():
-                    told = [[name, one.title[:_LONGEST], one.read_only] for name, one in fields.items()]
+                lists = {
+                    of: [[name, one.title[:_LONGEST], one.read_only] for name, one in fields.items()]
+                    for of, fields in asked.types.items()
+                }
+                lists[_SOURCES] = [[name, title[:_LONGEST], False] for name, title in sources.items()]
+                for of, told in lists.items():
                     for start in range(0, len(told), _PIECE):
                         body = json.dumps(told[start : start + _PIECE], ensure_ascii=False)
                         await answers.remember(conn, question, f"{of} {start}", body, now)
@@ -168,15 +174,28 @@ class CrmKnowledge:
             self._changed()
 
 
-async def listed(database: Database, portal: str) -> dict[str, dict[str, FieldType]]:
-    """All fields by object, as the portal told them last: titles, and what it keeps itself. Raises Unavailable."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the portal told last. `fields`: of each object, with titles, and what it keeps itself. `sources`: their names by
+    STATUS_ID."""
+
+    fields: Mapping[str, Mapping[str, FieldType]]
+    sources: Mapping[str, str]
+
+
+NOTHING_LISTED = Listed({}, {})
+
+
+async def listed(database: Database, portal: str) -> Listed:
+    """Empty where it has not told. Raises Unavailable."""
     async with database.read() as conn:
         rows = await answers.recall_all(conn, _list_question(portal))
     found: dict[str, dict[str, FieldType]] = {}
     for row in rows:
         fields = found.setdefault(row.value.partition(" ")[0], {})
         fields |= {name: FieldType(title=title, read_only=shut) for name, title, shut in json.loads(row.body)}
-    return found
+    sources = found.pop(_SOURCES, {})
+    return Listed(found, {name: one.title for name, one in sources.items()})
 
 
 def _list_question(portal: str) -> str:

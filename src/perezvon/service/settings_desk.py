@@ -61,16 +61,16 @@ class SettingsOffice:
     async def save(self, on: Version, after: Settings, who: str, note: str) -> Saved:
         return await self._saving.save(self._saving.planned(on.settings, after), who, note, on=on.id)
 
-    async def offers(self, *, fields: bool) -> Offers:
+    async def offers(self, *, crm: bool) -> Offers:
         house, told = self._house(), list[PortalTold]()
         for portal in self._store.current.settings.portal:
             link = house.portals.get(portal.name) if house is not None else None
             async with self._database.read() as conn:
                 people, _ = await employees.load(conn, portal.name)
-            listed = await crm_knowledge.listed(self._database, portal.name) if fields else {}
-            if fields and link is not None and await link.crm.list_fields(0 if listed else PATIENCE):
+            listed = await crm_knowledge.listed(self._database, portal.name) if crm else crm_knowledge.NOTHING_LISTED
+            if crm and link is not None and await link.crm.list_fields(0 if listed.sources else PATIENCE):
                 listed = await crm_knowledge.listed(self._database, portal.name)
-            told.append(PortalTold(portal.name, people, listed))
+            told.append(PortalTold(portal.name, people, listed.fields, listed.sources))
         return offers_of(told)
 
     def try_number(self, settings: Settings, number: str, line: str) -> NumberTrial:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from perezvon.settings.offered import SOURCE
 from perezvon.settings.section import OneLine, Section, UserId
 from perezvon.settings.working_time import Hours, MaybeExtension
 
@@ -38,7 +39,7 @@ class LineSettings(Section):
         "counted to this line.",
         examples=["multifon"],
     )
-    source: OneLine = Field(
+    source: Annotated[OneLine, SOURCE] = Field(
         default="",
         title="Source",
         description="The STATUS_ID of the CRM source that a new lead from this number gets.",

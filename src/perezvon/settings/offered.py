@@ -1,5 +1,5 @@
-"""What a setting names that the portal knows: an employee, his extension, a field of the CRM. Marks on the settings' types,
-for whoever lets people choose instead of type (the settings' pages). Pure.
+"""What a setting names that the portal knows: an employee, his extension, a field or a source of the CRM. Marks on the
+settings' types, for whoever lets people choose instead of type (the settings' pages). Pure.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class What(StrEnum):
     EXTENSION = "extension"
     TALK = "talk"
     FIELD = "field"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Offered:
 USER = Offered(What.USER)
 EXTENSION = Offered(What.EXTENSION)
 TALK = Offered(What.TALK)
+SOURCE = Offered(What.SOURCE)
 
 
 def offered(info: FieldInfo) -> Offered | None:

@@ -66,8 +66,8 @@ class SettingsDesk(Protocol):
         """Raises SavedMeanwhile when `on` is not the newest version any more."""
         ...
 
-    async def offers(self, *, fields: bool) -> Offers:
-        """What the portals know that settings can name: as they told it last; `fields`: those of the CRM too, for which
+    async def offers(self, *, crm: bool) -> Offers:
+        """What the portals know that settings can name: as they told it last; `crm`: fields and sources too, for which
         portals that have never been asked are asked, for some seconds."""
         ...
 

@@ -1,4 +1,5 @@
-"""What the portals know, for the settings to choose from: employees, extensions, fields of the CRM. Pure.
+"""What the portals know, for the settings to choose from: employees, extensions, fields and sources of the CRM.
+Pure.
 
 A list has a name, which is also the end of the id of its `<datalist>`. With several portals a list has what all of them
 have, each marked with its portal. What a portal does not know is doubted, not refused: it may have been made just now.
@@ -18,6 +19,7 @@ from perezvon.storage.employees import Employee
 
 USERS = "users"
 EXTENSIONS = "extensions"
+SOURCES = "sources"
 _FIELDS = "fields-"
 OBJECTS: tuple[str, ...] = get_args(FieldSettings.model_fields["of"].annotation)
 
@@ -33,11 +35,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class PortalTold:
-    """What one portal has told; nothing in `fields` or no `people`: it has not told them yet."""
+    """What one portal has told; nothing in `fields` or `sources`, or no `people`: it has not told them yet."""
 
     name: str
     people: Sequence[Employee]
     fields: Mapping[str, Mapping[str, FieldType]]
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ def doubt_of(name: str) -> Reason:
         return Reason("No active employee of the portal has this number: choose one of the list.")
     if name == EXTENSIONS:
         return Reason("No active employee has this extension in the portal: choose one of the list, or enter it there.")
+    if name == SOURCES:
+        return Reason("The portal has no such source: choose one of the list, or make it in the CRM there.")
     return Reason("The portal has no such field that can be filled: choose one of the list, or make it in the CRM there.")
 
 
@@ -79,6 +84,8 @@ def list_of(mark: Offered, beside: str) -> str:
             return USERS
         case What.EXTENSION:
             return EXTENSIONS
+        case What.SOURCE:
+            return SOURCES
         case What.FIELD:
             return _FIELDS + beside
 
@@ -89,7 +96,7 @@ def lists_of(marks: Iterable[Offered]) -> list[str]:
 
 
 def offers_of(portals: Sequence[PortalTold]) -> Offers:
-    lists: dict[str, dict[str, Offer]] = {USERS: {}, EXTENSIONS: {}, **{_FIELDS + of: {} for of in OBJECTS}}
+    lists: dict[str, dict[str, Offer]] = {USERS: {}, EXTENSIONS: {}, SOURCES: {}, **{_FIELDS + of: {} for of in OBJECTS}}
     for portal in portals:
         mark = f" ({portal.name})" if len(portals) > 1 else ""
         for person in sorted(portal.people, key=lambda one: one.name.casefold()):
@@ -100,7 +107,11 @@ def offers_of(portals: Sequence[PortalTold]) -> Offers:
         for of, fields in portal.fields.items():
             for name, one in sorted(fields.items(), key=lambda told: (told[1].title or told[0]).casefold()):
                 _add(lists[_FIELDS + of], Offer(name, (one.title or name) + mark, one.read_only))
+        for source, name in sorted(portal.sources.items(), key=lambda told: told[1].casefold()):
+            _add(lists[SOURCES], Offer(source, (name or source) + mark))
     known = {_FIELDS + of for of in OBJECTS if all(portal.fields.get(of) for portal in portals)}
+    if all(portal.sources for portal in portals):
+        known.add(SOURCES)
     if all(portal.people for portal in portals):
         known |= {USERS, EXTENSIONS}
     return Offers(lists, frozenset(known) if portals else frozenset())

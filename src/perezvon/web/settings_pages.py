@@ -23,7 +23,7 @@ from perezvon.settings.changes import changes
 from perezvon.settings.errors import InvalidSettings, Mistake, SettingsError
 from perezvon.settings.load import Named, dumped, masked, merged, parse, plainly, settings_from
 from perezvon.settings.model import Settings
-from perezvon.settings.offered import Offered, What
+from perezvon.settings.offered import What
 from perezvon.settings.store import EMPTY, NoSuchVersion, SavedMeanwhile, Version
 from perezvon.storage import audit
 from perezvon.storage.database import Database
@@ -237,7 +237,8 @@ def routes(desk: SettingsDesk, database: Database, status: StatusSource, frame: 
         translate = catalog(frame.spoken(request)).gettext
         drawn = view(page, named, mistakes, typed)
         marks = marks_on(page)
-        offers = await desk.offers(fields=Offered(What.FIELD, "of") in marks) if marks else Offers()
+        of_crm = any(mark.what in (What.FIELD, What.SOURCE) for mark in marks)
+        offers = await desk.offers(crm=of_crm) if marks else Offers()
         aside = await status.status() if page.slug in _WITH_STATUS else None
 
         def place(path: str) -> str:
