@@ -88,29 +88,34 @@ def routes(
     async def one(call: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         check(call)
         kept = await kept_call(database, call)
-        row, facts = kept.row, kept.facts
-        word = catalog(frame.spoken(request)).gettext
+        row, facts, visitor = kept.row, kept.facts, visitor_of(request)
+        events = room.events(row) if room is not None else ()
+        said = room.said(call) if room is not None else ()
         ended = row.ended if row.ended is not None else now()
-        values: dict[str, Any] = {
-            "call": row,
-            "named": kept.named,
-            "record": kept.record,
-            "timeline": timeline(kept.record, facts, row.started, ended, row.client),
-            "facts": sentences(facts, row.started, kept.named, word),
-            "decisions": kept.decisions,
-            "asked": [asking(step) for step in kept.steps],
-            "told": told_of(request),
-            "events": lines_of(room.events(row)) if room is not None else "",
-            "said": [replace(one, printed=redact(one.printed)) for one in room.said(call)] if room is not None else (),
-            "may_ask": room is not None and not row.live and row.direction is not Direction.INTERNAL,
-            "delivers": room is not None and visitor_of(request).may(Right.DELIVER),
-            "by_key": {step.key: step for step in kept.steps},
-            "recordings": kept.recordings,
-            "playable": await asyncio.to_thread(_whole, kept.recordings)
-            if visitor_of(request).may(Right.RECORDINGS)
-            else [],
-        }
-        return frame.page(request, "call.html", **values)
+        playable = await asyncio.to_thread(_whole, kept.recordings) if visitor.may(Right.RECORDINGS) else []
+
+        def drawn() -> Response:
+            values: dict[str, Any] = {
+                "call": row,
+                "named": kept.named,
+                "record": kept.record,
+                "timeline": timeline(kept.record, facts, row.started, ended, row.client),
+                "facts": sentences(facts, row.started, kept.named, catalog(frame.spoken(request)).gettext),
+                "decisions": kept.decisions,
+                "asked": [asking(step) for step in kept.steps],
+                "told": told_of(request),
+                "events": lines_of(events),
+                "said": [replace(one, printed=redact(one.printed)) for one in said],
+                "may_ask": room is not None and not row.live and row.direction is not Direction.INTERNAL,
+                "delivers": room is not None and visitor.may(Right.DELIVER),
+                "by_key": {step.key: step for step in kept.steps},
+                "recordings": kept.recordings,
+                "playable": playable,
+            }
+            return frame.page(request, "call.html", **values)
+
+        # In a thread: of a queue's call thousands of facts are told, and ringing phones do not wait for that.
+        return await asyncio.to_thread(drawn)
 
     @router.get("/calls/{call}/what-if")
     @needs(Right.CALLS)
