@@ -316,8 +316,7 @@ def _with_lines(settings: Settings, numbers: Mapping[str, str], raw: Mapping[str
     for number, name in numbers.items():
         if number not in known:
             aliases = [one for one in raw.get(number, ()) if one not in known]
-            lines.append(
-                {"number": number, **({"name": name} if name else {}), **({"aliases": aliases} if aliases else {})}
-            )
+            line = {"number": number, "name": name, "aliases": aliases}
+            lines.append({key: value for key, value in line.items() if value})
             known |= {number, *aliases}
     return lines
