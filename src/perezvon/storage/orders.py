@@ -94,10 +94,10 @@ async def find(conn: AsyncConnection, portal: str, key: str) -> StoredOrder | No
 
 
 async def since(conn: AsyncConnection, portal: str, key: str, limit: int = 200) -> list[StoredOrder]:
-    """Those whose keys come after `key` and begin like it up to its first colon, by their keys, the last first."""
+    """Those whose keys come after `key` and begin like it up to its first colon, the last that came first."""
     alike = call_order.c.key.startswith(f"{key.partition(':')[0]}:", autoescape=True)
     where = (call_order.c.portal == portal, call_order.c.key >= key, alike)
-    rows = await conn.execute(select(call_order).where(*where).order_by(call_order.c.key.desc()).limit(limit))
+    rows = await conn.execute(select(call_order).where(*where).order_by(call_order.c.id.desc()).limit(limit))
     return [_order(row) for row in rows]
 
 
