@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install dev demo test test-with-asterisk test-wiring test-weather test-rules test-first test-rest kills check fast-first fast-rest lint bench audit requirements clean
+.PHONY: help install dev demo test test-calm test-with-asterisk test-wiring test-weather test-rules test-first test-second test-wire test-rest test-web kills check fast-first fast-rest lint bench audit requirements clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,11 +57,12 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
 	$(BIN)/python -m compileall -q src
+	$(MAKE) --no-print-directory test-calm
 	$(MAKE) --no-print-directory --jobs 5 --keep-going --output-sync test-weather test-rules test-with-asterisk test-wiring test-second test-wire test-web test-rest test-first lint
 
 # Most of the time with the real Asterisk goes by in talk: several at the same time fit beside one another. (The service is
 # started hundreds of times: what it consists of is compiled once, above.)
-WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py weather_of_portal.py conference_killed.py wiring_paced.py wiring_unrecorded.py)
+WEATHER := $(addprefix tests/e2e/test_,absence.py kill.py outages.py own_weather.py portal_limits.py weather_of_portal.py wiring_paced.py wiring_unrecorded.py)
 
 # What our dialplan does: menu, consultation, room.
 WIRING := $(addprefix tests/e2e/test_,wiring.py wiring_older.py wiring_installed.py menu_dialplan.py menu_told.py room_control.py conference_http.py agi.py document_004.py)
@@ -69,8 +70,14 @@ WIRING := $(addprefix tests/e2e/test_,wiring.py wiring_older.py wiring_installed
 # What document 000 demands, line by line.
 RULES := $(wildcard tests/e2e/test_document_000_*.py)
 
+# A score of conferences around one blow, each second of which is listened to: nothing beside them.
+CALM := tests/e2e/test_conference_killed.py
+
+test-calm: dev
+	$(BIN)/pytest -p no:cacheprovider $(CALM)
+
 test-with-asterisk: dev
-	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(addprefix --ignore=,$(WEATHER) $(WIRING) $(RULES))
+	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(addprefix --ignore=,$(CALM) $(WEATHER) $(WIRING) $(RULES))
 
 test-wiring: dev
 	$(BIN)/pytest -p no:cacheprovider --durations=25 -m asterisk $(WIRING)
