@@ -57,8 +57,8 @@ test: ## Everything: also the real Asterisk, PostgreSQL, Chromium, load and kill
 	$(MAKE) --no-print-directory dev
 	$(BIN)/python -m perezvon.sandbox.pbx --only-make
 	$(BIN)/python -m compileall -q src
-	$(MAKE) --no-print-directory test-calm
-	$(MAKE) --no-print-directory --jobs 5 --keep-going --output-sync test-weather test-rules test-with-asterisk test-wiring test-second test-wire test-web test-rest test-first lint
+	calm=0; $(MAKE) --no-print-directory test-calm || calm=$$?; \
+	$(MAKE) --no-print-directory --jobs 5 --keep-going --output-sync test-weather test-rules test-with-asterisk test-wiring test-second test-wire test-web test-rest test-first lint && exit $$calm
 
 # Most of the time with the real Asterisk goes by in talk: several at the same time fit beside one another. (The service is
 # started hundreds of times: what it consists of is compiled once, above.)
