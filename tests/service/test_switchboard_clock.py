@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 from ami_script import Script
+from lone_switchboard import lone_switchboard
 
-from perezvon.calls import Event, Numbering, Snapshot, Tracker
-from perezvon.recordings import Folder
+from perezvon.calls import Event, Snapshot
 from perezvon.rules import Kind
 from perezvon.rules.policy import People, Policy
-from perezvon.service.absence import Absence
-from perezvon.service.clickbook import ClickBook
 from perezvon.service.policies import PortalRules
 from perezvon.service.switchboard import FUTURE, SET_BACK, Switchboard
 from perezvon.storage import Database, lanes, progress
@@ -40,17 +38,7 @@ class Log:
 
 def switchboard(database: Database, folder: Path, log: Log | None = None) -> Switchboard:
     rules = PortalRules("main", Policy("i", "1", card_lifetime=30.0), People({"101": "11"}))
-    return Switchboard(
-        "main",
-        Tracker("main", Numbering()),
-        database,
-        lambda: rules,
-        ClickBook(),
-        lambda _: None,
-        lambda: None,
-        Absence("main", log, Folder(folder), database),  # type: ignore[arg-type]
-        clock=lambda: OURS,
-    )
+    return lone_switchboard(database, folder, rules, log, lambda: OURS)
 
 
 def empty(at: float) -> Snapshot:

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from ami_script import Script
+from lone_switchboard import lone_switchboard
 
-from perezvon.calls import Event, Numbering, Snapshot, Tracker
-from perezvon.recordings import Folder
-from perezvon.service.absence import Absence
-from perezvon.service.clickbook import ClickBook
+from perezvon.calls import Event, Snapshot
 from perezvon.service.switchboard import Switchboard
 from perezvon.storage import Database, calls, progress
 
@@ -28,17 +26,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def switchboard(database: Database, tmp_path: Path) -> Switchboard:
-    return Switchboard(
-        "main",
-        Tracker("main", Numbering()),
-        database,
-        lambda: None,
-        ClickBook(),
-        lambda _: None,
-        lambda: None,
-        Absence("main", None, Folder(tmp_path), database),
-        clock=time.time,
-    )
+    return lone_switchboard(database, tmp_path)
 
 
 def incoming(uid: str, client: str) -> list[Event]:

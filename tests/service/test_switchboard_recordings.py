@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 from ami_script import Script
+from lone_switchboard import lone_switchboard
 from pbx_model import snapshot_after
 
-from perezvon.calls import Numbering, Tracker
-from perezvon.recordings import Folder
-from perezvon.service.absence import Absence
-from perezvon.service.clickbook import ClickBook
-from perezvon.service.switchboard import Switchboard
 from perezvon.storage import Database, calls
 
 
@@ -36,23 +32,9 @@ async def test_a_call_that_ends_while_the_snapshot_is_drawn_up_has_its_recording
     (tmp_path / name).touch()
 
     async with await Database.open(tmp_path / "data") as database:
-
-        def switchboard() -> Switchboard:
-            return Switchboard(
-                "main",
-                Tracker("main", Numbering()),
-                database,
-                lambda: None,
-                ClickBook(),
-                lambda _: None,
-                lambda: None,
-                Absence("main", None, Folder(tmp_path), database),
-                clock=time.time,
-            )
-
         if told_before:
-            await switchboard().on_events(begun)
-        listening = switchboard()
+            await lone_switchboard(database, tmp_path).on_events(begun)
+        listening = lone_switchboard(database, tmp_path)
         await listening.restore()
         await listening.on_snapshot(snapshot)
         await listening.on_events(script.events[len(begun) :])
