@@ -44,7 +44,7 @@ ELSEWHERE = {
     "/calls/{call}/recordings/{number}/peaks": "what the player draws: test_calls_pages.py",
     "/settings/menu/prompt/{part}": "a sound, of a menu that is set: test_settings_tools.py",
     "/bitrix24/{portal}/inside/{part}": "a part of a page inside the portal, with its key: test_embed_browser.py",
-    "/preferences": "leads back to where one was: test_people_pages.py",
+    "/preferences": "leads back to where one was: test_sign_in.py",
 }
 """Routes that are no pages, and what proves them."""
 

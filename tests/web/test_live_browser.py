@@ -33,6 +33,11 @@ LOOKS = [("ru-RU", "dark", "phone"), ("en-GB", "light", "desk")]
 
 
 @pytest.fixture
+def room() -> PaperRoom:
+    return PaperRoom()
+
+
+@pytest.fixture
 async def served(tmp_path: Path, room: PaperRoom) -> AsyncIterator[Pages]:
     async with pages(tmp_path / "data", tmp_path, room) as made:
         await made.person("anna", name="Анна Петрова")

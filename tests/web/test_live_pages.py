@@ -35,6 +35,11 @@ NOW = 1_790_000_000.0
 
 
 @pytest.fixture
+def room() -> PaperRoom:
+    return PaperRoom()
+
+
+@pytest.fixture
 async def visitor(served: Pages) -> AsyncIterator[Visitor]:
     await served.person("anna")
     async with Visitor(served.url) as visitor:

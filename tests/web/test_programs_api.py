@@ -85,6 +85,11 @@ class Program:
 
 
 @pytest.fixture
+def room() -> PaperRoom:
+    return PaperRoom()
+
+
+@pytest.fixture
 async def anna(served: Pages) -> Person:
     return await served.person("anna")
 

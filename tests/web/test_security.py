@@ -27,12 +27,6 @@ async def served(tmp_path: Path) -> AsyncIterator[Pages]:
         yield made
 
 
-@pytest.fixture
-async def visitor(served: Pages) -> AsyncIterator[Visitor]:
-    async with Visitor(served.url) as visitor:
-        yield visitor
-
-
 # V2: passwords
 
 
