@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perezvon.calls.call import Direction, Outcome
@@ -40,10 +40,14 @@ class Filter:
     after: tuple[float, str] | None = None
 
 
+def ids(wanted: Filter, limit: int) -> Select[tuple[str]]:
+    """Newest first."""
+    return select(call.c.id).where(*_conditions(wanted)).order_by(call.c.started.desc(), call.c.id.desc()).limit(limit)
+
+
 async def found(conn: AsyncConnection, wanted: Filter, limit: int) -> list[StoredCall]:
     """Without `state` and `plan`, which are large."""
-    ids = select(call.c.id).where(*_conditions(wanted)).order_by(call.c.started.desc(), call.c.id.desc()).limit(limit)
-    some = list((await conn.execute(ids)).scalars())
+    some = list((await conn.execute(ids(wanted, limit))).scalars())
     if not some:
         return []
     rows = await conn.execute(select(*_SHOWN).where(call.c.id.in_(some)))
